@@ -1,0 +1,67 @@
+# Every target sets up .venv by itself; a second call finds it ready.
+# PYTHON=python3.12    the interpreter for .venv (default: the first of python3.11..3.14, python3 that will do)
+# REPO=path-or-url     a repository of yours for `make demo`
+# KILLS=100            kills of `make crash-test`
+# JOBS=2               parallel workers of `make test`
+# PYTEST_ARGS=...      further arguments for pytest
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+KILLS ?= 100
+JOBS ?= 2
+PYTEST_ARGS ?=
+
+export PYTHON REPO
+
+.PHONY: help setup demo up test test-architecture check format crash-test bench constraints clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-19s %s\n", $$1, $$2}' Makefile
+
+setup: $(READY) ## create .venv and install everything into it
+	@:
+
+$(READY): pyproject.toml constraints.txt scripts/setup-venv.sh
+	@scripts/setup-venv.sh $(VENV)
+	@touch $@
+
+demo: $(READY) ## show the whole way of a change on a sample repository, then stop (REPO=path-or-url adds yours)
+	@$(BIN)/dct demo $(if $(REPO),--repo "$$REPO")
+
+up: $(READY) ## start everything and keep it running
+	@$(BIN)/dct up
+
+test: $(READY) ## all tests (PYTEST_ARGS="-k git" for some)
+	@$(BIN)/pytest -n $(JOBS) --dist loadfile --durations 15 $(PYTEST_ARGS)
+
+test-architecture: $(READY)
+	@$(BIN)/pytest -q tests/architecture $(PYTEST_ARGS)
+
+check: $(READY) ## style, types, import layers, architecture
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/architecture
+
+format: $(READY) ## let ruff repair what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+crash-test: $(READY) ## kill processes under load and count what was lost or doubled (KILLS=100)
+	@$(BIN)/python -m benchmarks.crash --kills $(KILLS)
+
+bench: $(READY) ## measure ticks and decisions at 5,000 triggers and 10,000 refs
+	@$(BIN)/python -m benchmarks
+
+constraints: ## resolve pyproject.toml anew and write constraints.txt
+	@scripts/write-constraints.sh
+
+clean: ## remove .venv and caches; state kept under .dct stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache htmlcov .coverage .coverage.*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Measurements and the crash test: what the product promises, counted from outside."""

@@ -1,0 +1,1 @@
+"""Definitions, jobs and sensors on a real Dagster instance."""

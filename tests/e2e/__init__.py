@@ -1,0 +1,1 @@
+"""The whole stack, from a push to a finished execution."""

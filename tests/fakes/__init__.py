@@ -1,0 +1,1 @@
+"""Stateful fakes of the domain's ports. Each passes the contract tests of the real thing."""

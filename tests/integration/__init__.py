@@ -1,0 +1,1 @@
+"""Real servers, each started by the test that needs it."""

@@ -1,0 +1,1 @@
+"""Rules and services on fakes: no network, no database, no processes."""
