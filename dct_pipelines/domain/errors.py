@@ -1,0 +1,145 @@
+"""One error root. Two axes are decided once, where the error is born: `transient` and `scope`.
+
+The docstring of a class is the message that a reader gets when the raiser gives none.
+Every message says what to do next.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Scope(StrEnum):
+    """How far an error reaches: what has to stop because of it."""
+
+    INPUT = "input"
+    """What somebody wrote is wrong; nothing was stored."""
+    ITEM = "item"
+    """One context item cannot be read; its siblings go on."""
+    CONNECTION = "connection"
+    """A whole connection is down; other connections go on."""
+    EXECUTION = "execution"
+    """One execution ends or tries again."""
+    SYSTEM = "system"
+    """The deployment itself: database, disk, configuration."""
+
+
+class DctError(Exception):
+    """Dynamic Context Triggers could not go on; the log has the details."""
+
+    transient: ClassVar[bool] = False
+    scope: ClassVar[Scope] = Scope.SYSTEM
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or " ".join((type(self).__doc__ or "").split()))
+
+
+class InvalidInput(DctError):
+    """What was given is not valid; correct it and try again."""
+
+    scope = Scope.INPUT
+    exit_code = 2
+
+
+class NotFound(InvalidInput):
+    """There is nothing of that name; list what there is with `dct ... list`."""
+
+
+class NotPermitted(DctError):
+    """This user's role does not allow that; ask an operator or admin."""
+
+    scope = Scope.INPUT
+    exit_code = 3
+
+
+class InvalidSetting(InvalidInput):
+    """An environment variable has a value that cannot be used; correct it in the environment or `.env`."""
+
+
+class DatabaseUnavailable(DctError):
+    """The database does not answer; work waits and goes on by itself once it is back."""
+
+    transient = True
+
+
+class EmbeddedPostgresError(DctError):
+    """The embedded PostgreSQL could not be started; set DCT_DATABASE_URL to use a server of your own."""
+
+
+class ConnectionDown(DctError):
+    """The provider does not answer; its connection is tried again with growing pauses."""
+
+    transient = True
+    scope = Scope.CONNECTION
+
+
+class CredentialRefused(DctError):
+    """The provider refused the credential; renew it and run `dct connection check`."""
+
+    scope = Scope.CONNECTION
+
+
+class Throttled(ConnectionDown):
+    """The provider asked us to wait."""
+
+    def __init__(self, message: str | None = None, *, not_before: datetime) -> None:
+        super().__init__(message)
+        self.not_before = not_before
+
+
+class ItemUnreadable(DctError):
+    """The item is missing or may not be read; check its location with `dct item show`."""
+
+    scope = Scope.ITEM
+
+
+class ItemTemporarilyUnreadable(ItemUnreadable):
+    """The item could not be read this time; it is tried again at the next tick."""
+
+    transient = True
+
+
+class ActionFailed(DctError):
+    """The action could not be done; its message says what stood in the way."""
+
+    scope = Scope.EXECUTION
+
+
+class ActionInterrupted(ActionFailed):
+    """The action was stopped by something that passes; the execution may try again."""
+
+    transient = True
+
+
+class TemplateFailed(ActionFailed):
+    """A template names something that does not exist; correct the trigger's action."""
+
+
+class ProcessFailed(ActionFailed):
+    """A command did not end well; see its last lines."""
+
+
+class IsolationUnavailable(DctError):
+    """Commands must run isolated, but this machine offers no way; install bubblewrap or run us as root."""
+
+
+class StaleAttempt(DctError):
+    """Another attempt holds this execution; this run ends without doing anything."""
+
+    scope = Scope.EXECUTION
+
+
+class IllegalTransition(DctError):
+    """An execution cannot go from its state to that one."""
+
+    scope = Scope.EXECUTION
+
+
+class LeaseBusy(DctError):
+    """What this action needs is held by another execution; it is tried again when that one is done."""
+
+    transient = True
+    scope = Scope.EXECUTION
