@@ -1,0 +1,96 @@
+"""The last known state of a subject: a branch, a ticket, a pull request, a thread.
+
+A snapshot is derived and never the source of truth for what happened. Old ones are kept with the
+event sequence they were valid for, so that `all` compositions can be replayed exactly.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from dct_pipelines.domain.payloads import Approval, BranchAssessed, Fact, Person
+from dct_pipelines.domain.words import CheckState
+
+
+class BranchState(Fact):
+    """A branch of a repository. `assessments` are keyed by target branch."""
+
+    kind: Literal["branch"] = "branch"
+    branch: str
+    head: str
+    since: datetime
+    """When this head was first seen."""
+    is_default: bool = False
+    checks: dict[str, CheckState] = Field(default_factory=dict)
+    assessments: dict[str, BranchAssessed] = Field(default_factory=dict)
+
+
+class TagState(Fact):
+    """A tag of a repository."""
+
+    kind: Literal["tag"] = "tag"
+    tag: str
+    commit: str
+
+
+class TicketState(Fact):
+    """A ticket of a tracker."""
+
+    kind: Literal["ticket"] = "ticket"
+    key: str
+    title: str = ""
+    description: str = ""
+    status: str
+    assignee: Person | None = None
+    priority: str | None = None
+    labels: tuple[str, ...] = ()
+    last_comment: str | None = None
+    last_comment_by: Person | None = None
+
+
+class PullRequestState(Fact):
+    """A pull (merge) request of a git host."""
+
+    kind: Literal["pull_request"] = "pull_request"
+    number: int
+    title: str = ""
+    description: str = ""
+    source: str
+    target: str
+    head: str
+    is_open: bool = True
+    is_draft: bool = False
+    approvals: tuple[Approval, ...] = ()
+    checks: dict[str, CheckState] = Field(default_factory=dict)
+    last_comment: str | None = None
+    last_comment_by: Person | None = None
+
+
+class ThreadState(Fact):
+    """A Slack channel or thread, or an email thread: its latest message."""
+
+    kind: Literal["thread"] = "thread"
+    subject: str | None = None
+    last_message_id: str | None = None
+    last_text: str = ""
+    last_author: Person | None = None
+    in_thread: bool = False
+
+
+State = Annotated[
+    BranchState | TagState | TicketState | PullRequestState | ThreadState, Field(discriminator="kind")
+]
+
+
+class Snapshot(Fact):
+    """A subject's state and when it was read."""
+
+    item_id: UUID
+    subject: str
+    """What of the item this is about, in the provider's own stable id, e.g. `refs/heads/feature/x`."""
+    state: State
+    observed_at: datetime
