@@ -1,0 +1,184 @@
+"""What operators define by manifests, and what actions record about it: environments, suites, drafts, workspaces.
+
+Commands are named by operators, never by triggers: a trigger names an environment or a suite.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from dct_pipelines.domain.payloads import Fact
+from dct_pipelines.domain.trigger import Definition, Name
+from dct_pipelines.domain.words import CheckState
+
+Argv = Annotated[tuple[str, ...], Field(min_length=1)]
+SecretRef = Annotated[str, Field(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$")]
+"""Where a secret is read when it is used: `env:NAME` or `file:/path`. Never the secret."""
+
+
+class ProcessLimits(Definition):
+    """Bounds of an operator's command."""
+
+    timeout_seconds: int = Field(default=900, ge=1, le=24 * 3600)
+    memory_mb: int | None = Field(default=None, ge=16)
+    max_processes: int | None = Field(default=None, ge=1)
+    output_limit_kb: int = Field(default=1024, ge=1, le=64 * 1024)
+
+
+class HealthCheck(Definition):
+    """How to tell that a deployment works: a URL that answers 2xx, or a command that ends with 0."""
+
+    url: str | None = None
+    command: Argv | None = None
+    attempts: int = Field(default=10, ge=1, le=100)
+    interval_seconds: float = Field(default=1, gt=0, le=60)
+
+
+class LocalDeployer(Definition):
+    """Exports the commit into a fresh directory under the environment's home and runs a command there.
+
+    The command gets DCT_ENVIRONMENT, DCT_COMMIT, DCT_BRANCH, DCT_IDEMPOTENCY_KEY and DCT_RELEASE_DIR.
+    """
+
+    type: Literal["local"] = "local"
+    command: Argv
+    working_directory: str = "."
+    """Within the exported tree."""
+    environment_variables: dict[str, str] = Field(default_factory=dict)
+    secrets: dict[str, SecretRef] = Field(default_factory=dict)
+    """Variables whose values are read from a reference when the command starts."""
+
+
+class WebhookDeployer(Definition):
+    """Asks another system to deploy, by one signed POST that carries our idempotency key."""
+
+    type: Literal["webhook"] = "webhook"
+    url: str
+    secret: SecretRef | None = None
+    allow_private_network: bool = False
+
+
+Deployer = Annotated[LocalDeployer | WebhookDeployer, Field(discriminator="type")]
+
+
+class EnvironmentSpec(Definition):
+    """A deploy target: which repository and branch it runs and how a commit gets there."""
+
+    name: Name
+    description: str = ""
+    repository: Name
+    branch: str
+    deployer: Deployer
+    health_check: HealthCheck | None = None
+    limits: ProcessLimits = ProcessLimits()
+
+
+class SuiteSpec(Definition):
+    """A test suite: a command and where its JUnit XML is found afterwards."""
+
+    name: Name
+    description: str = ""
+    command: Argv
+    working_directory: str = "."
+    junit: str | None = "**/junit*.xml"
+    """Glob within the working directory; None when the command writes none (its exit code decides)."""
+    environment_variables: dict[str, str] = Field(default_factory=dict)
+    secrets: dict[str, SecretRef] = Field(default_factory=dict)
+    limits: ProcessLimits = ProcessLimits()
+
+
+class DraftSpec(Definition):
+    """The template of a workspace. `title` and `branch` may be templates over the event."""
+
+    name: Name
+    title: str
+    repository: Name
+    base: str = ""
+    """Branch to start from; empty is the repository's default branch."""
+    branch: str = "ws/{{ execution.id }}"
+    context: tuple[Name, ...] = ()
+    """Context items to include besides the one that fired."""
+    suites: tuple[Name, ...] = ()
+    instructions: str = ""
+    retention_days: int = Field(default=14, ge=0, le=3650)
+
+
+class DeploymentState(StrEnum):
+    """States of one deployment."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class Deployment(Fact):
+    """One deployment of one commit to one environment."""
+
+    id: UUID
+    environment: str
+    commit: str
+    branch: str
+    merged_from: str | None = None
+    state: DeploymentState
+    execution_id: UUID
+    started_at: datetime
+    ended_at: datetime | None = None
+    summary: str = ""
+
+
+class Check(Fact):
+    """The result of a named check on a commit, reported by us or by a CI."""
+
+    repository_item_id: UUID
+    commit: str
+    name: str
+    state: CheckState
+    summary: str = ""
+    url: str | None = None
+    reported_at: datetime
+
+
+class WorkspaceState(StrEnum):
+    """States of a workspace."""
+
+    CREATING = "creating"
+    OPEN = "open"
+    ARCHIVED = "archived"
+
+
+class Workspace(Fact):
+    """A working directory with its own branch and context bundle. `directory` is an absolute path."""
+
+    id: UUID
+    title: str
+    draft: str | None
+    repository_item_id: UUID
+    branch: str
+    start_commit: str
+    directory: str
+    state: WorkspaceState
+    execution_id: UUID
+    suites: tuple[str, ...] = ()
+    deliverables: tuple[str, ...] = ()
+    context_digest: str = ""
+    archive_path: str | None = None
+    archive_sha256: str | None = None
+    created_at: datetime
+    retain_until: datetime | None = None
+
+
+class Notification(Fact):
+    """A message to people over one channel. `idempotency_key` is unique per (execution, action, channel, receiver)."""
+
+    channel: str
+    receiver: str
+    subject: str
+    text: str
+    idempotency_key: str
+    facts: dict[str, Any] = Field(default_factory=dict)
+    """Machine-readable facts for webhook receivers."""

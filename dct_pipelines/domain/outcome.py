@@ -1,0 +1,65 @@
+"""What an action gives back."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from dct_pipelines.domain.payloads import Fact
+
+
+class OutcomeStatus(StrEnum):
+    """`nothing_to_do` and `partly` are results, not errors."""
+
+    DONE = "done"
+    NOTHING_TO_DO = "nothing_to_do"
+    PARTLY = "partly"
+
+
+class ResultState(StrEnum):
+    """State of an action's stored result: the outcomes, and what can come before or instead."""
+
+    STARTED = "started"
+    DONE = "done"
+    NOTHING_TO_DO = "nothing_to_do"
+    PARTLY = "partly"
+    FAILED = "failed"
+    UNCERTAIN = "uncertain"
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the action is not done again by a later attempt."""
+        return self in (ResultState.DONE, ResultState.NOTHING_TO_DO, ResultState.PARTLY, ResultState.UNCERTAIN)
+
+
+class Link(Fact):
+    """Something to look at: a deployment, a workspace, a report."""
+
+    title: str
+    url: str
+
+
+class Outcome(Fact):
+    """What an action did. `outputs` are what later actions see as `steps.<name>.<output>`."""
+
+    status: OutcomeStatus
+    summary: str
+    outputs: dict[str, Any] = Field(default_factory=dict)
+    links: tuple[Link, ...] = ()
+
+
+def done(summary: str, *, links: tuple[Link, ...] = (), **outputs: Any) -> Outcome:
+    """The action did what it was asked."""
+    return Outcome(status=OutcomeStatus.DONE, summary=summary, outputs=outputs, links=links)
+
+
+def nothing_to_do(summary: str, *, links: tuple[Link, ...] = (), **outputs: Any) -> Outcome:
+    """It was already so."""
+    return Outcome(status=OutcomeStatus.NOTHING_TO_DO, summary=summary, outputs=outputs, links=links)
+
+
+def partly(summary: str, *, links: tuple[Link, ...] = (), **outputs: Any) -> Outcome:
+    """Some of it was done; the summary says what was not."""
+    return Outcome(status=OutcomeStatus.PARTLY, summary=summary, outputs=outputs, links=links)

@@ -1,0 +1,242 @@
+"""Ports: what the core asks of the outside, as Protocols. Each has a real, a dry-run and a fake form.
+
+Only the real ones catch the exceptions of drivers and turn them into our errors. Git and processes have
+modules of their own (`domain.git`, `domain.process`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import UUID
+
+from dct_pipelines.domain.event import Event
+from dct_pipelines.domain.git import GitPort, RepositoryRef
+from dct_pipelines.domain.operations import (
+    Check,
+    Deployment,
+    DraftSpec,
+    EnvironmentSpec,
+    Notification,
+    SuiteSpec,
+    Workspace,
+)
+from dct_pipelines.domain.process import ProcessPort
+from dct_pipelines.domain.words import ItemKind
+
+
+class Clock(Protocol):
+    """The time, UTC and aware."""
+
+    def now(self) -> datetime:
+        """The current time."""
+
+
+class SecretsPort(Protocol):
+    """Reads a secret by its reference when it is needed."""
+
+    def read(self, reference: str) -> str:
+        """The secret; CredentialRefused with the reference's name (never its value) when it is not there."""
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A git repository of the context library and how to reach it."""
+
+    item_id: UUID
+    name: str
+    ref: RepositoryRef
+
+
+class LibraryPort(Protocol):
+    """What operators and teams have defined, by name. Each raises NotFound with the nearest valid name."""
+
+    def repository(self, name: str) -> Repository:
+        """The repository of that item name."""
+
+    def environment(self, name: str) -> EnvironmentSpec:
+        """The environment of that name."""
+
+    def suite(self, name: str) -> SuiteSpec:
+        """The test suite of that name."""
+
+    def draft(self, name: str) -> DraftSpec:
+        """The workspace draft of that name."""
+
+    def context_item(self, name: str) -> Mapping[str, Any]:
+        """A context item as plain data for a context bundle: name, kind, location, latest states."""
+
+
+class RecordsPort(Protocol):
+    """What actions record and look up: durable when the method returns."""
+
+    def current_deployment(self, environment: str) -> Deployment | None:
+        """The last deployment of that environment that succeeded."""
+
+    def save_deployment(self, deployment: Deployment) -> None:
+        """Insert or update by id."""
+
+    def find_deployment(self, execution_id: UUID, environment: str) -> Deployment | None:
+        """The deployment that this execution made there, in any state."""
+
+    def find_check(self, repository_item_id: UUID, commit: str, name: str) -> Check | None:
+        """The latest result of that check on that commit."""
+
+    def report_check(self, check: Check) -> None:
+        """Store it; the next read of the repository turns it into an event."""
+
+    def save_workspace(self, workspace: Workspace) -> None:
+        """Insert or update by id."""
+
+    def find_workspace(self, execution_id: UUID, name: str) -> Workspace | None:
+        """The workspace that this execution's action `name` made (its id derives from both)."""
+
+    def get_workspace(self, workspace_id: UUID) -> Workspace:
+        """The workspace, or NotFound."""
+
+    def expect_own_write(self, item_id: UUID, external_id: str) -> None:
+        """Say before a write (a commit, a comment) that it is ours, so that its event gets its cause."""
+
+
+@dataclass(frozen=True)
+class DeployRequest:
+    """What a deployer is asked: one commit to one environment. `key` is the idempotency key."""
+
+    environment: EnvironmentSpec
+    repository: Repository
+    commit: str
+    key: str
+    execution_id: UUID
+    log: Callable[[str], None]
+    is_cancelled: Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class DeployResult:
+    """How a deployment went; `summary` is for people, `url` where to look."""
+
+    succeeded: bool
+    summary: str
+    url: str | None = None
+
+
+class DeployerPort(Protocol):
+    """Brings a commit to an environment and waits until its health check passes."""
+
+    def deploy(self, request: DeployRequest) -> DeployResult:
+        """Deploy. Repeating a call with the same key must not deploy twice where that can be helped."""
+
+
+@dataclass(frozen=True)
+class BundleFile:
+    """A file of a context bundle, relative to the workspace."""
+
+    path: str
+    content: str
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A workspace packed into one file."""
+
+    path: Path
+    sha256: str
+    size_bytes: int
+
+
+class WorkspaceFilesPort(Protocol):
+    """The files of workspaces: git worktrees on their own branches, and their context bundles."""
+
+    def directory_for(self, workspace_id: UUID) -> Path:
+        """Where that workspace lives (whether or not it exists yet)."""
+
+    def open(self, workspace_id: UUID, repository: Repository, branch: str, start_commit: str) -> Path:
+        """Make the worktree on its own branch, or find it as an earlier attempt left it."""
+
+    def write(self, workspace_id: UUID, files: Sequence[BundleFile]) -> None:
+        """Write bundle files atomically, each replaced as a whole."""
+
+    def archive(self, workspace_id: UUID, repository: Repository, manifest: Mapping[str, Any]) -> Archive:
+        """Pack directory and manifest, checksum it, then remove the worktree. Repeatable at any point."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a channel says of a message: `state` is `sent` or `duplicate` (the receiver had it already)."""
+
+    state: str
+    detail: str
+
+
+class ChannelPort(Protocol):
+    """Sends a notification over one channel: mail, a signed webhook, a file outbox."""
+
+    def send(self, notification: Notification) -> Receipt:
+        """Deliver or raise; the same idempotency key must not reach people twice where that can be helped."""
+
+
+class LeasesPort(Protocol):
+    """Exclusive leases for the running attempt, renewed by its heartbeat."""
+
+    def hold(self, keys: Sequence[str]) -> AbstractContextManager[None]:
+        """Hold all of them or raise LeaseBusy; given back at the end."""
+
+
+@dataclass(frozen=True)
+class ActionPorts:
+    """Everything an action may touch."""
+
+    clock: Clock
+    secrets: SecretsPort
+    git: GitPort
+    processes: ProcessPort
+    library: LibraryPort
+    records: RecordsPort
+    deployers: Mapping[str, DeployerPort]
+    workspaces: WorkspaceFilesPort
+    channels: Mapping[str, ChannelPort]
+    event: Event | None = None
+    """The event that fired, for context bundles; None in a manual execution."""
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """A Dagster run as the engine sees it. `status` is Dagster's, e.g. `STARTED`."""
+
+    run_id: str
+    status: str
+    execution_id: UUID | None
+    attempt: int | None
+    started_at: datetime | None
+    ended_at: datetime | None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run will do nothing more."""
+        return self.status in ("SUCCESS", "FAILURE", "CANCELED")
+
+
+class RunGateway(Protocol):
+    """What the engine asks of Dagster. The adapter is `instance/gateway.py`."""
+
+    def find_runs(self, execution_id: UUID) -> Sequence[RunInfo]:
+        """Every run that carries this execution, oldest first."""
+
+    def get_run(self, run_id: str) -> RunInfo | None:
+        """One run."""
+
+    def cancel(self, run_id: str) -> bool:
+        """Ask the run to stop; True when somebody was told."""
+
+    def fail_lost_run(self, run_id: str, message: str) -> None:
+        """Mark a run whose process is gone as failed, so that the UI never shows it running for ever."""
+
+    def loaded_jobs(self) -> frozenset[str]:
+        """Names of the jobs of the code location as the daemon sees it now."""
+
+    def reload(self) -> None:
+        """Ask the code location to load its definitions anew."""
