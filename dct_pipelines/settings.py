@@ -1,0 +1,161 @@
+"""Every environment variable, once: its name, type, unit, default, and what is wrong with a bad value.
+
+Nothing is read when this module is imported. `load_settings` lays the process's environment over the `.env` file
+of the project's root. Names without the prefix `DCT_` are those that deployments already use.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, DotEnvSettingsSource
+
+from dct_pipelines.domain.errors import InvalidSetting
+
+PREFIX = "DCT_"
+PROJECT_MARK = "dagster.yaml"
+DRIVER = "postgresql+psycopg2"
+
+Count = Annotated[int, Field(ge=1)]
+Percent = Annotated[int, Field(ge=0, le=100)]
+
+
+class Isolation(StrEnum):
+    """How child processes are kept away from our database socket and secrets."""
+
+    AUTO = "auto"
+    """The strongest that this machine offers; status and doctor say which."""
+    REQUIRED = "required"
+    """Refuse to start a child process that cannot be isolated."""
+    NONE = "none"
+    """Only an allow-listed environment and a process group of its own."""
+
+
+class Settings(BaseModel):
+    """What the environment says, checked and frozen. Paths are absolute; secrets do not print themselves."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    RETIRED: ClassVar[Mapping[str, str]] = {
+        name: f"{name} is not used: executions wait in the database and in Dagster's run queue, without Redis"
+        for name in ("REDIS_URL", "REDIS_QUEUE_DB")
+    }
+
+    project_root: Path = Field(alias="DAGSTER_HOME")
+    """The directory of `dagster.yaml`; Dagster finds its instance there too."""
+    home: Path = Field(alias="DCT_HOME")
+    """What this deployment keeps on disk: embedded database, git cache, workspaces. Default `.dct/` in the root."""
+    database_url: SecretStr | None = Field(None, alias="DCT_DATABASE_URL")
+    """A PostgreSQL server of one's own, as `postgresql+psycopg2://`; unset: the embedded one in `home`."""
+    isolation: Isolation = Field(Isolation.AUTO, alias="DCT_ISOLATION")
+    statement_timeout_seconds: Count = Field(60, alias="DCT_STATEMENT_TIMEOUT_SECONDS")
+    """After this long the database gives up one statement of ours."""
+    database_pool_size: Count = Field(5, alias="DCT_DATABASE_POOL_SIZE")
+    """Connections that one process keeps open to the database; three times as many under load."""
+
+    trigger_polling_min_interval_ms: int = Field(5000, alias="TRIGGER_POLLING_MIN_INTERVAL", ge=5000)
+    """No connection is asked more often. Dagster's sensor loop itself turns every 5 s, hence the floor."""
+    trigger_max_concurrent_executions: Count = Field(50, alias="TRIGGER_MAX_CONCURRENT_EXECUTIONS")
+    trigger_resource_limits_enabled: bool = Field(True, alias="TRIGGER_RESOURCE_LIMITS_ENABLED")
+    max_concurrent_agents: Count = Field(100, alias="MAX_CONCURRENT_AGENTS")
+    max_concurrent_workspaces: Count = Field(200, alias="MAX_CONCURRENT_WORKSPACES")
+    priority_agent_reservation_percent: Percent = Field(30, alias="PRIORITY_AGENT_RESERVATION_PERCENT")
+    """Share of the agents that only triggers of priority 8 and more may use."""
+
+    jira_api_token: SecretStr | None = Field(None, alias="JIRA_API_TOKEN")
+    slack_bot_token: SecretStr | None = Field(None, alias="SLACK_BOT_TOKEN")
+    email_service_key: SecretStr | None = Field(None, alias="EMAIL_SERVICE_KEY")
+    git_integration_token: SecretStr | None = Field(None, alias="GIT_INTEGRATION_TOKEN")
+
+    enable_trigger_metrics: bool = Field(True, alias="ENABLE_TRIGGER_METRICS")
+    metrics_retention_days: Count = Field(90, alias="METRICS_RETENTION_DAYS")
+    alert_webhook_url: SecretStr | None = Field(None, alias="ALERT_WEBHOOK_URL")
+    """Secret because such addresses carry their token."""
+
+    unused: tuple[str, ...] = ()
+    """One sentence for each variable that is set and has no effect."""
+
+    @field_validator("project_root", "home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @field_validator("database_url")
+    @classmethod
+    def _with_our_driver(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        scheme, separator, rest = value.get_secret_value().partition("://")
+        if not separator or scheme.partition("+")[0] not in {"postgresql", "postgres"}:
+            raise ValueError("is not of the form postgresql://user:password@host:5432/name")
+        return SecretStr(f"{DRIVER}://{rest}")
+
+
+def variable_names() -> tuple[str, ...]:
+    """Every name that has a meaning here, for messages and the reference page."""
+    fields = (field.alias for field in Settings.model_fields.values())
+    return (*(alias for alias in fields if alias), *Settings.RETIRED)
+
+
+def environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the process's variables (or `environ`) laid over those of `.env` in the project's root.
+
+    Credentials are kept by reference to a name; this is where the names are looked up. Empty values count as unset.
+    """
+    given = {name: value for name, value in (os.environ if environ is None else environ).items() if value}
+    path = _project_root(given) / ".env"
+    try:
+        source = DotEnvSettingsSource(
+            BaseSettings, env_file=path, env_file_encoding="utf-8", case_sensitive=True
+        )
+    except (OSError, ValueError) as error:
+        raise InvalidSetting(f"{path} cannot be read ({error}); correct or remove it") from error
+    return {name: value for name, value in source.env_vars.items() if value} | given
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read and check the settings of `environ`, by default the process's own.
+
+    Raises `InvalidSetting` with one line for each fault; values of secrets are never shown.
+    """
+    variables = environment(environ)
+    root = _project_root(variables)
+    unused = tuple(sentence for name, sentence in Settings.RETIRED.items() if name in variables)
+    known = {name: variables[name] for name in variable_names() if name in variables}
+    faults = list(_unknown(variables))
+    try:
+        settings = Settings.model_validate(
+            {"DAGSTER_HOME": root, "DCT_HOME": root / ".dct", "unused": unused} | known
+        )
+    except ValidationError as error:
+        faults += [_explained(detail) for detail in error.errors(include_input=False)]
+    if faults:
+        raise InvalidSetting("\n".join(faults))
+    return settings
+
+
+def _project_root(variables: Mapping[str, str]) -> Path:
+    if home := variables.get("DAGSTER_HOME"):
+        return Path(home).expanduser().absolute()
+    here = Path.cwd()
+    return next((place for place in (here, *here.parents) if (place / PROJECT_MARK).is_file()), here)
+
+
+def _unknown(variables: Mapping[str, str]) -> Iterator[str]:
+    known = [name for name in variable_names() if name.startswith(PREFIX)]
+    for name in sorted(variables):
+        if name.startswith(PREFIX) and name not in known:
+            nearest = get_close_matches(name, known, n=1, cutoff=0.0)[0]
+            yield f"{name} is not a setting; did you mean {nearest}?"
+
+
+def _explained(detail: ErrorDetails) -> str:
+    message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"{'.'.join(map(str, detail['loc']))} {message}"
