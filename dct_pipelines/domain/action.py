@@ -1,4 +1,4 @@
-"""What an action plug-in is: one frozen constant `ACTION` with a configuration model and pure-by-ports functions.
+"""What an action plug-in is: one frozen constant `ACTION` of a configuration model and functions over ports.
 
 An action gets everything it may touch through `ActionPorts`. A dry run hands it ports whose writing
 methods record what they would do, so no action asks whether it is one.

@@ -1,4 +1,4 @@
-"""What a listener plug-in is: one frozen constant `LISTENER` whose `read` turns a provider's answers into pages.
+"""What a listener plug-in is: one frozen constant `LISTENER` whose `read` turns answers into pages.
 
 A page is what intake stores in one transaction: events, snapshots and the resume token that makes the
 next read go on behind them. Reading may call the provider through its port; it writes nothing.

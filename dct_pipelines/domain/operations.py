@@ -1,4 +1,4 @@
-"""What operators define by manifests, and what actions record about it: environments, suites, drafts, workspaces.
+"""What operators define, and what actions record of it: environments, suites, drafts, workspaces.
 
 Commands are named by operators, never by triggers: a trigger names an environment or a suite.
 """
@@ -173,7 +173,7 @@ class Workspace(Fact):
 
 
 class Notification(Fact):
-    """A message to people over one channel. `idempotency_key` is unique per (execution, action, channel, receiver)."""
+    """A message to people over one channel; its key is unique per execution, action, channel and receiver."""
 
     channel: str
     receiver: str

@@ -1,0 +1,145 @@
+"""Executions, their attempts, the results of their actions, leases, and the shapes that are Dagster jobs."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, UUID
+
+from dct_pipelines.domain.execution import AttemptState, ExecutionState, TriggeredBy
+from dct_pipelines.domain.outcome import ResultState
+from dct_pipelines.store.tables.base import instant, json, metadata, one_of, reference, uuid_key, words
+
+trigger_executions = Table(
+    "trigger_executions",
+    metadata,
+    uuid_key(),
+    reference("trigger_id", "dynamic_context_triggers", nullable=True),
+    Column("trigger_version", Integer),
+    reference("event_id", "events", nullable=True),
+    reference("item_id", "context_library", nullable=True),
+    words("subject", nullable=True),
+    words("status", default="waiting"),
+    words("triggered_by"),
+    words("created_by"),
+    Column("priority", Integer, nullable=False, server_default=text("5")),
+    words("job_name"),
+    json("actions"),
+    json("resource_limits"),
+    json("context_snapshot"),
+    Column("cause_chain", ARRAY(UUID(as_uuid=True)), nullable=False, server_default=text("'{}'")),
+    instant("created_at", now=True),
+    instant("not_before"),
+    words("wait_reason", nullable=True),
+    words("wait_detail", nullable=True),
+    Column("attempt", Integer, nullable=False, server_default=text("0")),
+    instant("dispatched_at"),
+    instant("started_at"),
+    instant("completed_at"),
+    instant("deadline_at"),
+    instant("cancel_requested_at"),
+    words("cancel_requested_by", nullable=True),
+    Column("dagster_run_id", Text, index=True),
+    reference("workspace_id", "workspaces", nullable=True),
+    reference("agent_id", "agents", nullable=True),
+    json("deliverables", default="[]"),
+    json("deliverables_completed", default="[]"),
+    words("error_message", nullable=True),
+    Column("error_is_transient", Boolean),
+    json("metrics"),
+    CheckConstraint("priority BETWEEN 1 AND 10", name="priority_range"),
+    one_of("status", ExecutionState),
+    one_of("triggered_by", TriggeredBy),
+    Index("ix_trigger_executions_status", "status"),
+    Index("ix_trigger_executions_started_at", text("started_at DESC")),
+    Index("ix_trigger_executions_created_at", text("created_at DESC")),
+    Index(
+        "ix_trigger_executions_waiting",
+        "priority",
+        "created_at",
+        postgresql_where=text("status = 'waiting'"),
+    ),
+    Index("ix_trigger_executions_trigger_id_created_at", "trigger_id", text("created_at DESC")),
+)
+
+execution_attempts = Table(
+    "execution_attempts",
+    metadata,
+    reference("execution_id", "trigger_executions", index=False, ondelete="CASCADE"),
+    Column("attempt", Integer, nullable=False),
+    words("state", default="dispatched"),
+    words("run_id", nullable=True),
+    words("process", nullable=True),
+    instant("dispatched_at", now=True),
+    instant("started_at"),
+    instant("heartbeat_at"),
+    instant("ended_at"),
+    words("error_message", nullable=True),
+    PrimaryKeyConstraint("execution_id", "attempt"),
+    one_of("state", AttemptState),
+    Index("ix_execution_attempts_run_id", "run_id"),
+    Index(
+        "ix_execution_attempts_live",
+        "state",
+        "heartbeat_at",
+        postgresql_where=text("state IN ('dispatched', 'running')"),
+    ),
+)
+
+action_results = Table(
+    "action_results",
+    metadata,
+    reference("execution_id", "trigger_executions", index=False, ondelete="CASCADE"),
+    Column("action_index", Integer, nullable=False),
+    words("action_type"),
+    words("name"),
+    words("state"),
+    Column("attempt", Integer, nullable=False),
+    words("idempotency_key"),
+    json("config"),
+    words("summary", default=""),
+    json("outputs"),
+    json("links", default="[]"),
+    words("error_message", nullable=True),
+    instant("started_at", nullable=False),
+    instant("ended_at"),
+    PrimaryKeyConstraint("execution_id", "action_index"),
+    UniqueConstraint("idempotency_key"),
+    one_of("state", ResultState),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("execution_id", UUID(as_uuid=True), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    instant("acquired_at", now=True),
+    ForeignKeyConstraint(
+        ["execution_id", "attempt"],
+        ["dct.execution_attempts.execution_id", "dct.execution_attempts.attempt"],
+        ondelete="CASCADE",
+    ),
+    Index("ix_leases_execution_id_attempt", "execution_id", "attempt"),
+    comment="Exclusive holds. A lease lives as long as its attempt's heartbeat does.",
+)
+
+shapes = Table(
+    "shapes",
+    metadata,
+    Column("job_name", Text, primary_key=True),
+    Column("actions", ARRAY(Text), nullable=False, unique=True),
+    instant("created_at", now=True),
+    instant("last_used_at", now=True),
+)
