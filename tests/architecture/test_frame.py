@@ -1,0 +1,60 @@
+"""The frame that a newcomer's first command stands on."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tomllib
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.architecture.tree import ROOT
+
+PIN = re.compile(r"([A-Za-z0-9._-]+)==([0-9][A-Za-z0-9.+!]*)")
+
+
+def pins() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    matches = [PIN.fullmatch(line) for line in lines if not line.startswith("#")]
+    assert all(matches), "constraints.txt holds names and exact versions only"
+    return {canonicalize_name(match[1]): match[2] for match in matches if match}
+
+
+def test_every_dependency_is_pinned_to_one_version_of_its_range():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [Requirement(text) for text in project["dependencies"] + project["optional-dependencies"]["dev"]]
+    pinned = pins()
+    faults = [
+        str(requirement)
+        for requirement in wanted
+        if pinned.get(canonicalize_name(requirement.name), "") not in requirement.specifier
+    ]
+    assert not faults, "run `make constraints`: " + ", ".join(faults)
+
+
+def test_a_missing_python_is_explained():
+    answer = subprocess.run(
+        [str(ROOT / "scripts/find-python.sh")],
+        env=os.environ | {"PYTHON": "no-such-python"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 1
+    assert "no-such-python" in answer.stderr
+    assert "Python 3.11 or newer" in answer.stderr
+
+
+def test_scripts_can_be_executed():
+    scripts = [*(ROOT / "scripts").glob("*.sh"), ROOT / ".ci/run"]
+    assert [path.name for path in scripts if not os.access(path, os.X_OK)] == []
+
+
+def test_make_help_lists_the_targets_that_the_documents_name():
+    listed = subprocess.run(
+        ["make", "-C", str(ROOT), "help"], capture_output=True, text=True, check=True
+    ).stdout
+    for target in ("demo", "up", "test", "check", "crash-test", "bench", "clean"):
+        assert f"make {target} " in listed

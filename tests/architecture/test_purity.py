@@ -1,0 +1,98 @@
+"""What import-linter cannot say: which names of the standard library a room may use."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.architecture.tree import (
+    MIGRATIONS,
+    PACKAGE,
+    dotted_names,
+    imports,
+    name_of,
+    python_files,
+    room_of,
+    starts_with,
+)
+
+IMPURE = frozenset(
+    "asyncio concurrent ctypes fcntl getpass glob http io locale logging mmap multiprocessing os platform "
+    "random secrets select selectors shutil signal smtplib socket socketserver sqlite3 ssl subprocess sys "
+    "tempfile threading time urllib.request uuid.uuid1".split()
+)
+"""Clocks, files, processes, networks, chance and the state of the process."""
+
+STANDARD = frozenset(sys.stdlib_module_names) - {"__future__"}
+PURE_ROOMS = {
+    "domain": frozenset({"pydantic", "pydantic_core", "dct_pipelines.domain"}),
+    "conditions": frozenset({"pydantic", "pydantic_core", "re2", "dct_pipelines.domain"}),
+}
+CLOCKS = frozenset(
+    {"datetime.now", "datetime.utcnow", "datetime.today", "datetime.datetime.now", "date.today", "time.time"}
+)
+PROCESSES = frozenset(
+    "os.system os.popen os.fork os.forkpty os.posix_spawn os.posix_spawnp "
+    "os.execl os.execle os.execlp os.execlpe os.execv os.execve os.execvp os.execvpe "
+    "os.spawnl os.spawnle os.spawnlp os.spawnlpe os.spawnv os.spawnve os.spawnvp os.spawnvpe "
+    "asyncio.create_subprocess_exec asyncio.create_subprocess_shell".split()
+)
+NETWORK_MODULES = frozenset(
+    {"urllib.request", "http.client", "http.server", "socketserver", "telnetlib", "xmlrpc"}
+)
+ENVIRONMENT = frozenset({"os.environ", "os.environb", "os.getenv", "os.getenvb", "os.putenv", "os.unsetenv"})
+
+
+def test_domain_and_conditions_know_only_pure_things():
+    faults = [
+        f"{name_of(path)}:{line} imports {name}"
+        for path in python_files("dct_pipelines")
+        if (ours := PURE_ROOMS.get(room_of(path))) is not None
+        for line, name in imports(path)
+        if name.partition(".")[0] != "__future__"
+        and (starts_with(name, IMPURE) or not (starts_with(name, ours) or name.partition(".")[0] in STANDARD))
+    ]
+    assert not faults, "\n".join(faults)
+
+
+def test_domain_and_conditions_are_told_the_time_and_never_look_at_a_clock():
+    faults = [
+        f"{name_of(path)}:{line} calls {name}"
+        for path in python_files("dct_pipelines/domain", "dct_pipelines/conditions")
+        for line, name in dotted_names(path)
+        if name in CLOCKS
+    ]
+    assert not faults, "\n".join(faults)
+
+
+def test_processes_and_servers_are_started_in_clients_and_store_only():
+    faults = [
+        f"{name_of(path)}:{line} uses {name}"
+        for path in python_files("dct_pipelines")
+        if room_of(path) not in {"clients", "store"}
+        for line, name in (*dotted_names(path), *imports(path))
+        if name in PROCESSES or starts_with(name, NETWORK_MODULES)
+    ]
+    assert not faults, "\n".join(faults)
+
+
+def test_the_environment_is_read_in_settings_only():
+    faults = [
+        f"{name_of(path)}:{line} uses {name}"
+        for path in python_files("dct_pipelines")
+        if path != PACKAGE / "settings.py" and MIGRATIONS not in path.parents
+        for line, name in (*dotted_names(path), *imports(path))
+        if starts_with(name, ENVIRONMENT)
+    ]
+    assert not faults, "\n".join(faults)
+
+
+def test_every_room_says_what_belongs_there_and_what_does_not():
+    faults = [
+        name_of(path)
+        for path in sorted(PACKAGE.glob("*/__init__.py"))
+        if not all(
+            phrase in path.read_text(encoding="utf-8")
+            for phrase in ("Belongs here:", "Does not belong here:")
+        )
+    ]
+    assert not faults, "\n".join(faults)
