@@ -90,7 +90,7 @@ def test_the_registry_finds_every_plugin_and_nothing_else():
 
 def test_every_example_is_a_valid_configuration():
     for room, _, plugin in every_plugin():
-        assert room.model(plugin).model_validate(dict(plugin.example)), plugin.kind
+        room.model(plugin).model_validate(dict(plugin.example))
 
 
 def test_every_configuration_refuses_unknown_keys_and_cannot_be_changed():
