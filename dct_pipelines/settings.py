@@ -1,7 +1,7 @@
 """Every environment variable, once: its name, type, unit, default, and what is wrong with a bad value.
 
-Nothing is read when this module is imported. `load_settings` lays the process's environment over the `.env` file
-of the project's root. Names without the prefix `DCT_` are those that deployments already use.
+Nothing is read when this module is imported. `load_settings` lays the process's environment over the `.env`
+file of the project's root. Names without the prefix `DCT_` are those that deployments already use.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Settings(BaseModel):
     project_root: Path = Field(alias="DAGSTER_HOME")
     """The directory of `dagster.yaml`; Dagster finds its instance there too."""
     home: Path = Field(alias="DCT_HOME")
-    """What this deployment keeps on disk: embedded database, git cache, workspaces. Default `.dct/` in the root."""
+    """What is kept on disk: embedded database, git cache, workspaces. Default: `.dct/` in the root."""
     database_url: SecretStr | None = Field(None, alias="DCT_DATABASE_URL")
     """A PostgreSQL server of one's own, as `postgresql+psycopg2://`; unset: the embedded one in `home`."""
     isolation: Isolation = Field(Isolation.AUTO, alias="DCT_ISOLATION")
@@ -107,7 +107,8 @@ def variable_names() -> tuple[str, ...]:
 def environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the process's variables (or `environ`) laid over those of `.env` in the project's root.
 
-    Credentials are kept by reference to a name; this is where the names are looked up. Empty values count as unset.
+    Credentials are kept by reference to a name; this is where the names are looked up. Empty values count as
+    unset.
     """
     given = {name: value for name, value in (os.environ if environ is None else environ).items() if value}
     path = _project_root(given) / ".env"
