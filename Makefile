@@ -18,7 +18,7 @@ PYTEST_ARGS ?=
 
 export PYTHON REPO
 
-.PHONY: help setup demo up test test-architecture check format crash-test bench constraints clean
+.PHONY: help setup demo up test coverage check format crash-test bench constraints clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-19s %s\n", $$1, $$2}' Makefile
@@ -39,15 +39,19 @@ up: $(READY) ## start everything and keep it running
 test: $(READY) ## all tests (PYTEST_ARGS="-k git" for some)
 	@$(BIN)/pytest -n $(JOBS) --dist loadfile --durations 15 $(PYTEST_ARGS)
 
-test-architecture: $(READY)
-	@$(BIN)/pytest -q tests/architecture $(PYTEST_ARGS)
+coverage: $(READY) ## all tests with branch coverage
+	@$(BIN)/pytest -n $(JOBS) --dist loadfile --cov --cov-report term $(PYTEST_ARGS)
 
-check: $(READY) ## style, types, import layers, architecture
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(BIN)/pytest -q tests/architecture
+check: $(READY) ## style, types, import layers, architecture: everything is looked at, then it fails if anything did
+	@failed=; \
+	run() { echo "--- $$*"; "$$@" || failed="$$failed $${1##*/}"; }; \
+	run $(BIN)/ruff check .; \
+	run $(BIN)/ruff format --check .; \
+	run $(BIN)/mypy; \
+	run $(BIN)/lint-imports --no-logo; \
+	run $(BIN)/pytest -q tests/architecture; \
+	if [ -n "$$failed" ]; then echo "make check failed:$$failed" >&2; exit 1; fi; \
+	echo "make check passed"
 
 format: $(READY) ## let ruff repair what it can
 	$(BIN)/ruff check --fix .

@@ -7,6 +7,12 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 venv=$1
 log=$venv/setup.log
 
+# Two targets started at once wait for each other.
+if command -v flock >/dev/null; then
+    exec 9<pyproject.toml
+    flock 9
+fi
+
 works() { "$venv/bin/python" -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
 
 if ! works; then
