@@ -31,12 +31,7 @@ class ResultState(StrEnum):
     @property
     def is_settled(self) -> bool:
         """Whether the action is not done again by a later attempt."""
-        return self in (
-            ResultState.DONE,
-            ResultState.NOTHING_TO_DO,
-            ResultState.PARTLY,
-            ResultState.UNCERTAIN,
-        )
+        return self not in (ResultState.STARTED, ResultState.FAILED)
 
 
 class Link(Fact):

@@ -26,7 +26,6 @@ from dct_pipelines.domain.operations import (
     Workspace,
 )
 from dct_pipelines.domain.process import ProcessPort
-from dct_pipelines.domain.words import ItemKind
 
 
 class Clock(Protocol):

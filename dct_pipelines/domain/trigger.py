@@ -38,7 +38,7 @@ class ActionSpec(Definition):
 
 
 class RetryPolicy(Definition):
-    """How often an execution tries again by itself when it failed for a passing reason or its run was lost."""
+    """How often an execution tries again by itself after a passing failure or a lost run."""
 
     max_attempts: int = Field(default=5, ge=1, le=100)
     backoff_seconds: float = Field(default=5, ge=0, le=3600)

@@ -39,7 +39,7 @@ class TriggerType(StrEnum):
 
 
 class TriggerStatus(StrEnum):
-    """`paused` is an operator's pause, `disabled` its owner's switch, `error` ours: it cannot work as saved."""
+    """`paused` is an operator's pause, `disabled` its owner's switch, `error` ours: it cannot work."""
 
     ACTIVE = "active"
     PAUSED = "paused"

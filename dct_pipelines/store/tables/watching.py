@@ -144,7 +144,7 @@ event_keys = Table(
     instant("created_at", now=True),
     PrimaryKeyConstraint("connection_id", "dedup_key"),
     Index("ix_event_keys_created_at", "created_at"),
-    comment="Keys of events already taken in; kept longer than any overlap or replay, also when events are pruned.",
+    comment="Keys of events already taken in; kept longer than the events, than any overlap or replay.",
 )
 
 own_writes = Table(
