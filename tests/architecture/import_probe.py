@@ -12,12 +12,15 @@ import json
 import os
 import pkgutil
 import sys
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 PACKAGE = f"{Path(__file__).resolve().parents[2] / 'dct_pipelines'}/"
+FOREIGN = (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
+SETTINGS = "pydantic_settings"
 NEVER = frozenset(
     "socket.connect socket.bind subprocess.Popen os.system os.fork os.forkpty os.posix_spawn os.exec".split()
 )
@@ -25,10 +28,17 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
 def culprit(frame: FrameType | None) -> str | None:
-    """The line of ours that asked for it; None when an import of somebody else's module did."""
-    while frame is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
-        if frame.f_code.co_filename.startswith(PACKAGE):
-            return f"{frame.f_code.co_filename.removeprefix(PACKAGE)}:{frame.f_lineno}"
+    """The line of ours that asked for it, itself or through the standard library; None when a package did.
+
+    pydantic builds models, and Dagster decorates functions, with looks of their own. Settings are the
+    exception: whoever makes them at import reads the environment.
+    """
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if name.startswith(PACKAGE):
+            return f"{name.removeprefix(PACKAGE)}:{frame.f_lineno}"
+        if name.startswith("<frozen importlib") or (name.startswith(FOREIGN) and SETTINGS not in name):
+            return None
         frame = frame.f_back
     return None
 

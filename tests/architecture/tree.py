@@ -10,7 +10,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "dct_pipelines"
-MIGRATIONS = PACKAGE / "store" / "migrations"
 
 
 def python_files(*folders: str) -> list[Path]:
