@@ -21,7 +21,8 @@ IMPURE = frozenset(
 )
 """Clocks, files, processes, networks, chance and the state of the process."""
 
-STANDARD = frozenset(sys.stdlib_module_names) - {"__future__"}
+STANDARD = frozenset(sys.stdlib_module_names)
+PORTS_ONLY = tuple(f"dct_pipelines/{room}" for room in ("domain", "listeners", "conditions", "actions"))
 PURE_ROOMS = {
     "domain": frozenset({"pydantic", "pydantic_core", "dct_pipelines.domain"}),
     "conditions": frozenset({"pydantic", "pydantic_core", "re2", "dct_pipelines.domain"}),
@@ -45,22 +46,31 @@ READS_ENVIRONMENT = {
 }
 
 
-def test_domain_and_conditions_know_only_pure_things():
+def test_domain_and_conditions_know_only_themselves_and_the_standard_library():
     faults = [
         f"{name_of(path)}:{line} imports {name}"
         for path in python_files("dct_pipelines")
         if (ours := PURE_ROOMS.get(room_of(path))) is not None
         for line, name in imports(path)
-        if name.partition(".")[0] != "__future__"
-        and (starts_with(name, IMPURE) or not (starts_with(name, ours) or name.partition(".")[0] in STANDARD))
+        if not (starts_with(name, ours) or name.partition(".")[0] in STANDARD)
     ]
     assert not faults, "\n".join(faults)
 
 
-def test_domain_and_conditions_are_told_the_time_and_never_look_at_a_clock():
+def test_domain_and_plugins_touch_the_world_through_ports_only():
+    faults = [
+        f"{name_of(path)}:{line} imports {name}"
+        for path in python_files(*PORTS_ONLY)
+        for line, name in imports(path)
+        if starts_with(name, IMPURE)
+    ]
+    assert not faults, "\n".join(faults)
+
+
+def test_domain_and_plugins_are_told_the_time_and_never_look_at_a_clock():
     faults = [
         f"{name_of(path)}:{line} calls {name}"
-        for path in python_files("dct_pipelines/domain", "dct_pipelines/conditions")
+        for path in python_files(*PORTS_ONLY)
         for line, name in dotted_names(path)
         if name in CLOCKS
     ]
