@@ -52,6 +52,8 @@ class LocalDeployer(Definition):
     environment_variables: dict[str, str] = Field(default_factory=dict)
     secrets: dict[str, SecretRef] = Field(default_factory=dict)
     """Variables whose values are read from a reference when the command starts."""
+    writable: tuple[str, ...] = ()
+    """Directories outside the release that the command may write to when it runs isolated."""
 
 
 class WebhookDeployer(Definition):
@@ -92,6 +94,47 @@ class SuiteSpec(Definition):
     limits: ProcessLimits = ProcessLimits()
 
 
+class SmtpChannel(Definition):
+    """Mail through a server. `receivers` are whom it may write to: addresses, or `@example.org` for a domain."""
+
+    type: Literal["smtp"] = "smtp"
+    name: Name
+    description: str = ""
+    host: str
+    port: int = Field(default=587, ge=1, le=65535)
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    """`none` is for a relay on this machine; a password is never sent without encryption."""
+    username: str | None = None
+    password: SecretRef | None = None
+    sender: str
+    receivers: tuple[str, ...] = Field(min_length=1)
+    timeout_seconds: float = Field(default=20, gt=0, le=300)
+
+
+class WebhookChannel(Definition):
+    """Signed POSTs to one address of another system, which is the only receiver."""
+
+    type: Literal["webhook"] = "webhook"
+    name: Name
+    description: str = ""
+    url: str
+    secret: SecretRef | None = None
+    allow_private_network: bool = False
+    timeout_seconds: float = Field(default=20, gt=0, le=300)
+
+
+class OutboxChannel(Definition):
+    """A directory that gets one JSON file a message; there without any account."""
+
+    type: Literal["outbox"] = "outbox"
+    name: Name
+    description: str = ""
+
+
+ChannelSpec = Annotated[SmtpChannel | WebhookChannel | OutboxChannel, Field(discriminator="type")]
+"""How people are told, as an operator's manifest of kind `channel`. `outbox` is always there."""
+
+
 class DraftSpec(Definition):
     """The template of a workspace. `title` and `branch` may be templates over the event."""
 
@@ -100,7 +143,7 @@ class DraftSpec(Definition):
     repository: Name
     base: str = ""
     """Branch to start from; empty is the repository's default branch."""
-    branch: str = "ws/{{ execution.id }}"
+    branch: str = "ws/{{ workspace.short_id }}"
     context: tuple[Name, ...] = ()
     """Context items to include besides the one that fired."""
     suites: tuple[Name, ...] = ()

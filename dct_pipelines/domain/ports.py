@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 from dct_pipelines.domain.event import Event
@@ -25,7 +25,7 @@ from dct_pipelines.domain.operations import (
     SuiteSpec,
     Workspace,
 )
-from dct_pipelines.domain.process import ProcessPort
+from dct_pipelines.domain.process import ProcessPort, ProcessResult
 
 
 class Clock(Protocol):
@@ -131,6 +131,35 @@ class DeployerPort(Protocol):
 
 
 @dataclass(frozen=True)
+class SuiteRequest:
+    """A test suite on one commit: in a workspace, in an environment's current release, else in a fresh export."""
+
+    suite: SuiteSpec
+    repository: Repository
+    commit: str
+    key: str
+    log: Callable[[str], None]
+    is_cancelled: Callable[[], bool]
+    workspace_id: UUID | None = None
+    environment: str | None = None
+
+
+@dataclass(frozen=True)
+class SuiteRun:
+    """How the command ended, and the JUnit files that it wrote, each as it is and bounded in size."""
+
+    process: ProcessResult
+    reports: tuple[bytes, ...]
+
+
+class SuiteRunnerPort(Protocol):
+    """Runs the command of a test suite and collects what it reported."""
+
+    def run(self, request: SuiteRequest) -> SuiteRun:
+        """Run to the end, however it ends; ActionFailed when there is no place to run in."""
+
+
+@dataclass(frozen=True)
 class BundleFile:
     """A file of a context bundle, relative to the workspace."""
 
@@ -165,9 +194,12 @@ class WorkspaceFilesPort(Protocol):
 
 @dataclass(frozen=True)
 class Receipt:
-    """What a channel says of a message: `state` is `sent` or `duplicate` (the receiver had it already)."""
+    """What a channel says of a message.
 
-    state: str
+    `duplicate`: the receiver had it already. `uncertain`: it may have arrived, and is not sent again.
+    """
+
+    state: Literal["sent", "duplicate", "uncertain"]
     detail: str
 
 
@@ -196,6 +228,7 @@ class ActionPorts:
     library: LibraryPort
     records: RecordsPort
     deployers: Mapping[str, DeployerPort]
+    suites: SuiteRunnerPort
     workspaces: WorkspaceFilesPort
     channels: Mapping[str, ChannelPort]
     event: Event | None = None
