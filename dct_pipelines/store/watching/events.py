@@ -1,0 +1,101 @@
+"""Events and their deduplication keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection, Row, Select, select, tuple_
+from sqlalchemy.dialects.postgresql import insert
+
+from dct_pipelines.domain.event import Cause, Event, EventDraft
+from dct_pipelines.store.tables import event_keys, events, own_writes
+
+
+def claim_keys(connection: Connection, connection_id: UUID, drafts: Sequence[EventDraft]) -> dict[str, UUID]:
+    """Of these drafts, those never seen before: their dedup key and the id each gets. Others are repeats."""
+    fresh = {draft.dedup_key: uuid4() for draft in drafts}
+    if not fresh:
+        return {}
+    rows = [
+        {"connection_id": connection_id, "dedup_key": key, "event_id": event_id}
+        for key, event_id in fresh.items()
+    ]
+    statement = insert(event_keys).on_conflict_do_nothing().returning(event_keys.c.dedup_key)
+    won = connection.execute(statement, rows).scalars()
+    return {key: fresh[key] for key in won}
+
+
+def causes(connection: Connection, drafts: Iterable[EventDraft]) -> dict[tuple[UUID, str], Cause]:
+    """By (item, external id): the execution of ours that wrote it, where one did."""
+    wanted = {(draft.item_id, external) for draft in drafts for external in draft.external_ids}
+    if not wanted:
+        return {}
+    rows = connection.execute(
+        select(own_writes).where(tuple_(own_writes.c.item_id, own_writes.c.external_id).in_(wanted))
+    )
+    return {
+        (row.item_id, row.external_id): Cause(execution_id=row.execution_id, chain=tuple(row.chain))
+        for row in rows
+    }
+
+
+def insert_events(connection: Connection, stored: Sequence[Event], release: str) -> None:
+    """Store events that `claim_keys` let through."""
+    if not stored:
+        return
+    rows = []
+    for event in stored:
+        row = event.model_dump(mode="json", include={"actor", "payload", "cause"})
+        row |= event.model_dump(exclude={"actor", "payload", "cause"})
+        rows.append(row | {"kind": event.kind, "release": release})
+    connection.execute(insert(events), rows)
+
+
+def to_event(row: Row[Any]) -> Event:
+    """The event of a row of `events`."""
+    return Event.model_validate(
+        {name: value for name, value in row._mapping.items() if name in Event.model_fields}
+    )
+
+
+def get(connection: Connection, event_id: UUID) -> Event | None:
+    """One event."""
+    row = connection.execute(select(events).where(events.c.id == event_id)).one_or_none()
+    return to_event(row) if row is not None else None
+
+
+def release_of(connection: Connection, event_id: UUID) -> str | None:
+    """The release of the product that took the event in."""
+    return connection.scalar(select(events.c.release).where(events.c.id == event_id))
+
+
+def select_events(
+    *,
+    item_ids: Sequence[UUID] | None = None,
+    since: datetime | None = None,
+    subject: str | None = None,
+) -> Select[Any]:
+    """A selection of events; the caller orders and limits it."""
+    statement = select(events)
+    if item_ids is not None:
+        statement = statement.where(events.c.item_id.in_(item_ids))
+    if since is not None:
+        statement = statement.where(events.c.observed_at >= since)
+    if subject is not None:
+        statement = statement.where(events.c.subject == subject)
+    return statement
+
+
+def latest(connection: Connection, statement: Select[Any], limit: int) -> list[Event]:
+    """The newest events of a selection, newest first."""
+    return [to_event(row) for row in connection.execute(statement.order_by(events.c.seq.desc()).limit(limit))]
+
+
+def in_order(connection: Connection, statement: Select[Any], batch: int = 1000) -> Iterator[Event]:
+    """Every event of a selection in the order in which they were decided, streamed."""
+    result = connection.execution_options(yield_per=batch).execute(statement.order_by(events.c.seq))
+    for row in result:
+        yield to_event(row)

@@ -1,0 +1,244 @@
+"""Connections that are due, their health, the items they are read for, cursors and timers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, and_, case, delete, func, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+
+from dct_pipelines.domain.listener import Page, Timer
+from dct_pipelines.domain.words import ItemKind
+from dct_pipelines.store.tables import checks, connections, context_library, item_cursors, item_timers
+
+POLL_LOCK = 7_266_010
+"""First key of the advisory locks that keep a connection from being read twice at the same time."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A connection as intake needs it."""
+
+    id: UUID
+    name: str
+    kind: str
+    config: Mapping[str, Any]
+    credential_ref: str | None
+    consecutive_failures: int
+
+
+@dataclass(frozen=True)
+class SourceItem:
+    """An item of a connection with its resume token."""
+
+    id: UUID
+    name: str
+    kind: ItemKind
+    location: str
+    config: Mapping[str, Any]
+    token: Mapping[str, Any]
+    changed_at: datetime | None
+    """When the item's page last brought something; checks reported since are handed to the next read."""
+    consecutive_failures: int
+
+
+def _source(row: Any) -> Source:
+    return Source(row.id, row.name, row.kind, row.config, row.credential_ref, row.consecutive_failures)
+
+
+def due(connection: Connection, kind: str, now: datetime) -> list[Source]:
+    """Enabled connections of a kind whose interval and pauses are over, the longest due first."""
+    statement = (
+        select(connections)
+        .where(
+            connections.c.kind == kind,
+            connections.c.is_enabled,
+            or_(connections.c.next_due_at.is_(None), connections.c.next_due_at <= now),
+            or_(connections.c.not_before.is_(None), connections.c.not_before <= now),
+        )
+        .order_by(connections.c.next_due_at.nulls_first())
+    )
+    return [_source(row) for row in connection.execute(statement)]
+
+
+def of_items(connection: Connection, item_ids: Collection[UUID]) -> list[Source]:
+    """The connections that these items are read through."""
+    statement = (
+        select(connections)
+        .where(
+            connections.c.id.in_(
+                select(context_library.c.connection_id).where(context_library.c.id.in_(item_ids))
+            )
+        )
+        .order_by(connections.c.name)
+    )
+    return [_source(row) for row in connection.execute(statement)]
+
+
+def items(connection: Connection, connection_id: UUID) -> list[SourceItem]:
+    """Every item of a connection, the one read longest ago first."""
+    statement = (
+        select(
+            context_library,
+            item_cursors.c.token,
+            item_cursors.c.changed_at,
+            func.coalesce(item_cursors.c.consecutive_failures, 0).label("consecutive_failures"),
+        )
+        .outerjoin(item_cursors, item_cursors.c.item_id == context_library.c.id)
+        .where(context_library.c.connection_id == connection_id, context_library.c.deleted_at.is_(None))
+        .order_by(item_cursors.c.polled_at.nulls_first(), context_library.c.name)
+    )
+    return [
+        SourceItem(
+            row.id,
+            row.name,
+            ItemKind(row.kind),
+            row.location,
+            row.config,
+            row.token or {},
+            row.changed_at,
+            row.consecutive_failures,
+        )
+        for row in connection.execute(statement)
+    ]
+
+
+def try_lock(connection: Connection, connection_id: UUID) -> bool:
+    """Take the reading lock of a connection for this database session; False: somebody reads it now."""
+    return bool(
+        connection.scalar(
+            text("SELECT pg_try_advisory_lock(:space, hashtext(:id))"),
+            {"space": POLL_LOCK, "id": str(connection_id)},
+        )
+    )
+
+
+def unlock(connection: Connection, connection_id: UUID) -> None:
+    """Give the reading lock back."""
+    connection.execute(
+        text("SELECT pg_advisory_unlock(:space, hashtext(:id))"),
+        {"space": POLL_LOCK, "id": str(connection_id)},
+    )
+
+
+def read_ok(connection: Connection, connection_id: UUID, page: Page, now: datetime) -> None:
+    """Store a page's resume token and that the item could be read."""
+    values = {
+        "token": dict(page.token),
+        "polled_at": now,
+        "read_ok_at": now,
+        "state": "ok" if page.is_last else "reading",
+        "detail": "; ".join(page.notes) or None,
+        "consecutive_failures": 0,
+    }
+    if not page.is_unchanged:
+        values["changed_at"] = now
+    connection.execute(
+        insert(item_cursors)
+        .values(item_id=page.item_id, connection_id=connection_id, **values)
+        .on_conflict_do_update(index_elements=["item_id"], set_=values)
+    )
+
+
+def read_failed(connection: Connection, connection_id: UUID, item_id: UUID, now: datetime, why: str) -> None:
+    """Store that an item could not be read; its token stays where it was."""
+    failed = {"polled_at": now, "state": "unreadable", "detail": why}
+    connection.execute(
+        insert(item_cursors)
+        .values(item_id=item_id, connection_id=connection_id, consecutive_failures=1, **failed)
+        .on_conflict_do_update(
+            index_elements=["item_id"],
+            set_=failed | {"consecutive_failures": item_cursors.c.consecutive_failures + 1},
+        )
+    )
+
+
+def healthy(connection: Connection, connection_id: UUID, now: datetime, next_due_at: datetime) -> None:
+    """The connection answered; it is due again at `next_due_at`."""
+    connection.execute(
+        update(connections)
+        .where(connections.c.id == connection_id)
+        .values(
+            health="ok",
+            health_detail=None,
+            health_since=case((connections.c.health == "ok", connections.c.health_since), else_=now),
+            consecutive_failures=0,
+            not_before=None,
+            last_polled_at=now,
+            last_ok_at=now,
+            next_due_at=next_due_at,
+        )
+    )
+
+
+def unhealthy(
+    connection: Connection, connection_id: UUID, now: datetime, *, health: str, why: str, not_before: datetime
+) -> None:
+    """The connection could not be read as a whole; it is left alone until `not_before`."""
+    failures = connections.c.consecutive_failures + int(health != "throttled")
+    connection.execute(
+        update(connections)
+        .where(connections.c.id == connection_id)
+        .values(
+            health=health,
+            health_detail=why,
+            health_since=case((connections.c.health == health, connections.c.health_since), else_=now),
+            consecutive_failures=failures,
+            not_before=not_before,
+            last_polled_at=now,
+        )
+    )
+
+
+def due_timers(connection: Connection, item_id: UUID, now: datetime) -> tuple[Timer, ...]:
+    """Timers of an item whose moment has come."""
+    statement = select(item_timers).where(item_timers.c.item_id == item_id, item_timers.c.due_at <= now)
+    return tuple(
+        Timer(row.item_id, row.subject, row.key, row.due_at)
+        for row in connection.execute(statement.order_by(item_timers.c.due_at))
+    )
+
+
+def store_timers(
+    connection: Connection, item_id: UUID, timers: Sequence[Timer], dropped: Sequence[tuple[str, str]]
+) -> None:
+    """Set timers, replacing those of the same key, and drop those that are done."""
+    for subject, key in dropped:
+        connection.execute(
+            delete(item_timers).where(
+                and_(
+                    item_timers.c.item_id == item_id,
+                    item_timers.c.subject == subject,
+                    item_timers.c.key == key,
+                )
+            )
+        )
+    if timers:
+        rows = [
+            {"item_id": item_id, "subject": timer.subject, "key": timer.key, "due_at": timer.due_at}
+            for timer in timers
+        ]
+        statement = insert(item_timers)
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["item_id", "subject", "key"], set_={"due_at": statement.excluded.due_at}
+            ),
+            rows,
+        )
+
+
+def reported_checks(
+    connection: Connection, item_id: UUID, since: datetime | None
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Checks reported on a repository since then: commit → name → {state, url}. The bound is inclusive."""
+    statement = select(checks).where(checks.c.repository_item_id == item_id)
+    if since is not None:
+        statement = statement.where(checks.c.reported_at >= since)
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in connection.execute(statement):
+        found.setdefault(row.commit, {})[row.name] = {"state": row.state, "url": row.url}
+    return found
