@@ -111,6 +111,25 @@ def test_every_plugin_has_tests_named_like_it():
     assert not faults, "\n".join(faults)
 
 
+def test_every_action_has_a_test_of_its_dry_run():
+    faults = [
+        f"{name_of(path)}: no test_..._dry_run_... in a tests/**/test_*{plugin.kind}*.py"
+        for room, path, plugin in every_plugin()
+        if room.name == "actions"
+        and not any(
+            re.search(r"def test_\w*dry_run", tests.read_text(encoding="utf-8"))
+            for tests in (ROOT / "tests").rglob(f"test_*{plugin.kind}*.py")
+        )
+    ]
+    assert not faults, "\n".join(faults)
+
+
+def test_no_action_asks_whether_it_is_a_dry_run():
+    """Its ports know; an action that branched would be tested on one path and run on the other."""
+    faults = [name_of(path) for path in ROOMS[2].files() if "dry_run" in ast.dump(parsed(path))]
+    assert not faults, "\n".join(faults)
+
+
 def test_every_plugin_has_its_heading_in_the_reference_and_no_heading_is_left_over():
     for room in ROOMS:
         headings = HEADING.findall(room.page())
