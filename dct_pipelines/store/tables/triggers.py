@@ -45,6 +45,7 @@ dynamic_context_triggers = Table(
     instant("last_triggered"),
     Column("execution_count", BigInteger, nullable=False, server_default=text("0")),
     Column("failure_count", BigInteger, nullable=False, server_default=text("0")),
+    words("applied_set", nullable=True),
     words("created_by"),
     instant("created_at", now=True),
     instant("updated_at", now=True),
