@@ -65,6 +65,10 @@ class DatabaseUnavailable(DctError):
     transient = True
 
 
+class SchemaMismatch(DctError):
+    """The database's tables are not those of this release; run `dct db migrate`, then `dct db verify`."""
+
+
 class EmbeddedPostgresError(DctError):
     """The embedded PostgreSQL could not be started; set DCT_DATABASE_URL to use a server of your own."""
 

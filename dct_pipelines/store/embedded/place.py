@@ -90,8 +90,8 @@ def trusted_directory(directory: Path, account: Account) -> None:
     except OSError as error:
         raise EmbeddedPostgresError(
             f"user {account.name}, who has to run PostgreSQL for root, cannot enter DCT_HOME, and "
-            f"{directory} cannot be made instead ({error}): set DCT_HOME to a directory that others can enter, or set "
-            "DCT_DATABASE_URL"
+            f"{directory} cannot be made instead ({error}): set DCT_HOME to a directory that others can "
+            "enter, or set DCT_DATABASE_URL"
         ) from error
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
         raise EmbeddedPostgresError(

@@ -1,0 +1,79 @@
+"""The database as the rooms above see it: a transaction, a connection, and errors of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import TimeoutError as PoolExhausted
+
+from dct_pipelines.domain.errors import DatabaseUnavailable
+from dct_pipelines.store.embedded import EmbeddedPostgres
+from dct_pipelines.store.engine import Session, StoreSettings, embedded_server, open_engine
+from dct_pipelines.store.failures import explain
+
+OVERFLOW = 2
+"""Times the pool's size that may be opened on top of it under load."""
+POOL_WAIT_SECONDS = 30
+
+
+class Database:
+    """One process's pool of connections to schema `dct`; threads share it, forked children must not.
+
+    Nothing happens before the first use. Every error that means "the database is not there now" is raised as
+    `DatabaseUnavailable` (transient), a refused URL as `InvalidSetting`; what concerns one statement stays
+    SQLAlchemy's.
+    """
+
+    def __init__(self, engine: Engine, embedded: EmbeddedPostgres | None) -> None:
+        self.engine = engine
+        self.embedded = embedded
+
+    @classmethod
+    def open(
+        cls,
+        settings: StoreSettings,
+        *,
+        application: str = "dct",
+        pool_wait_seconds: float = POOL_WAIT_SECONDS,
+    ) -> Database:
+        """Make the pool for `settings`; `application` names the process in `pg_stat_activity`."""
+        engine = open_engine(
+            settings,
+            Session("public", application, settings.statement_timeout_seconds * 1000),
+            pool_size=settings.database_pool_size,
+            max_overflow=OVERFLOW * settings.database_pool_size,
+            pool_timeout=pool_wait_seconds,
+        )
+        event.listen(engine, "handle_error", _in_our_words)
+        return cls(engine, embedded_server(settings))
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """A transaction: committed at the end of the block, rolled back by any exception."""
+        with self.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """A connection for reading; what was not committed is rolled back at the end of the block."""
+        try:
+            connection = self.engine.connect()
+        except PoolExhausted as error:
+            raise DatabaseUnavailable(
+                "all database connections of this process were busy for too long; raise DCT_DATABASE_POOL_SIZE"
+            ) from error
+        with connection:
+            yield connection
+
+    def dispose(self) -> None:
+        """Close the pool; the next use opens it again."""
+        self.engine.dispose()
+
+
+def _in_our_words(context: ExceptionContext) -> BaseException | None:
+    if context.is_pre_ping:
+        return None
+    return explain(context.original_exception, disconnected=context.is_disconnect)

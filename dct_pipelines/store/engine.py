@@ -1,0 +1,121 @@
+"""How a process connects: one pool, sessions set up alike, the embedded server started if it is not there."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import psycopg2
+from pydantic import SecretStr
+from pydantic_core import from_json, to_json
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import Dialect
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from dct_pipelines.store.embedded import EmbeddedPostgres
+
+EMBEDDED_URL = "postgresql+psycopg2://dct@/dct"
+"""Its host is filled in at each connection: it may lie elsewhere after a move."""
+IDLE_IN_TRANSACTION_SECONDS = 300
+"""A process that hangs inside a transaction must not hold its locks for ever."""
+NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+
+
+class StoreSettings(Protocol):
+    """What this room reads of the settings."""
+
+    @property
+    def home(self) -> Path: ...
+    @property
+    def database_url(self) -> SecretStr | None: ...
+    @property
+    def statement_timeout_seconds(self) -> int: ...
+    @property
+    def database_pool_size(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Session:
+    """How each session of a pool is set up. `statement_timeout_ms` 0 is none."""
+
+    search_path: str
+    application: str
+    statement_timeout_ms: int
+
+
+def embedded_server(settings: StoreSettings) -> EmbeddedPostgres | None:
+    """Return the embedded server of these settings; None if they name a server of one's own."""
+    return None if settings.database_url else EmbeddedPostgres(settings.home)
+
+
+def open_engine(settings: StoreSettings, session: Session, **pool: Any) -> Engine:
+    """Make an engine that connects when first used; broken connections are noticed and replaced (43 µs)."""
+    url = settings.database_url.get_secret_value() if settings.database_url else EMBEDDED_URL
+    engine = create_engine(
+        url,
+        pool_pre_ping=True,
+        pool_recycle=3600,
+        pool_use_lifo=True,
+        json_serializer=dump_json,
+        json_deserializer=from_json,
+        hide_parameters=True,
+        **pool,
+    )
+    server = embedded_server(settings)
+
+    @event.listens_for(engine, "do_connect")
+    def connect(
+        dialect: Dialect, _entry: ConnectionPoolEntry, arguments: Sequence[Any], named: dict[str, Any]
+    ) -> DBAPIConnection:
+        connection = (
+            _connect(server, dialect, arguments, named) if server else dialect.connect(*arguments, **named)
+        )
+        _set_up(connection, session)
+        return connection
+
+    return engine
+
+
+def dump_json(value: object) -> str:
+    """Write JSON for a `jsonb` column: times in ISO 8601, UUIDs, paths, enumerations and models as they are.
+
+    NUL characters become U+FFFD: text from outside may hold them and PostgreSQL refuses them.
+    """
+    return NUL.sub(r"\1\\ufffd", to_json(value, inf_nan_mode="null").decode())
+
+
+def _connect(
+    server: EmbeddedPostgres, dialect: Dialect, arguments: Sequence[Any], named: dict[str, Any]
+) -> DBAPIConnection:
+    """Connect where the server was last; if nothing answers there, have it started and connect again."""
+    if known := server.connect_arguments():
+        try:
+            return dialect.connect(*arguments, **named | known)
+        except psycopg2.OperationalError:
+            pass
+    server.ensure()
+    return dialect.connect(*arguments, **named | server.connect_arguments())
+
+
+def _set_up(connection: Any, session: Session) -> None:
+    """Set what every statement relies on, in one round trip.
+
+    The search path is explicit because its default puts the schema named like the user first, and both our
+    role and our schema are `dct`. By statements and not by `options`, which connection poolers refuse.
+    """
+    values = {
+        "search_path": session.search_path,
+        "application_name": f"{session.application}:{os.getpid()}",
+        "statement_timeout": str(session.statement_timeout_ms),
+        "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_SECONDS * 1000),
+        "timezone": "UTC",
+    }
+    with connection.cursor() as cursor:
+        calls = ", ".join(["set_config(%s, %s, false)"] * len(values))
+        cursor.execute(f"SELECT {calls}", [part for pair in values.items() for part in pair])
+    connection.commit()
