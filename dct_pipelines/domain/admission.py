@@ -52,6 +52,9 @@ class Candidate:
     """Why the connection that the work goes through is down; None when it is not."""
 
 
+SubjectOfTrigger = tuple[UUID, tuple[UUID, str]]
+
+
 @dataclass
 class TriggerLoad:
     """What a trigger has running and has started. `starts` are those of the last day, any order."""
@@ -67,10 +70,13 @@ class Load:
     free_slots: int
     loaded_jobs: frozenset[str]
     triggers: dict[UUID, TriggerLoad] = field(default_factory=dict)
-    subjects: Counter[tuple[UUID, tuple[UUID, str]]] = field(default_factory=Counter)
+    subjects: Counter[SubjectOfTrigger] = field(default_factory=Counter)
+    """How many executions run for each trigger and subject."""
     leases: dict[str, str] = field(default_factory=dict)
     """Exclusive keys in use, and by whom in words."""
     limits_enabled: bool = True
+    first_in_line: dict[SubjectOfTrigger, int] = field(default_factory=dict)
+    """The smallest `order` that waits for each trigger and subject; `plan` fills it."""
 
     def trigger(self, trigger_id: UUID) -> TriggerLoad:
         """The load of one trigger."""
@@ -93,8 +99,8 @@ def aged_priority(priority: int, waited_seconds: float, step_seconds: float) -> 
 def plan(candidates: Iterable[Candidate], load: Load, now: datetime, ageing_step_seconds: float) -> Plan:
     """Admit the best that fit every limit, one after the other; say of each other one why it waits.
 
-    Best is the highest aged priority, then the longest waiting. A candidate that is held never holds back
-    others, except later ones of the same trigger and subject.
+    Best is the highest aged priority, then the longest waiting. A candidate that is held holds back nothing
+    but later ones of its own trigger and subject, which keep the provider's order.
     """
 
     def rank(candidate: Candidate) -> tuple[int, datetime, int]:
@@ -105,17 +111,26 @@ def plan(candidates: Iterable[Candidate], load: Load, now: datetime, ageing_step
             candidate.order,
         )
 
+    waiting = sorted(candidates, key=rank)
+    for candidate in sorted(waiting, key=lambda candidate: -candidate.order):
+        if (key := _line(candidate)) is not None:
+            load.first_in_line[key] = candidate.order
     admitted: list[Candidate] = []
     held: dict[UUID, Hold] = {}
-    for candidate in sorted(candidates, key=rank):
+    for candidate in waiting:
         hold = _hold(candidate, load, now)
         if hold is None:
             admitted.append(candidate)
             _count_in(candidate, load, now)
         else:
             held[candidate.execution_id] = hold
-            _keep_order_behind(candidate, load)
     return Plan(tuple(admitted), held)
+
+
+def _line(candidate: Candidate) -> SubjectOfTrigger | None:
+    if candidate.trigger_id is None or candidate.subject is None:
+        return None
+    return candidate.trigger_id, candidate.subject
 
 
 def _hold(candidate: Candidate, load: Load, now: datetime) -> Hold | None:
@@ -143,17 +158,15 @@ def _trigger_hold(candidate: Candidate, load: Load, now: datetime) -> Hold | Non
     if candidate.trigger_id is None:
         return None
     limits, current = candidate.limits, load.trigger(candidate.trigger_id)
-    if candidate.subject is not None:
-        busy = load.subjects[(candidate.trigger_id, candidate.subject)]
-        if busy >= limits.max_concurrent_per_item:
-            return Hold(
-                WaitReason.ITEM_BUSY, f"{busy} earlier execution(s) of {candidate.subject[1]} go first"
-            )
+    if (line := _line(candidate)) is not None:
+        keeps_order = limits.max_concurrent_per_item == 1
+        if load.subjects[line] >= limits.max_concurrent_per_item or (
+            keeps_order and load.first_in_line.get(line, candidate.order) < candidate.order
+        ):
+            return Hold(WaitReason.ITEM_BUSY, f"earlier work of this trigger for {line[1][1]} goes first")
     if limits.max_concurrent_executions is not None and current.running >= limits.max_concurrent_executions:
-        return Hold(
-            WaitReason.TRIGGER_BUSY,
-            f"{current.running} of its {limits.max_concurrent_executions} are running",
-        )
+        running = f"{current.running} of at most {limits.max_concurrent_executions} executions are running"
+        return Hold(WaitReason.TRIGGER_BUSY, running)
     return None if candidate.is_retry else _rate_hold(limits, current.starts, now)
 
 
@@ -184,11 +197,5 @@ def _count_in(candidate: Candidate, load: Load, now: datetime) -> None:
     current.running += 1
     if not candidate.is_retry:
         current.starts.append(now)
-    if candidate.subject is not None:
-        load.subjects[(candidate.trigger_id, candidate.subject)] += 1
-
-
-def _keep_order_behind(candidate: Candidate, load: Load) -> None:
-    """A held execution keeps its place: later ones of its trigger and subject do not overtake it."""
-    if candidate.trigger_id is not None and candidate.subject is not None:
-        load.subjects[(candidate.trigger_id, candidate.subject)] += candidate.limits.max_concurrent_per_item
+    if (line := _line(candidate)) is not None:
+        load.subjects[line] += 1
