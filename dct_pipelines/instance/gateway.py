@@ -1,0 +1,104 @@
+"""What the engine asks of Dagster, answered by a DagsterInstance. Private names of Dagster stand here only.
+
+tests/dagster/test_gateway.py holds the contract with the pinned minor version.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from uuid import UUID
+
+import dagster as dg
+from dagster._core.errors import DagsterUserCodeUnreachableError
+from dagster._grpc.client import DagsterGrpcClient
+
+from dct_pipelines.clients.stack.address import read_address
+from dct_pipelines.domain.ports import RunInfo
+
+EXECUTION_TAG = "dct/execution"
+ATTEMPT_TAG = "dct/attempt"
+RELOAD_TIMEOUT_SECONDS = 60
+
+_log = logging.getLogger(__name__)
+
+
+class DagsterGateway:
+    """The `RunGateway` of one process. The instance is opened when it is first needed.
+
+    `home` is where `dct up` notes its code server's address.
+    """
+
+    def __init__(self, home: Path, open_instance: Callable[[], dg.DagsterInstance] = dg.DagsterInstance.get):
+        self._home = home
+        self._open_instance = open_instance
+
+    @cached_property
+    def _instance(self) -> dg.DagsterInstance:
+        return self._open_instance()
+
+    def find_runs(self, execution_id: UUID) -> Sequence[RunInfo]:
+        """Every run that carries this execution, oldest first."""
+        records = self._instance.get_run_records(
+            dg.RunsFilter(tags={EXECUTION_TAG: str(execution_id)}), ascending=True
+        )
+        return [_info(record) for record in records]
+
+    def get_run(self, run_id: str) -> RunInfo | None:
+        """One run."""
+        record = self._instance.get_run_record_by_id(run_id)
+        return _info(record) if record else None
+
+    def cancel(self, run_id: str) -> bool:
+        """Ask the run to stop, also one that still queues; False when nobody could be told."""
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            return False
+        try:
+            return self._instance.run_coordinator.cancel_run(run_id)
+        except (dg.DagsterInvariantViolationError, DagsterUserCodeUnreachableError) as error:
+            _log.warning("run %s could not be told to stop: %s", run_id, error)
+            return False
+
+    def fail_lost_run(self, run_id: str, message: str) -> None:
+        """Mark a run whose process is gone as failed, or as cancelled when it was being cancelled."""
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            return
+        if run.status is dg.DagsterRunStatus.CANCELING:
+            self._instance.report_run_canceled(run, message=message)
+        else:
+            self._instance.report_run_failed(run, message=message)
+
+    def reload(self) -> None:
+        """Have `dct up`'s code server load its definitions anew (2 to 10 s).
+
+        Without one nothing is to be done: Dagster's daemon starts a new code server every minute.
+        """
+        if (address := read_address(self._home)) is None:
+            return
+        try:
+            client = DagsterGrpcClient(port=address.port, host=address.host)
+            client.reload_code(timeout=RELOAD_TIMEOUT_SECONDS)
+        except DagsterUserCodeUnreachableError as error:
+            _log.warning("the code server did not reload (%s); it is asked again", error)
+
+
+def _info(record: dg.RunRecord) -> RunInfo:
+    run = record.dagster_run
+    execution, attempt = run.tags.get(EXECUTION_TAG), run.tags.get(ATTEMPT_TAG)
+    return RunInfo(
+        run_id=run.run_id,
+        status=run.status.value,
+        execution_id=UUID(execution) if execution else None,
+        attempt=int(attempt) if attempt else None,
+        started_at=_instant(record.start_time),
+        ended_at=_instant(record.end_time),
+    )
+
+
+def _instant(seconds: float | None) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if seconds is not None else None
