@@ -1,0 +1,114 @@
+"""What people write down: one manifest a definition, told apart by `kind`.
+
+The models here say what each kind holds; what a manifest may refer to is checked by `engine.manifests`.
+The order of `Kind` is the order in which definitions depend on each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, TypeAdapter
+
+from dct_pipelines.domain.operations import (
+    ChannelSpec,
+    DraftSpec,
+    EnvironmentSpec,
+    SecretRef,
+    SuiteSpec,
+)
+from dct_pipelines.domain.trigger import Definition, Name, TriggerSpec
+from dct_pipelines.domain.words import ItemKind, TriggerStatus
+
+
+class Kind(StrEnum):
+    """Kinds of manifests, each after those that it may refer to."""
+
+    CONNECTION = "connection"
+    ITEM = "item"
+    SUITE = "suite"
+    CHANNEL = "channel"
+    ENVIRONMENT = "environment"
+    DRAFT = "draft"
+    TRIGGER = "trigger"
+
+
+class ConnectionSpec(Definition):
+    """One account at one provider, with its credential by reference.
+
+    `base` is what the locations of its items are relative to: a folder of repositories, or a host's URL.
+    A credential is only sent below `base`, so a connection that has one needs it.
+    """
+
+    name: Name
+    type: str
+    base: str | None = None
+    credential: SecretRef | None = None
+    poll_interval_seconds: Annotated[int, Field(ge=5, le=24 * 3600)] | None = None
+
+
+class ItemSpec(Definition):
+    """An entry of the context library. A location without a base is relative to the manifest's folder."""
+
+    name: Name
+    type: ItemKind
+    connection: Name | None = None
+    location: Annotated[str, Field(min_length=1, max_length=2000)]
+    title: str = ""
+    tags: tuple[str, ...] = ()
+    config: dict[str, Any] = Field(default_factory=dict)
+    """What the listener of the connection wants to know besides the location; checked by its model."""
+
+
+class SettableStatus(StrEnum):
+    """The states that people give a trigger; `error` is ours to give."""
+
+    ACTIVE = TriggerStatus.ACTIVE.value
+    PAUSED = TriggerStatus.PAUSED.value
+    DISABLED = TriggerStatus.DISABLED.value
+
+
+class TriggerManifest(TriggerSpec):
+    """A trigger as it is written down. Without `status`, a new one is active and an old one keeps its own."""
+
+    status: SettableStatus | None = None
+
+    @property
+    def spec(self) -> TriggerSpec:
+        """The part that is versioned."""
+        return TriggerSpec.model_validate(self.model_dump(exclude={"status"}))
+
+
+MODELS: Mapping[Kind, TypeAdapter[Any]] = MappingProxyType(
+    {
+        Kind.CONNECTION: TypeAdapter(ConnectionSpec),
+        Kind.ITEM: TypeAdapter(ItemSpec),
+        Kind.SUITE: TypeAdapter(SuiteSpec),
+        Kind.CHANNEL: TypeAdapter(ChannelSpec),
+        Kind.ENVIRONMENT: TypeAdapter(EnvironmentSpec),
+        Kind.DRAFT: TypeAdapter(DraftSpec),
+        Kind.TRIGGER: TypeAdapter(TriggerManifest),
+    }
+)
+"""The model of each kind, without the key `kind` itself."""
+
+
+def parse(kind: Kind, definition: Mapping[str, Any]) -> BaseModel:
+    """The definition of that kind as its model; pydantic's ValidationError when it is not one."""
+    spec = MODELS[kind].validate_python(dict(definition))
+    assert isinstance(spec, BaseModel)  # noqa: S101 - every adapter above is one of models
+    return spec
+
+
+def plain(spec: BaseModel) -> dict[str, Any]:
+    """A definition as plain JSON data, with every default written out: as it is stored and compared."""
+    return spec.model_dump(mode="json")
+
+
+def brief(spec: BaseModel) -> dict[str, Any]:
+    """A definition as plain JSON data without what is the default anyway: as it is written to a file."""
+    named = {name: getattr(spec, name) for name in ("name", "type") if name in type(spec).model_fields}
+    return spec.model_dump(mode="json", exclude_defaults=True) | named
