@@ -63,7 +63,7 @@ class Database:
             connection = self.engine.connect()
         except PoolExhausted as error:
             raise DatabaseUnavailable(
-                "all database connections of this process were busy for too long; raise DCT_DATABASE_POOL_SIZE"
+                "all database connections of this process stay busy; raise DCT_DATABASE_POOL_SIZE"
             ) from error
         with connection:
             yield connection

@@ -9,15 +9,22 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, MetaData, text
+from sqlalchemy.exc import DBAPIError
 
 from dct_pipelines.domain.errors import SchemaMismatch
 from dct_pipelines.store import migrations
+from dct_pipelines.store.catalog import Catalog, catalog_of, read_catalog
 from dct_pipelines.store.database import Database
+from dct_pipelines.store.differences import differences
+from dct_pipelines.store.indexes import Repair, repairs
 from dct_pipelines.store.migrations.options import ALEMBIC_OPTIONS, SCHEMA
+from dct_pipelines.store.tables import metadata
 
 MIGRATION_LOCK = 7_266_100
 """Key of the advisory lock that lets one process at a time migrate, whichever machine it is on."""
+OPTIMIZE_LOCK = 7_266_101
+NOTHING_THERE = "the database has none of our tables: run `dct db migrate`"
 
 
 def migrate(database: Database) -> list[str]:
@@ -27,8 +34,8 @@ def migrate(database: Database) -> list[str]:
     Raises `SchemaMismatch` if the database belongs to a newer release.
     """
     with database.begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
         connection.execute(text("SET LOCAL statement_timeout = 0"))
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
         connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
         before = current_revision(connection)
         config = alembic_config(connection)
@@ -41,6 +48,39 @@ def migrate(database: Database) -> list[str]:
                 f"the database is at revision {before}, which this release does not know ({error}); "
                 "install the release that made it, or a later one"
             ) from error
+
+
+def verify(database: Database, models: MetaData = metadata) -> list[str]:
+    """Return one sentence for each difference between the database and this release; none, empty."""
+    with database.begin() as connection:
+        revision, head = current_revision(connection), head_revision()
+        if revision is None:
+            return [NOTHING_THERE]
+        behind = f"the database is at revision {revision}, this release at {head}: run `dct db migrate`"
+        actual, expected = _catalogs(connection, models)
+    return [*([behind] if revision != head else []), *differences(actual, expected, SCHEMA)]
+
+
+def optimize(database: Database, models: MetaData = metadata) -> list[str]:
+    """Build missing indexes, rebuild broken and changed ones, and refresh the planner's statistics.
+
+    Writers go on meanwhile. Returns what was done, and what could not be, one sentence each.
+    """
+    with database.begin() as connection:
+        actual, expected = _catalogs(connection, models)
+    tables = sorted(actual.tables & expected.tables)
+    if not tables:
+        return [NOTHING_THERE]
+    with database.connect() as pooled:
+        connection = pooled.execution_options(isolation_level="AUTOCOMMIT")
+        connection.detach()  # so that its settings and its lock end with it
+        if not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": OPTIMIZE_LOCK}):
+            return ["another process is optimizing the database already"]
+        connection.execute(text("SET statement_timeout = 0"))
+        done = [_done(connection, repair) for repair in repairs(actual, expected, SCHEMA)]
+        for table in tables:
+            connection.execute(text(f"ANALYZE {SCHEMA}.{table}"))
+    return [*done, f"refreshed the statistics of {len(tables)} tables"]
 
 
 def current_revision(connection: Connection) -> str | None:
@@ -59,3 +99,18 @@ def alembic_config(connection: Connection | None) -> Config:
     config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     return config
+
+
+def _catalogs(connection: Connection, models: MetaData) -> tuple[Catalog, Catalog]:
+    """Return what the database holds and what the models say, in that order."""
+    actual = read_catalog(connection, SCHEMA).without(ALEMBIC_OPTIONS["version_table"])
+    return actual, catalog_of(models, connection)
+
+
+def _done(connection: Connection, repair: Repair) -> str:
+    try:
+        for statement in repair.statements:
+            connection.execute(text(statement))
+    except DBAPIError as error:
+        return f"could not do this: {repair.sentence} ({error.orig})"
+    return repair.sentence

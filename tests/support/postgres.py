@@ -53,7 +53,7 @@ def session_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def reachable_directory() -> Iterator[Path]:
-    """A temporary directory that every user may enter; pytest's own are closed to the user of root's server."""
+    """A temporary directory that every user may enter; pytest's own are closed to the server's user."""
     directory = Path(tempfile.mkdtemp(prefix="dct-test-"))
     directory.chmod(0o711)
     yield directory

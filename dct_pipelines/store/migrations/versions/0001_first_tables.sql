@@ -99,8 +99,8 @@ CREATE TABLE dct.audit_log (
     detail JSONB DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT pk_audit_log PRIMARY KEY (id)
 );
-CREATE INDEX ix_audit_log_at ON dct.audit_log (at DESC);
 CREATE INDEX ix_audit_log_object_kind_object_name ON dct.audit_log (object_kind, object_name);
+CREATE INDEX ix_audit_log_at ON dct.audit_log (at DESC);
 
 CREATE TABLE dct.intake_order (
     id INTEGER DEFAULT 1 NOT NULL,
@@ -292,10 +292,10 @@ CREATE TABLE dct.dynamic_context_triggers (
     CONSTRAINT fk_dynamic_context_triggers_context_item_id FOREIGN KEY(context_item_id) REFERENCES dct.context_library (id),
     CONSTRAINT fk_dynamic_context_triggers_workspace_draft_id FOREIGN KEY(workspace_draft_id) REFERENCES dct.workspace_drafts (id)
 );
-CREATE INDEX ix_dynamic_context_triggers_workspace_draft_id ON dct.dynamic_context_triggers (workspace_draft_id);
+CREATE INDEX ix_dynamic_context_triggers_status ON dct.dynamic_context_triggers (status);
 CREATE UNIQUE INDEX uq_dynamic_context_triggers_live_name ON dct.dynamic_context_triggers (name) WHERE deleted_at IS NULL;
 CREATE INDEX ix_dynamic_context_triggers_context_item_id ON dct.dynamic_context_triggers (context_item_id);
-CREATE INDEX ix_dynamic_context_triggers_status ON dct.dynamic_context_triggers (status);
+CREATE INDEX ix_dynamic_context_triggers_workspace_draft_id ON dct.dynamic_context_triggers (workspace_draft_id);
 
 CREATE TABLE dct.item_timers (
     item_id UUID NOT NULL,
@@ -318,8 +318,8 @@ CREATE TABLE dct.snapshots (
     CONSTRAINT pk_snapshots PRIMARY KEY (id),
     CONSTRAINT fk_snapshots_item_id FOREIGN KEY(item_id) REFERENCES dct.context_library (id) ON DELETE CASCADE
 );
-CREATE INDEX ix_snapshots_item_id_subject_from_seq ON dct.snapshots (item_id, subject, from_seq);
 CREATE UNIQUE INDEX uq_snapshots_current ON dct.snapshots (item_id, subject) WHERE to_seq IS NULL;
+CREATE INDEX ix_snapshots_item_id_subject_from_seq ON dct.snapshots (item_id, subject, from_seq);
 COMMENT ON TABLE dct.snapshots IS 'Valid for events with from_seq <= seq < to_seq; to_seq NULL is the current state.';
 
 CREATE TABLE dct.events (
@@ -343,9 +343,9 @@ CREATE TABLE dct.events (
     CONSTRAINT fk_events_item_id FOREIGN KEY(item_id) REFERENCES dct.context_library (id)
 );
 CREATE INDEX ix_events_item_id_seq ON dct.events (item_id, seq);
+CREATE INDEX ix_events_kind_seq ON dct.events (kind, seq);
 CREATE INDEX ix_events_item_id_subject_seq ON dct.events (item_id, subject, seq);
 CREATE INDEX ix_events_connection_id ON dct.events (connection_id);
-CREATE INDEX ix_events_kind_seq ON dct.events (kind, seq);
 CREATE INDEX ix_events_occurred_at ON dct.events (occurred_at DESC);
 
 CREATE TABLE dct.own_writes (
@@ -508,17 +508,17 @@ CREATE TABLE dct.trigger_executions (
     CONSTRAINT fk_trigger_executions_workspace_id FOREIGN KEY(workspace_id) REFERENCES dct.workspaces (id),
     CONSTRAINT fk_trigger_executions_agent_id FOREIGN KEY(agent_id) REFERENCES dct.agents (id)
 );
-CREATE INDEX ix_trigger_executions_status ON dct.trigger_executions (status);
-CREATE INDEX ix_trigger_executions_trigger_id_created_at ON dct.trigger_executions (trigger_id, created_at DESC);
+CREATE INDEX ix_trigger_executions_started_at ON dct.trigger_executions (started_at DESC);
+CREATE INDEX ix_trigger_executions_item_id ON dct.trigger_executions (item_id);
+CREATE INDEX ix_trigger_executions_workspace_id ON dct.trigger_executions (workspace_id);
 CREATE INDEX ix_trigger_executions_event_id ON dct.trigger_executions (event_id);
-CREATE INDEX ix_trigger_executions_created_at ON dct.trigger_executions (created_at DESC);
 CREATE INDEX ix_trigger_executions_dagster_run_id ON dct.trigger_executions (dagster_run_id);
 CREATE INDEX ix_trigger_executions_agent_id ON dct.trigger_executions (agent_id);
+CREATE INDEX ix_trigger_executions_created_at ON dct.trigger_executions (created_at DESC);
+CREATE INDEX ix_trigger_executions_status ON dct.trigger_executions (status);
+CREATE INDEX ix_trigger_executions_trigger_id_created_at ON dct.trigger_executions (trigger_id, created_at DESC);
 CREATE INDEX ix_trigger_executions_waiting ON dct.trigger_executions (priority, created_at) WHERE status = 'waiting';
 CREATE INDEX ix_trigger_executions_trigger_id ON dct.trigger_executions (trigger_id);
-CREATE INDEX ix_trigger_executions_workspace_id ON dct.trigger_executions (workspace_id);
-CREATE INDEX ix_trigger_executions_item_id ON dct.trigger_executions (item_id);
-CREATE INDEX ix_trigger_executions_started_at ON dct.trigger_executions (started_at DESC);
 
 CREATE TABLE dct.execution_attempts (
     execution_id UUID NOT NULL,
@@ -535,8 +535,8 @@ CREATE TABLE dct.execution_attempts (
     CONSTRAINT ck_execution_attempts_state_known CHECK (state IN ('dispatched', 'running', 'succeeded', 'failed', 'cancelled', 'lost')),
     CONSTRAINT fk_execution_attempts_execution_id FOREIGN KEY(execution_id) REFERENCES dct.trigger_executions (id) ON DELETE CASCADE
 );
-CREATE INDEX ix_execution_attempts_run_id ON dct.execution_attempts (run_id);
 CREATE INDEX ix_execution_attempts_live ON dct.execution_attempts (state, heartbeat_at) WHERE state IN ('dispatched', 'running');
+CREATE INDEX ix_execution_attempts_run_id ON dct.execution_attempts (run_id);
 
 CREATE TABLE dct.action_results (
     execution_id UUID NOT NULL,
@@ -576,9 +576,9 @@ CREATE TABLE dct.deployments (
     CONSTRAINT fk_deployments_environment_id FOREIGN KEY(environment_id) REFERENCES dct.environments (id),
     CONSTRAINT fk_deployments_execution_id FOREIGN KEY(execution_id) REFERENCES dct.trigger_executions (id)
 );
-CREATE INDEX ix_deployments_environment_id ON dct.deployments (environment_id);
 CREATE INDEX ix_deployments_execution_id ON dct.deployments (execution_id);
 CREATE INDEX ix_deployments_environment_started_at ON dct.deployments (environment, started_at DESC);
+CREATE INDEX ix_deployments_environment_id ON dct.deployments (environment_id);
 
 CREATE TABLE dct.leases (
     key TEXT NOT NULL,
