@@ -127,7 +127,7 @@ class _Parsed:
 
 
 def _parse(raw: bytes) -> _Parsed:
-    """Lines `<oid> TAB <name>` and `ref: <target> TAB HEAD`; `<name>^{}` is what an annotated tag stands for."""
+    """Lines `<oid> TAB <name>`, `ref: <target> TAB HEAD`; `<name>^{}` is what an annotated tag stands for."""
     parsed = _Parsed()
     head = ""
     for line in raw.decode("utf-8", "surrogateescape").split("\n"):
