@@ -1,0 +1,103 @@
+"""What operators and teams have defined, as actions ask for it: by name, with the nearest name for a typo."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlalchemy import select
+
+from dct_pipelines.domain.errors import NotFound
+from dct_pipelines.domain.git import RepositoryRef
+from dct_pipelines.domain.manifest import Kind
+from dct_pipelines.domain.operations import ChannelSpec, DraftSpec, EnvironmentSpec, SuiteSpec
+from dct_pipelines.domain.ports import Repository, SecretsPort
+from dct_pipelines.domain.words import ItemKind
+from dct_pipelines.registry import nearest
+from dct_pipelines.store.database import Database
+from dct_pipelines.store.definitions.shelves import SHELVES, Stored
+from dct_pipelines.store.tables import snapshots
+
+MAX_STATES = 200
+"""States of a context item that go into a bundle: a repository may have ten thousand branches."""
+
+
+def repository_ref(location: str, credential_ref: str | None, secrets: SecretsPort) -> RepositoryRef:
+    """How to reach a repository; its secret is read anew at each use."""
+    if credential_ref is None:
+        return RepositoryRef(location)
+    return RepositoryRef(location, credential=lambda: secrets.read(credential_ref))
+
+
+@dataclass(frozen=True)
+class Library:
+    """The definitions as they are now: each call reads them anew."""
+
+    database: Database
+    secrets: SecretsPort
+
+    def repository(self, name: str) -> Repository:
+        """The repository of that item name."""
+        item = self._find(Kind.ITEM, name)
+        if item.spec["type"] != ItemKind.GIT_REPOSITORY:
+            raise NotFound(f"item {name!r} is a {item.spec['type']}, not a git repository; name another item")
+        credential = self._credential(item.spec["connection"])
+        return Repository(item.id, name, repository_ref(item.spec["location"], credential, self.secrets))
+
+    def environment(self, name: str) -> EnvironmentSpec:
+        """The environment of that name."""
+        return EnvironmentSpec.model_validate(self._find(Kind.ENVIRONMENT, name).spec)
+
+    def suite(self, name: str) -> SuiteSpec:
+        """The test suite of that name."""
+        return SuiteSpec.model_validate(self._find(Kind.SUITE, name).spec)
+
+    def draft(self, name: str) -> DraftSpec:
+        """The workspace draft of that name."""
+        return DraftSpec.model_validate(self._find(Kind.DRAFT, name).spec)
+
+    def channels(self) -> dict[str, ChannelSpec]:
+        """Every channel by name."""
+        channel: TypeAdapter[ChannelSpec] = TypeAdapter(ChannelSpec)
+        with self.database.connect() as connection:
+            stored = SHELVES[Kind.CHANNEL].all(connection)
+        return {name: channel.validate_python(entry.spec) for name, entry in stored.items()}
+
+    def context_item(self, name: str) -> Mapping[str, Any]:
+        """An item as plain data: name, kind, title, location, tags, and the latest states of its subjects."""
+        item = self._find(Kind.ITEM, name)
+        spec = item.spec
+        return {
+            "name": name,
+            "kind": spec["type"],
+            "title": spec["title"],
+            "location": spec["location"],
+            "tags": spec["tags"],
+            "states": self._states(item),
+        }
+
+    def _states(self, item: Stored) -> dict[str, Any]:
+        current = (
+            select(snapshots.c.subject, snapshots.c.state)
+            .where(snapshots.c.item_id == item.id, snapshots.c.to_seq.is_(None))
+            .order_by(snapshots.c.observed_at.desc(), snapshots.c.subject)
+            .limit(MAX_STATES)
+        )
+        with self.database.connect() as connection:
+            return {row.subject: row.state for row in connection.execute(current)}
+
+    def _credential(self, connection_name: str | None) -> str | None:
+        if connection_name is None:
+            return None
+        credential: str | None = self._find(Kind.CONNECTION, connection_name).spec["credential"]
+        return credential
+
+    def _find(self, kind: Kind, name: str) -> Stored:
+        with self.database.connect() as connection:
+            stored = SHELVES[kind].find(connection, name)
+            if stored is None:
+                known = frozenset(SHELVES[kind].names(connection))
+                raise NotFound(f"there is no {kind} {name!r}; {nearest(name, known)}")
+        return stored
