@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from dct_pipelines.domain.event import Event
+from dct_pipelines.domain.payloads import Fact
 from dct_pipelines.domain.snapshot import Snapshot
 from dct_pipelines.domain.verdict import Verdict
 from dct_pipelines.domain.words import ItemKind
@@ -37,12 +38,30 @@ class AssessmentAsk:
     quiet_seconds: int = 0
 
 
+F = TypeVar("F", bound=Fact)
+
+
+def expect(fact: Fact, kind: type[F]) -> F:
+    """The payload or state as what a condition is only ever called with; anything else is our own fault."""
+    if not isinstance(fact, kind):
+        raise TypeError(f"a condition that knows {kind.__name__} was given {type(fact).__name__}")
+    return fact
+
+
 def _asks_nothing(_config: Any) -> tuple[AssessmentAsk, ...]:
     return ()
 
 
 def _once_per_event(_config: Any, _event: Event) -> str | None:
     return None
+
+
+def _tested_always(_config: Any) -> str | None:
+    return None
+
+
+def _no_keys(_event: Event) -> tuple[str, ...]:
+    return ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +73,9 @@ class ConditionType(Generic[C]):
     subject's snapshot (for `all`), only with `state_kinds`, and gets the time to judge it at.
     `once_key`, when not None, names what the condition may fire for only once per trigger (a head).
     `example` is a valid configuration, shown in the docs and used by tests.
+
+    `index_key` and `event_keys` let very many triggers be decided without testing each: a configuration
+    whose key is not None can only fire on events that have this key among theirs.
     """
 
     kind: str
@@ -68,3 +90,5 @@ class ConditionType(Generic[C]):
     rules_version: int = 1
     once_key: Callable[[C, Event], str | None] = field(default=_once_per_event)
     asks: Callable[[C], tuple[AssessmentAsk, ...]] = field(default=_asks_nothing)
+    index_key: Callable[[C], str | None] = field(default=_tested_always)
+    event_keys: Callable[[Event], tuple[str, ...]] = field(default=_no_keys)
