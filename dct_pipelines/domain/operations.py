@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from dct_pipelines.domain.payloads import Fact
 from dct_pipelines.domain.trigger import Definition, Name
@@ -95,7 +95,7 @@ class SuiteSpec(Definition):
 
 
 class SmtpChannel(Definition):
-    """Mail through a server. `receivers` are whom it may write to: addresses, or `@example.org` for a domain."""
+    """Mail through a server. `receivers` are whom it may write to: addresses, or `@example.org` for any."""
 
     type: Literal["smtp"] = "smtp"
     name: Name
@@ -109,6 +109,14 @@ class SmtpChannel(Definition):
     sender: str
     receivers: tuple[str, ...] = Field(min_length=1)
     timeout_seconds: float = Field(default=20, gt=0, le=300)
+
+    @model_validator(mode="after")
+    def _password_only_encrypted(self) -> Self:
+        if (self.username is None) is not (self.password is None):
+            raise ValueError("username and password go together; give both or none")
+        if self.password and self.security == "none":
+            raise ValueError("a password needs security: starttls or tls")
+        return self
 
 
 class WebhookChannel(Definition):

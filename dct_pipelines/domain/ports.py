@@ -132,7 +132,7 @@ class DeployerPort(Protocol):
 
 @dataclass(frozen=True)
 class SuiteRequest:
-    """A test suite on one commit: in a workspace, in an environment's current release, else in a fresh export."""
+    """A test suite on one commit: in a workspace, in an environment's release, else in a fresh export."""
 
     suite: SuiteSpec
     repository: Repository

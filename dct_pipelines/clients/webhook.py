@@ -1,0 +1,99 @@
+"""Signed POSTs to other systems, as https://www.standardwebhooks.com says, and the channel built on them.
+
+The receiver deduplicates by `webhook-id` (also sent as `Idempotency-Key`): it is the same in every attempt.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from dct_pipelines.clients.guard import AddressGuard
+from dct_pipelines.clients.http import Answer, HttpClient
+from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted, CredentialRefused
+from dct_pipelines.domain.operations import Notification, WebhookChannel
+from dct_pipelines.domain.ports import Clock, Receipt, SecretsPort
+
+_PREFIX = "whsec_"
+_PASSING = frozenset({408, 425, 429})
+"""Statuses below 500 that ask for another attempt."""
+_KNOWN_ALREADY = 208
+
+
+def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
+    """The value of `webhook-signature`. A secret `whsec_...` is base64, any other is text."""
+    key = secret.encode()
+    if secret.startswith(_PREFIX):
+        try:
+            key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+        except binascii.Error:
+            raise CredentialRefused("a webhook's secret begins with whsec_ but is not base64") from None
+    digest = hmac.new(key, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
+    return f"v1,{base64.b64encode(digest).decode()}"
+
+
+class SignedPost:
+    """Posts JSON with our idempotency key and, where there is a secret, a signature over it."""
+
+    def __init__(self, secrets: SecretsPort, clock: Clock) -> None:
+        self._secrets = secrets
+        self._clock = clock
+
+    def send(
+        self,
+        url: str,
+        payload: Mapping[str, Any],
+        *,
+        key: str,
+        secret: str | None,
+        allow_private_network: bool,
+        timeout_seconds: float,
+    ) -> Answer:
+        """The answer when it is 2xx; `ActionInterrupted` when it may be tried again, else `ActionFailed`."""
+        body = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+        timestamp = int(self._clock.now().timestamp())
+        headers = {
+            "content-type": "application/json",
+            "user-agent": "dct-pipelines",
+            "webhook-id": key,
+            "webhook-timestamp": str(timestamp),
+            "idempotency-key": key,
+        }
+        if secret:
+            headers["webhook-signature"] = sign(self._secrets.read(secret), key, timestamp, body)
+        guard = AddressGuard(allow_private_network=allow_private_network)
+        answer = HttpClient(guard, timeout_seconds=timeout_seconds).send("POST", url, headers, body)
+        if answer.is_success:
+            return answer
+        if answer.status >= 500 or answer.status in _PASSING:
+            raise ActionInterrupted(f"the webhook answered {answer.status}; it is tried again")
+        raise ActionFailed(
+            f"the webhook answered {answer.status}; check its address, secret and receiver's log"
+        )
+
+
+class WebhookChannelClient:
+    """A channel whose only receiver is the system behind one address."""
+
+    def __init__(self, spec: WebhookChannel, post: SignedPost) -> None:
+        self._spec = spec
+        self._post = post
+
+    def send(self, notification: Notification) -> Receipt:
+        """Post the notification; 208 is the receiver's word for having it already."""
+        answer = self._post.send(
+            self._spec.url,
+            {"type": "notification", **notification.model_dump(mode="json")},
+            key=notification.idempotency_key,
+            secret=self._spec.secret,
+            allow_private_network=self._spec.allow_private_network,
+            timeout_seconds=self._spec.timeout_seconds,
+        )
+        if answer.status == _KNOWN_ALREADY:
+            return Receipt("duplicate", "the receiver had it already")
+        return Receipt("sent", f"answered {answer.status}")

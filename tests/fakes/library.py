@@ -1,0 +1,46 @@
+"""What operators and teams have defined, in memory."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from dct_pipelines.domain.errors import NotFound
+from dct_pipelines.domain.operations import DraftSpec, EnvironmentSpec, SuiteSpec
+from dct_pipelines.domain.ports import Repository
+
+T = TypeVar("T")
+
+
+class FakeLibrary:
+    """Definitions by name; add to the dictionaries at will."""
+
+    def __init__(self) -> None:
+        self.repositories: dict[str, Repository] = {}
+        self.environments: dict[str, EnvironmentSpec] = {}
+        self.suites: dict[str, SuiteSpec] = {}
+        self.drafts: dict[str, DraftSpec] = {}
+        self.items: dict[str, Mapping[str, Any]] = {}
+
+    def repository(self, name: str) -> Repository:
+        return _get("repository", name, self.repositories)
+
+    def environment(self, name: str) -> EnvironmentSpec:
+        return _get("environment", name, self.environments)
+
+    def suite(self, name: str) -> SuiteSpec:
+        return _get("suite", name, self.suites)
+
+    def draft(self, name: str) -> DraftSpec:
+        return _get("draft", name, self.drafts)
+
+    def context_item(self, name: str) -> Mapping[str, Any]:
+        return _get("item", name, self.items)
+
+
+def _get(kind: str, name: str, known: Mapping[str, T]) -> T:
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        raise NotFound(f"there is no {kind} {name!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
+    return known[name]

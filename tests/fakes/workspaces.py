@@ -1,0 +1,39 @@
+"""Files of workspaces, in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from dct_pipelines.domain.ports import Archive, BundleFile, Repository
+
+
+class FakeWorkspaceFiles:
+    """`opened` is where each workspace started, `bundles` its files, `archives` what was packed."""
+
+    def __init__(self) -> None:
+        self.opened: dict[UUID, tuple[str, str]] = {}
+        self.bundles: dict[UUID, dict[str, str]] = {}
+        self.archives: dict[UUID, Archive] = {}
+        self.manifests: dict[UUID, Mapping[str, Any]] = {}
+
+    def directory_for(self, workspace_id: UUID) -> Path:
+        return Path("/workspaces") / str(workspace_id)
+
+    def open(self, workspace_id: UUID, repository: Repository, branch: str, start_commit: str) -> Path:
+        self.opened.setdefault(workspace_id, (branch, start_commit))
+        return self.directory_for(workspace_id)
+
+    def write(self, workspace_id: UUID, files: Sequence[BundleFile]) -> None:
+        self.bundles.setdefault(workspace_id, {}).update({file.path: file.content for file in files})
+
+    def archive(self, workspace_id: UUID, repository: Repository, manifest: Mapping[str, Any]) -> Archive:
+        if workspace_id not in self.archives:
+            digest = hashlib.sha256(str(manifest).encode()).hexdigest()
+            self.archives[workspace_id] = Archive(Path(f"/archives/{workspace_id}.tar.gz"), digest, 10)
+            self.manifests[workspace_id] = manifest
+        self.opened.pop(workspace_id, None)
+        return self.archives[workspace_id]
