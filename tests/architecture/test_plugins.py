@@ -103,7 +103,7 @@ def test_every_configuration_refuses_unknown_keys_and_cannot_be_changed():
     assert not faults, faults
 
 
-def tests_of(kind: str) -> Iterator[str]:
+def mentions(kind: str) -> Iterator[str]:
     """The text of every test module that names the kind."""
     for path in (ROOT / "tests").rglob("test_*.py"):
         text = path.read_text(encoding="utf-8")
@@ -112,7 +112,7 @@ def tests_of(kind: str) -> Iterator[str]:
 
 
 def test_every_plugin_is_tested():
-    faults = [name_of(path) for _, path, plugin in every_plugin() if not any(tests_of(plugin.kind))]
+    faults = [name_of(path) for _, path, plugin in every_plugin() if not any(mentions(plugin.kind))]
     assert not faults, "\n".join(faults)
 
 
@@ -121,7 +121,7 @@ def test_every_action_has_a_test_of_its_dry_run():
         f"{name_of(path)}: no test module that names it has a test_..._dry_run..."
         for room, path, plugin in every_plugin()
         if room.name == "actions"
-        and not any(re.search(r"def test_\w*dry_run", text) for text in tests_of(plugin.kind))
+        and not any(re.search(r"def test_\w*dry_run", text) for text in mentions(plugin.kind))
     ]
     assert not faults, "\n".join(faults)
 
