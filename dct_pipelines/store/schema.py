@@ -36,7 +36,8 @@ def migrate(database: Database) -> list[str]:
     with database.begin() as connection:
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
-        connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+        if connection.scalar(text("SELECT to_regnamespace(:schema) IS NULL"), {"schema": SCHEMA}):
+            connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
         before = current_revision(connection)
         config = alembic_config(connection)
         try:
