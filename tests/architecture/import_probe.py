@@ -1,7 +1,7 @@
 """Run as a program: imports every module of the package and prints, as JSON, what that did besides.
 
 Python's import machinery may read files, and so may foreign packages for themselves. What counts is a
-file or a variable that a line of ours asks for, and any write, connection or process at all.
+file or a variable that a line of ours asks for, any connection or process of ours, and any write at all.
 The one argument is DAGSTER_HOME: nothing below it may be opened.
 """
 
@@ -27,17 +27,19 @@ NEVER = frozenset(
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
-def culprit(frame: FrameType | None) -> str | None:
+def culprit(frame: FrameType | None, through_packages: bool = False) -> str | None:
     """The line of ours that asked for it, itself or through the standard library; None when a package did.
 
-    pydantic builds models, and Dagster decorates functions, with looks of their own. Settings are the
-    exception: whoever makes them at import reads the environment.
+    Looks at the environment and at files are a package's own when it makes them, as pydantic does for each
+    model; but whoever makes settings reads the environment. Connections and processes are ours also when
+    we ask a package for them (`through_packages`), unless it was while that package was imported.
     """
     while frame is not None:
         name = frame.f_code.co_filename
         if name.startswith(PACKAGE):
             return f"{name.removeprefix(PACKAGE)}:{frame.f_lineno}"
-        if name.startswith("<frozen importlib") or (name.startswith(FOREIGN) and SETTINGS not in name):
+        is_package = name.startswith(FOREIGN) and SETTINGS not in name
+        if name.startswith("<frozen importlib") or (is_package and not through_packages):
             return None
         frame = frame.f_back
     return None
@@ -53,7 +55,8 @@ class Watch:
     def audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Python's audit hook: told of every file, socket and process."""
         if event in NEVER:
-            self.faults.append(f"{event} {arguments[:1]}")
+            if line := culprit(sys._getframe(1), through_packages=True):
+                self.faults.append(f"{line}: {event} {arguments[:1]}")
         elif event == "open" and isinstance(arguments[0], str):
             self._opened(arguments[0], arguments[2], culprit(sys._getframe(1)))
 
@@ -89,7 +92,12 @@ def main() -> None:
     watch = Watch(sys.argv[1])
     watch.environment()
     sys.addaudithook(watch.audit)
-    imported = [importlib.import_module(name).__name__ for name in modules()]
+    imported = []
+    for name in modules():
+        try:
+            imported.append(importlib.import_module(name).__name__)
+        except ImportError as error:
+            watch.faults.append(f"{name} cannot be imported: {error}")
     print(json.dumps({"imported": imported, "faults": watch.faults}))
 
 

@@ -16,9 +16,7 @@ from dct_pipelines import registry
 from dct_pipelines.domain.action import ActionType
 from dct_pipelines.domain.condition import ConditionType
 from dct_pipelines.domain.listener import ListenerType
-from tests.architecture.tree import PACKAGE, ROOT, name_of, parsed
-
-HEADING = re.compile(r"^## `([a-z0-9_]+)`$", re.MULTILINE)
+from tests.architecture.tree import PACKAGE, ROOT, name_of, parsed, reference_page, sections
 
 
 @dataclass(frozen=True)
@@ -40,15 +38,9 @@ class Room:
             module = importlib.import_module(f"dct_pipelines.{self.name}.{path.stem}")
             yield path, getattr(module, self.constant, None)
 
-    def page(self) -> str:
-        """The room's reference page; empty when there is none yet."""
-        page = ROOT / "docs/reference" / f"{self.name}.md"
-        return page.read_text(encoding="utf-8") if page.exists() else ""
-
-    def section(self, kind: str) -> str:
-        """What the page says under the kind's heading."""
-        parts = HEADING.split(self.page())
-        return dict(zip(parts[1::2], parts[2::2], strict=True)).get(kind, "")
+    def sections(self) -> dict[str, str]:
+        """What the room's reference page says of each kind."""
+        return sections(reference_page(self.name))
 
 
 ROOMS = (
@@ -134,8 +126,7 @@ def test_no_action_asks_whether_it_is_a_dry_run():
 
 def test_every_plugin_has_its_heading_in_the_reference_and_no_heading_is_left_over():
     for room in ROOMS:
-        headings = HEADING.findall(room.page())
-        assert sorted(headings) == sorted(plugin.kind for _, plugin in room.plugins()), (
+        assert sorted(room.sections()) == sorted(plugin.kind for _, plugin in room.plugins()), (
             f"docs/reference/{room.name}.md"
         )
 
@@ -144,7 +135,7 @@ def test_the_reference_names_every_key_of_a_configuration_and_every_output():
     faults = []
     for room, _, plugin in every_plugin():
         words = {*room.model(plugin).model_fields, *getattr(plugin, "outputs", ())}
-        missing = sorted(word for word in words if f"`{word}`" not in room.section(plugin.kind))
+        missing = sorted(word for word in words if f"`{word}`" not in room.sections().get(plugin.kind, ""))
         if missing:
             faults.append(f"docs/reference/{room.name}.md, {plugin.kind}: {', '.join(missing)}")
     assert not faults, "\n".join(faults)

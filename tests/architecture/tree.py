@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 from collections.abc import Iterator
 from functools import cache
@@ -10,6 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "dct_pipelines"
+HEADING = re.compile(r"^## `([a-z0-9_]+)`$", re.MULTILINE)
 
 
 def python_files(*folders: str) -> list[Path]:
@@ -76,3 +78,15 @@ def tracked_files() -> tuple[Path, ...]:
 def documents() -> list[Path]:
     """Every Markdown page."""
     return [path for path in tracked_files() if path.suffix == ".md"]
+
+
+def reference_page(name: str) -> str:
+    """A page of docs/reference; empty when it is not written yet."""
+    page = ROOT / "docs/reference" / f"{name}.md"
+    return page.read_text(encoding="utf-8") if page.exists() else ""
+
+
+def sections(page: str) -> dict[str, str]:
+    """What a page says under each heading of the form ## `kind`."""
+    parts = HEADING.split(page)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
