@@ -252,6 +252,15 @@ class RunInfo:
         return self.status in ("SUCCESS", "FAILURE", "CANCELED")
 
 
+@dataclass(frozen=True)
+class DaemonHealth:
+    """One of Dagster's daemons; `last_seen` is its last heartbeat."""
+
+    name: str
+    is_healthy: bool
+    last_seen: datetime | None
+
+
 class RunGateway(Protocol):
     """What the engine asks of Dagster. The adapter is `instance/gateway.py`."""
 
@@ -269,6 +278,9 @@ class RunGateway(Protocol):
 
     def loaded_jobs(self) -> frozenset[str]:
         """Names of the jobs of the code location as the daemon sees it now."""
+
+    def daemons(self) -> Sequence[DaemonHealth]:
+        """Dagster's daemons that this deployment needs, and whether each is alive."""
 
     def reload(self) -> None:
         """Ask the code location to load its definitions anew."""

@@ -21,7 +21,7 @@ from dct_pipelines.domain.admission import Candidate, Hold, Load, Plan, aged_pri
 from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.trigger import ResourceLimits
 from dct_pipelines.domain.words import TriggerStatus
-from dct_pipelines.store import dispatching
+from dct_pipelines.store import deciding, dispatching
 from dct_pipelines.store.database import Database
 
 AFTER_ALL_EVENTS = 2**62
@@ -80,7 +80,9 @@ class Dispatcher:
                 load.trigger(trigger_id).starts.extend(starts)
             planned = plan(map(_candidate, rows), load, now, self.ageing_step_seconds)
             moved = dispatching.dispatch(connection, [one.execution_id for one in planned.admitted], now)
-            dispatching.store_holds(connection, _changed(rows, planned))
+            changed = _changed(rows, planned)
+            dispatching.store_holds(connection, changed)
+            deciding.mark_held(connection, _first_holds(rows, changed))
         by_id = {row.id: row for row in rows}
         orders = []
         for one in moved:
@@ -156,6 +158,10 @@ def _changed(rows: Iterable[Row[Any]], planned: Plan) -> dict[UUID, Hold]:
         if (hold := planned.held.get(row.id)) is not None
         and (row.wait_reason, row.wait_detail) != (hold.reason.value, hold.detail)
     }
+
+
+def _first_holds(rows: Iterable[Row[Any]], holds: Mapping[UUID, Hold]) -> dict[UUID, str]:
+    return {row.id: holds[row.id].reason.value for row in rows if row.id in holds and row.attempt == 0}
 
 
 def _count(holds: Iterable[Hold]) -> dict[str, int]:

@@ -56,21 +56,22 @@ def as_of(
     item_ids: Collection[UUID],
     seq: int | None,
     *,
-    kinds: Collection[str],
+    kinds: Collection[str] | None = None,
     subject: str | None = None,
 ) -> list[Snapshot]:
-    """Snapshots of items that an event at `seq` saw (None: the current ones), of these state kinds."""
+    """Snapshots of items that an event at `seq` saw (None: the current ones), by kind or subject."""
     in_force = (
         snapshots.c.to_seq.is_(None)
         if seq is None
         else and_(snapshots.c.from_seq <= seq, or_(snapshots.c.to_seq.is_(None), snapshots.c.to_seq > seq))
     )
-    statement = select(snapshots).where(
-        snapshots.c.item_id.in_(item_ids), in_force, snapshots.c.state["kind"].astext.in_(kinds)
-    )
+    statement = select(snapshots).where(snapshots.c.item_id.in_(item_ids), in_force)
+    if kinds is not None:
+        statement = statement.where(snapshots.c.state["kind"].astext.in_(kinds))
     if subject is not None:
         statement = statement.where(snapshots.c.subject == subject)
-    return [Snapshot.model_validate(_fields(row._mapping)) for row in connection.execute(statement)]
+    rows = connection.execute(statement.order_by(snapshots.c.subject))
+    return [Snapshot.model_validate(_fields(row._mapping)) for row in rows]
 
 
 def _fields(row: Mapping[Any, Any]) -> dict[str, Any]:

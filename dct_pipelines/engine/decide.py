@@ -1,0 +1,237 @@
+"""Decide: new events × the triggers that watch them, inside the transaction that stores the events.
+
+The compiled triggers are kept per process and brought up to date when the generation of triggers has moved,
+by loading only the versions that are new. The same pure rules answer a replay later.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection
+
+from dct_pipelines.domain.compiled import CompiledTrigger, compile_trigger
+from dct_pipelines.domain.condition import AssessmentAsk, ConditionType
+from dct_pipelines.domain.decision import DecisionOutcome, Ruling
+from dct_pipelines.domain.errors import InvalidInput
+from dct_pipelines.domain.event import Event
+from dct_pipelines.domain.execution import ExecutionState, TriggeredBy
+from dct_pipelines.domain.ruling import rule
+from dct_pipelines.domain.scope import event_values
+from dct_pipelines.domain.shapes import job_name
+from dct_pipelines.domain.snapshot import Snapshot
+from dct_pipelines.domain.trigger import TriggerVersion
+from dct_pipelines.domain.trigger_index import TriggerIndex, digest_of_asks
+from dct_pipelines.store import deciding
+from dct_pipelines.store.deciding import ItemFacts, VersionKey
+from dct_pipelines.store.order import current_generation
+from dct_pipelines.store.watching import snapshots
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Decided:
+    """How many event × trigger pairs fired, were ignored, or had fired before."""
+
+    fired: int = 0
+    ignored: int = 0
+    deduplicated: int = 0
+
+
+@dataclass(frozen=True)
+class StoredView:
+    """Snapshots as the event at `seq` saw them (None: the current ones)."""
+
+    connection: Connection
+    seq: int | None
+
+    def of_subject(self, item_id: UUID, subject: str) -> Snapshot | None:
+        """The state of one subject."""
+        found = snapshots.as_of(self.connection, [item_id], self.seq, subject=subject)
+        return found[0] if found else None
+
+    def of_item(self, item_id: UUID, state_kinds: frozenset[str]) -> Iterable[Snapshot]:
+        """The states of an item's subjects that are of these kinds."""
+        return snapshots.as_of(self.connection, [item_id], self.seq, kinds=state_kinds)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """One match: an event, a trigger, and what the rules said."""
+
+    event: Event
+    trigger: CompiledTrigger
+    ruling: Ruling
+    execution_id: UUID
+
+    @property
+    def once_key(self) -> str:
+        """What the trigger may fire for only once."""
+        return self.ruling.once_key or f"event {self.event.id}"
+
+    @property
+    def key(self) -> tuple[UUID, str]:
+        """The key of the firing."""
+        return self.trigger.version.trigger_id, self.once_key
+
+
+@dataclass
+class Decider:
+    """Decides events. One a process; threads may share it."""
+
+    condition_types: Mapping[str, ConditionType[Any]]
+    release: str
+    broken: dict[UUID, str] = field(default_factory=dict)
+    """Triggers that were saved by another release and are not valid in this one, and why."""
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _generation: int = 0
+    _compiled: dict[VersionKey, CompiledTrigger] = field(default_factory=dict, repr=False)
+    _index: TriggerIndex = field(default_factory=lambda: TriggerIndex(()), repr=False)
+    _asks: dict[UUID, tuple[tuple[AssessmentAsk, ...], str]] = field(default_factory=dict, repr=False)
+
+    def decide(self, connection: Connection, generation: int, events: Sequence[Event]) -> Decided:
+        """Decide stored events in their order, and store decisions, firings and executions."""
+        if not events:
+            return Decided()
+        index = self.index(connection, generation)
+        view = StoredView(connection, None)
+        pairs = [
+            _Pair(event, trigger, ruling, uuid4())
+            for event in events
+            for trigger, ruling in index.decide(event, view)
+        ]
+        return self._store(connection, pairs)
+
+    def replay(self, connection: Connection, event: Event, version: TriggerVersion) -> Ruling:
+        """What the rules say of an event and the version in force for it, with the states of that moment."""
+        return rule(event, compile_trigger(version, self.condition_types), StoredView(connection, event.seq))
+
+    def asks_for(self, connection: Connection, item_id: UUID) -> tuple[tuple[AssessmentAsk, ...], str]:
+        """What triggers ask to be derived for an item, and the digest of it."""
+        index = self.index(connection, current_generation(connection))
+        if item_id not in self._asks:
+            asks = index.asks_for(item_id)
+            self._asks[item_id] = (asks, digest_of_asks(asks))
+        return self._asks[item_id]
+
+    def index(self, connection: Connection, generation: int) -> TriggerIndex:
+        """The triggers in force at a generation."""
+        with self._lock:
+            if generation != self._generation:
+                current = deciding.current_versions(connection)
+                new = current - self._compiled.keys()
+                for gone in self._compiled.keys() - current:
+                    del self._compiled[gone]
+                self.broken = {}
+                for version in deciding.load_versions(connection, new):
+                    self._compile(version)
+                in_order = sorted(self._compiled.items(), key=lambda entry: str(entry[0][0]))
+                self._index = TriggerIndex(trigger for _, trigger in in_order)
+                self._asks = {}
+                self._generation = generation
+            return self._index
+
+    def _compile(self, version: TriggerVersion) -> None:
+        try:
+            compiled = compile_trigger(version, self.condition_types)
+        except InvalidInput as error:
+            log.error("trigger %s cannot work as saved: %s", version.spec.name, error)
+            self.broken[version.trigger_id] = str(error)
+            return
+        self._compiled[(version.trigger_id, version.version)] = compiled
+
+    def _store(self, connection: Connection, pairs: Sequence[_Pair]) -> Decided:
+        fired = [pair for pair in pairs if pair.ruling.outcome is DecisionOutcome.FIRED]
+        wanted: dict[tuple[UUID, str], UUID] = {}
+        for pair in fired:
+            wanted.setdefault(pair.key, pair.execution_id)
+        won = deciding.win_firings(connection, wanted)
+        before = deciding.fired_before(connection, wanted.keys() - won.keys())
+        items = deciding.item_facts(connection, {pair.event.item_id for pair in fired})
+        rows, executions = [], []
+        for pair in pairs:
+            if pair.ruling.outcome is not DecisionOutcome.FIRED:
+                rows.append(_decision(pair, self.release))
+            elif won.get(pair.key) == pair.execution_id:
+                rows.append(_decision(pair, self.release, execution_id=pair.execution_id))
+                executions.append(execution_row(pair.execution_id, pair.event, pair.trigger.version, items))
+            else:
+                rows.append(_repeat(pair, self.release, before.get(pair.key) or won[pair.key]))
+        deciding.insert_executions(connection, executions)
+        deciding.insert_decisions(connection, rows)
+        ignored = sum(pair.ruling.outcome is DecisionOutcome.IGNORED for pair in pairs)
+        return Decided(len(executions), ignored, len(fired) - len(executions))
+
+
+def _decision(pair: _Pair, release: str, execution_id: UUID | None = None) -> dict[str, Any]:
+    ruling = pair.ruling
+    return {
+        "event_id": pair.event.id,
+        "trigger_id": pair.trigger.version.trigger_id,
+        "trigger_version": pair.trigger.version.version,
+        "outcome": ruling.outcome.value,
+        "ignored_because": ruling.ignored_because.value if ruling.ignored_because else None,
+        "because": ruling.because,
+        "conditions": [one.model_dump(mode="json") for one in ruling.conditions],
+        "once_key": pair.once_key,
+        "execution_id": execution_id,
+        "release": release,
+    }
+
+
+def _repeat(pair: _Pair, release: str, earlier: UUID) -> dict[str, Any]:
+    said = f"{pair.ruling.because}; but execution {earlier} was started for the same {pair.once_key}"
+    return _decision(pair, release) | {
+        "outcome": DecisionOutcome.DEDUPLICATED.value,
+        "because": said,
+        "execution_id": earlier,
+    }
+
+
+def execution_row(
+    execution_id: UUID, event: Event, version: TriggerVersion, items: Mapping[UUID, ItemFacts]
+) -> dict[str, Any]:
+    """A new waiting execution: the version's actions, and the plain data that its templates see."""
+    spec, item = version.spec, items[event.item_id]
+    chain = event.cause.chain if event.cause is not None else ()
+    return {
+        "id": execution_id,
+        "trigger_id": version.trigger_id,
+        "trigger_version": version.version,
+        "event_id": event.id,
+        "item_id": event.item_id,
+        "subject": event.subject,
+        "status": ExecutionState.WAITING.value,
+        "triggered_by": TriggeredBy.EVENT.value,
+        "created_by": "trigger",
+        "priority": spec.priority,
+        "job_name": job_name(spec.shape),
+        "actions": [
+            {"type": action.type, "name": name, "config": action.config}
+            for action, name in zip(spec.actions, spec.step_names, strict=True)
+        ],
+        "resource_limits": spec.limits.model_dump(mode="json"),
+        "context_snapshot": {
+            "event": event_values(event),
+            "item": {
+                "id": str(item.id),
+                "name": item.name,
+                "kind": item.kind,
+                "location": item.location,
+            },
+            "trigger": {
+                "name": spec.name,
+                "priority": spec.priority,
+                "type": spec.type.value,
+                "description": spec.description,
+            },
+        },
+        "cause_chain": [*chain, version.trigger_id],
+        "deliverables": list(spec.deliverables),
+    }

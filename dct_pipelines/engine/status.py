@@ -1,0 +1,98 @@
+"""Status: are the sources read, what waits and why, what runs, is Dagster alive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from dct_pipelines.domain.payloads import Fact
+from dct_pipelines.domain.ports import Clock, DaemonHealth, RunGateway
+from dct_pipelines.domain.process import IsolationStatus, ProcessPort
+from dct_pipelines.domain.story import SourceStory
+from dct_pipelines.engine.explain import Explainer
+from dct_pipelines.store import status as store
+from dct_pipelines.store.database import Database
+
+SHOWN = 50
+
+
+class Waiting(Fact):
+    """Executions that wait for one reason; `detail` is that of the one waiting longest."""
+
+    reason: str
+    count: int
+    oldest: datetime
+    detail: str | None = None
+
+
+class Executing(Fact):
+    """An execution that holds a run slot."""
+
+    id: UUID
+    trigger: str | None
+    subject: str | None
+    status: str
+    job_name: str
+    attempt: int
+    dispatched_at: datetime | None
+    started_at: datetime | None
+    dagster_run_id: str | None
+
+
+class Status(Fact):
+    """The state of the deployment at one moment."""
+
+    at: datetime
+    sources: tuple[SourceStory, ...]
+    waiting: tuple[Waiting, ...]
+    executing: tuple[Executing, ...]
+    ended_last_hour: dict[str, int]
+    leases: dict[str, UUID]
+    daemons: tuple[DaemonHealth, ...]
+    isolation: IsolationStatus
+    broken_triggers: dict[str, str]
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Sentences about what needs somebody's attention; empty is well."""
+        found = [source.in_words(self.at) for source in self.sources if not source.is_well]
+        found += [f"Dagster's daemon {one.name} is not running" for one in self.daemons if not one.is_healthy]
+        found += [f"trigger {name} cannot work: {why}" for name, why in self.broken_triggers.items()]
+        return (*found, *self.isolation.warnings)
+
+
+@dataclass(frozen=True)
+class StatusService:
+    """Answers `dct status`."""
+
+    database: Database
+    clock: Clock
+    explainer: Explainer
+    processes: ProcessPort
+    gateway: RunGateway | None
+
+    def status(self) -> Status:
+        """How things stand now."""
+        now = self.clock.now()
+        with self.database.connect() as connection:
+            waiting = tuple(
+                Waiting(reason=row.reason, count=row._mapping["count"], oldest=row.oldest, detail=row.detail)
+                for row in store.waiting_by_reason(connection)
+            )
+            executing = tuple(
+                Executing.model_validate(dict(row._mapping)) for row in store.executing(connection, SHOWN)
+            )
+            ended = store.ended_since(connection, now - timedelta(hours=1))
+            leases = {row.key: row.execution_id for row in store.held_leases(connection)}
+        return Status(
+            at=now,
+            sources=self.explainer.sources(),
+            waiting=waiting,
+            executing=executing,
+            ended_last_hour=ended,
+            leases=leases,
+            daemons=tuple(self.gateway.daemons()) if self.gateway is not None else (),
+            isolation=self.processes.isolation_status(),
+            broken_triggers=self.explainer.broken_triggers(),
+        )

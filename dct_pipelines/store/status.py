@@ -1,0 +1,70 @@
+"""What `dct status` reads: the queue by reason, what runs, what ended lately."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+
+from dct_pipelines.domain.execution import FINAL, HOLDING, ExecutionState
+from dct_pipelines.store.tables import dynamic_context_triggers, leases, trigger_executions
+
+_EXECUTION = trigger_executions.c
+
+
+def waiting_by_reason(connection: Connection) -> Sequence[Row[Any]]:
+    """(reason, detail of the oldest, count, oldest) for each reason to wait."""
+    statement = (
+        select(
+            func.coalesce(_EXECUTION.wait_reason, "not looked at yet").label("reason"),
+            func.count().label("count"),
+            func.min(_EXECUTION.created_at).label("oldest"),
+            func.array_agg(aggregate_order_by(_EXECUTION.wait_detail, _EXECUTION.created_at))[1].label(
+                "detail"
+            ),
+        )
+        .where(_EXECUTION.status == ExecutionState.WAITING)
+        .group_by(_EXECUTION.wait_reason)
+        .order_by(func.count().desc())
+    )
+    return connection.execute(statement).all()
+
+
+def executing(connection: Connection, limit: int) -> Sequence[Row[Any]]:
+    """Executions that hold a slot, the longest first."""
+    statement = (
+        select(
+            _EXECUTION.id,
+            _EXECUTION.status,
+            _EXECUTION.subject,
+            _EXECUTION.job_name,
+            _EXECUTION.attempt,
+            _EXECUTION.dispatched_at,
+            _EXECUTION.started_at,
+            _EXECUTION.dagster_run_id,
+            dynamic_context_triggers.c.name.label("trigger"),
+        )
+        .outerjoin(dynamic_context_triggers, dynamic_context_triggers.c.id == _EXECUTION.trigger_id)
+        .where(_EXECUTION.status.in_([state.value for state in HOLDING]))
+        .order_by(_EXECUTION.dispatched_at)
+        .limit(limit)
+    )
+    return connection.execute(statement).all()
+
+
+def ended_since(connection: Connection, since: datetime) -> dict[str, int]:
+    """How many executions ended in each final state since then."""
+    statement = (
+        select(_EXECUTION.status, func.count())
+        .where(_EXECUTION.status.in_([state.value for state in FINAL]), _EXECUTION.completed_at >= since)
+        .group_by(_EXECUTION.status)
+    )
+    return {row[0]: row[1] for row in connection.execute(statement)}
+
+
+def held_leases(connection: Connection) -> Sequence[Row[Any]]:
+    """Exclusive keys in use and by which execution."""
+    return connection.execute(select(leases).order_by(leases.c.key)).all()
