@@ -17,14 +17,13 @@ _EXECUTION = trigger_executions.c
 
 def waiting_by_reason(connection: Connection) -> Sequence[Row[Any]]:
     """(reason, detail of the oldest, count, oldest) for each reason to wait."""
+    details = func.array_agg(aggregate_order_by(_EXECUTION.wait_detail, _EXECUTION.created_at))
     statement = (
         select(
             func.coalesce(_EXECUTION.wait_reason, "not looked at yet").label("reason"),
             func.count().label("count"),
             func.min(_EXECUTION.created_at).label("oldest"),
-            func.array_agg(aggregate_order_by(_EXECUTION.wait_detail, _EXECUTION.created_at))[1].label(
-                "detail"
-            ),
+            details[1].label("detail"),
         )
         .where(_EXECUTION.status == ExecutionState.WAITING)
         .group_by(_EXECUTION.wait_reason)
