@@ -1,0 +1,14 @@
+"""Names that the product has, but not in this release: a manifest that uses one is told so."""
+
+from __future__ import annotations
+
+LATER_ACTIONS = frozenset({"create_pull_request", "update_ticket"})
+LATER_KEYS = frozenset(
+    "agents agent agent_config requires_agent debounce_ms coalesce max_cost_usd digest_window".split()
+)
+LATER_CONNECTIONS = frozenset("jira slack email imap github gitlab gitea forgejo".split())
+
+
+def comes_later(what: str) -> str:
+    """The sentence that says so."""
+    return f"{what} comes with a later release; remove it for now"

@@ -1,0 +1,62 @@
+"""What a manifest may refer to: the definitions that are stored, and those beside it in its set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dct_pipelines.domain.manifest import Kind
+from dct_pipelines.engine.manifests.source import Document
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A definition and the document that it was written in."""
+
+    kind: Kind
+    spec: Any
+    document: Document
+
+    @property
+    def name(self) -> str:
+        """The name of what it defines."""
+        return str(self.spec.name)
+
+
+@dataclass(frozen=True)
+class World:
+    """Definitions by kind and name, each as its model. `generation` tells whether they have changed since.
+
+    `declared` are names whose manifest is there but has faults of its own; `unstored` maps names that are
+    in the set, but are not stored by this apply, to their file.
+    """
+
+    definitions: Mapping[Kind, Mapping[str, Any]]
+    generation: int = 0
+    declared: frozenset[tuple[Kind, str]] = frozenset()
+    unstored: Mapping[tuple[Kind, str], str] = field(default_factory=dict)
+
+    def find(self, kind: Kind, name: str) -> Any:
+        """The definition, or None."""
+        return self.definitions.get(kind, {}).get(name)
+
+    def names(self, kind: Kind) -> list[str]:
+        """Every name of that kind that may be referred to."""
+        return sorted({*self.definitions.get(kind, {}), *(name for of, name in self.declared if of is kind)})
+
+    def knows(self, kind: Kind, name: str) -> bool:
+        """Whether a reference to it is good, or will be once its own faults are corrected."""
+        return self.find(kind, name) is not None or (kind, name) in self.declared
+
+    def with_set(
+        self,
+        manifests: Iterable[Manifest],
+        declared: Iterable[tuple[Kind, str]],
+        unstored: Mapping[tuple[Kind, str], str],
+    ) -> World:
+        """This world as it would be once the set is applied."""
+        merged = {kind: dict(self.definitions.get(kind, {})) for kind in Kind}
+        for manifest in manifests:
+            merged[manifest.kind][manifest.name] = manifest.spec
+        return World(merged, self.generation, frozenset(declared), unstored)
