@@ -73,6 +73,12 @@ class EmbeddedPostgresError(DctError):
     """The embedded PostgreSQL could not be started; set DCT_DATABASE_URL to use a server of your own."""
 
 
+class DiskFull(DctError):
+    """The disk is full; free some space. Work waits and goes on by itself afterwards."""
+
+    transient = True
+
+
 class ConnectionDown(DctError):
     """The provider does not answer; its connection is tried again with growing pauses."""
 
@@ -147,3 +153,19 @@ class LeaseBusy(DctError):
 
     transient = True
     scope = Scope.EXECUTION
+
+
+class ExecutionCancelled(ActionFailed):
+    """Somebody asked to stop this execution; `dct execution retry` takes it up again."""
+
+
+class ExecutionTimedOut(ActionFailed):
+    """The execution took longer than its trigger's timeout_seconds; raise the limit or look what hangs."""
+
+
+class AlreadyRunning(DctError):
+    """It runs already; stop that one first, or set DCT_HOME to another directory."""
+
+
+class StackNotReady(DctError):
+    """A service did not become ready; see its log."""

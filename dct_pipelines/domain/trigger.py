@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -35,6 +36,17 @@ class ActionSpec(Definition):
     type: str
     name: Name | None = None
     config: dict[str, Any] = Field(default_factory=dict)
+
+
+def step_names_of(actions: Iterable[ActionSpec]) -> tuple[str, ...]:
+    """The name of each action: its own, or its type, numbered from the second on."""
+    seen: dict[str, int] = {}
+    names = []
+    for action in actions:
+        base = action.name or action.type
+        seen[base] = seen.get(base, 0) + 1
+        names.append(base if seen[base] == 1 else f"{base}_{seen[base]}")
+    return tuple(names)
 
 
 class RetryPolicy(Definition):
@@ -75,14 +87,8 @@ class TriggerSpec(Definition):
 
     @property
     def step_names(self) -> tuple[str, ...]:
-        """The name of each action: its own, or its type, numbered from the second on."""
-        seen: dict[str, int] = {}
-        names = []
-        for action in self.actions:
-            base = action.name or action.type
-            seen[base] = seen.get(base, 0) + 1
-            names.append(base if seen[base] == 1 else f"{base}_{seen[base]}")
-        return tuple(names)
+        """The name of each action (`step_names_of`)."""
+        return step_names_of(self.actions)
 
     @property
     def shape(self) -> tuple[str, ...]:

@@ -1,0 +1,154 @@
+"""Taking and verifying attempts: every op of a run goes through here before it does anything."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from dct_pipelines.domain.errors import DatabaseUnavailable, InvalidInput
+from dct_pipelines.domain.execution import ExecutionState, TriggeredBy
+from dct_pipelines.domain.ports import RunGateway
+from dct_pipelines.domain.trigger import ActionSpec, ResourceLimits, step_names_of
+from dct_pipelines.engine.claims import Ask, Keep, Refuse, Start, decide
+from dct_pipelines.engine.heartbeat import Heartbeats, Hold
+from dct_pipelines.engine.identity import RunIdentity
+from dct_pipelines.engine.times import Times
+from dct_pipelines.store.database import Database
+from dct_pipelines.store.executions import Connection, leases, reading, results
+from dct_pipelines.store.executions.rows import Execution, Result
+from dct_pipelines.store.executions.transitions import RunStart, create_manual, transition
+from dct_pipelines.store.patience import patiently
+
+MAX_QUESTIONS = 3
+"""How often the claimant may change while we ask about the one before."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The run holds the execution's current attempt; `results` are what was done so far, by index."""
+
+    execution: Execution
+    results: Mapping[int, Result]
+    hold: Hold
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The run holds nothing. `was_held`: it did once, and lost it."""
+
+    execution: Execution
+    because: str
+    was_held: bool
+
+
+@dataclass(frozen=True)
+class Manual:
+    """What a run that somebody launched without a trigger is to do."""
+
+    actions: Sequence[Mapping[str, Any]]
+    created_by: str
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """Gives runs the attempt that they may work on. `gateway` is None where no run can be asked about."""
+
+    database: Database
+    gateway: RunGateway | None
+    heartbeats: Heartbeats
+    times: Times
+
+    def take(self, run: RunIdentity, manual: Manual | None = None) -> Taken | Refused:
+        """Verify that the run holds its execution, or take it, or say why not.
+
+        Repeatable at any time. A run without an execution gets one if `manual` says what it is to do, and is
+        InvalidInput otherwise. Waits for a database that is away.
+        """
+        runs_over: dict[str, bool] = {}
+        for _ in range(MAX_QUESTIONS):
+            taken = patiently(lambda: self._try(run, manual, runs_over), self.times.record_wait_seconds)
+            if not isinstance(taken, Ask):
+                return taken
+            runs_over[taken.run_id] = self._is_over(taken.run_id)
+        raise DatabaseUnavailable("the execution changes hands faster than it can be taken; try again")
+
+    def release(self, taken: Taken) -> None:
+        """Give no more signs of life for it."""
+        self.heartbeats.release(taken.hold.execution_id, taken.hold.attempt)
+
+    def _is_over(self, run_id: str) -> bool:
+        info = self.gateway.get_run(run_id) if self.gateway is not None else None
+        return info is not None and info.is_over
+
+    def _try(
+        self, run: RunIdentity, manual: Manual | None, runs_over: Mapping[str, bool]
+    ) -> Taken | Refused | Ask:
+        with self.database.begin() as connection:
+            execution = reading.lock(connection, _find(connection, run, manual))
+            attempts = reading.attempts(connection, execution.id, self.times.stale_seconds)
+            verdict = decide(run, execution, attempts, runs_over)
+            if isinstance(verdict, Ask):
+                return verdict
+            if isinstance(verdict, Refuse):
+                return Refused(execution, verdict.because, verdict.was_held)
+            if isinstance(verdict, Start) and verdict.claims and execution.cancel_requested_at is not None:
+                because = f"cancelled by {execution.cancel_requested_by} before it started"
+                cancelled = transition(connection, execution.id, ExecutionState.CANCELLED, message=because)
+                return Refused(cancelled, because, was_held=False)
+            if isinstance(verdict, Start):
+                execution = _start(connection, execution, run, claims=verdict.claims)
+            answer = leases.renew(connection, execution.id, execution.attempt, run.run_id)
+            done = results.read(connection, execution.id)
+        hold = self.heartbeats.watch(execution.id, execution.attempt, run.run_id)
+        hold.is_cancel_requested = answer == "cancelled"
+        if isinstance(verdict, Keep) and answer is None:
+            hold.is_over = True
+        return Taken(execution, done, hold)
+
+
+def _start(connection: Connection, execution: Execution, run: RunIdentity, *, claims: bool) -> Execution:
+    message = None if claims or execution.attempt == 0 else f"taken over by run {run.run_id}"
+    start = RunStart(
+        run_id=run.run_id,
+        process=f"{platform.node()}:{os.getpid()}",
+        timeout_seconds=execution.limits.timeout_seconds,
+        claims=claims,
+        by_hand=run.is_by_hand,
+    )
+    return transition(connection, execution.id, ExecutionState.RUNNING, run=start, message=message)
+
+
+def _find(connection: Connection, run: RunIdentity, manual: Manual | None) -> UUID:
+    if run.execution_id is not None:
+        return run.execution_id
+    for run_id in (run.run_id, run.parent_run_id):
+        known = reading.execution_of_run(connection, run_id) if run_id is not None else None
+        if known is not None:
+            return known
+    if manual is None:
+        raise InvalidInput("this run has no execution yet; launch the whole job, whose first step makes one")
+    return _create(connection, run, manual)
+
+
+def _create(connection: Connection, run: RunIdentity, manual: Manual) -> UUID:
+    specs = tuple(ActionSpec.model_validate(action) for action in manual.actions)
+    names = step_names_of(specs)
+    actions = [
+        {"type": spec.type, "name": name, "config": spec.config}
+        for spec, name in zip(specs, names, strict=True)
+    ]
+    return create_manual(
+        connection,
+        {
+            "triggered_by": TriggeredBy.MANUAL,
+            "created_by": manual.created_by,
+            "job_name": run.job_name,
+            "actions": actions,
+            "resource_limits": ResourceLimits().model_dump(mode="json"),
+            "context_snapshot": {"event": {}, "item": {}, "trigger": {}},
+        },
+    )

@@ -1,0 +1,100 @@
+"""Writing down what happened to an action, fenced, and however long the database takes to come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dct_pipelines.domain.errors import DctError, ExecutionCancelled, StaleAttempt
+from dct_pipelines.domain.execution import AttemptState, ExecutionState
+from dct_pipelines.domain.outcome import ResultState
+from dct_pipelines.engine.aftermath import end_attempt
+from dct_pipelines.engine.attempts import Taken
+from dct_pipelines.engine.identity import ActionReport
+from dct_pipelines.engine.prepare import idempotency_key
+from dct_pipelines.engine.times import Times
+from dct_pipelines.store.database import Database
+from dct_pipelines.store.executions import Connection, reading, results
+from dct_pipelines.store.executions.rows import Execution
+from dct_pipelines.store.executions.transitions import transition
+from dct_pipelines.store.patience import patiently
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """Records results. Each write is refused with StaleAttempt once another attempt holds the execution."""
+
+    database: Database
+    times: Times
+
+    def started(self, taken: Taken, index: int, config: Mapping[str, Any]) -> None:
+        """Say that the action begins; from here on it may or may not have happened."""
+        self._write(taken, index, state=ResultState.STARTED, config=config)
+
+    def settled(
+        self, taken: Taken, index: int, report: ActionReport, *, log: Callable[[str], None]
+    ) -> ActionReport:
+        """Say how it went; done work waits here for a database that is away."""
+        self._write(
+            taken,
+            index,
+            state=ResultState(report.state),
+            summary=report.summary,
+            outputs=report.outputs,
+            links=report.links,
+            log=log,
+        )
+        return report
+
+    def failed(self, taken: Taken, index: int, error: DctError) -> DctError:
+        """Say that it failed, and end the attempt by the execution's policy; returns the error to raise."""
+        if isinstance(error, StaleAttempt):
+            return error
+        try:
+            patiently(lambda: self._fail(taken, index, error), self.times.record_wait_seconds)
+        except StaleAttempt as stale:
+            return stale
+        return error
+
+    def _write(
+        self, taken: Taken, index: int, *, log: Callable[[str], None] | None = None, **columns: Any
+    ) -> None:
+        execution = taken.execution
+
+        def write() -> None:
+            with self.database.begin() as connection:
+                reading.fence(connection, execution.id, execution.attempt)
+                _record(connection, execution, index, **columns)
+
+        patiently(write, self.times.record_wait_seconds, log=log)
+
+    def _fail(self, taken: Taken, index: int, error: DctError) -> None:
+        execution = taken.execution
+        with self.database.begin() as connection:
+            if self._is_recorded(connection, execution):
+                return
+            current = reading.fence(connection, execution.id, execution.attempt)
+            message = str(error)
+            if index < len(execution.steps):
+                _record(connection, execution, index, state=ResultState.FAILED, error_message=message)
+                message = f"{execution.steps[index].name}: {message}"
+            if isinstance(error, ExecutionCancelled) and current.cancel_requested_at is None:
+                transition(connection, execution.id, ExecutionState.CANCELLED, message=message)
+            else:
+                end_attempt(connection, current, message, is_transient=error.transient)
+
+    def _is_recorded(self, connection: Connection, execution: Execution) -> bool:
+        """Whether an earlier try was committed although its answer got lost."""
+        reading.lock(connection, execution.id)
+        ended = {AttemptState.FAILED, AttemptState.CANCELLED}
+        return any(
+            attempt.attempt == execution.attempt and attempt.state in ended
+            for attempt in reading.attempts(connection, execution.id, self.times.stale_seconds)
+        )
+
+
+def _record(connection: Connection, execution: Execution, index: int, **columns: Any) -> None:
+    key = idempotency_key(execution.id, index)
+    step = execution.steps[index]
+    results.record(connection, execution.id, execution.attempt, index, step, key=key, **columns)

@@ -1,0 +1,132 @@
+"""Finding and locking executions and their attempts; which attempts a sweep has to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, DateTime, Select, and_, func, or_, select
+
+from dct_pipelines.domain.errors import NotFound, StaleAttempt
+from dct_pipelines.domain.execution import AttemptState, ExecutionState
+from dct_pipelines.store.executions.rows import Attempt, Execution, to_attempt, to_execution
+from dct_pipelines.store.tables import execution_attempts, trigger_executions
+
+LIVE = (AttemptState.DISPATCHED, AttemptState.RUNNING)
+_ATTEMPT = execution_attempts.c
+_EXECUTION = trigger_executions.c
+
+
+def older_than(column: ColumnElement[Any], seconds: float) -> ColumnElement[bool]:
+    """Whether that moment lies more than `seconds` back, by the database's clock.
+
+    Time in which the database was down does not count: nobody could have renewed anything then.
+    """
+    since = func.greatest(column, func.pg_postmaster_start_time(), type_=DateTime(timezone=True))
+    return since < func.clock_timestamp(type_=DateTime(timezone=True)) - timedelta(seconds=seconds)
+
+
+def heartbeat_is_stale(seconds: float) -> ColumnElement[bool]:
+    """Whether a running attempt has given no sign of life for that long."""
+    last = func.coalesce(_ATTEMPT.heartbeat_at, _ATTEMPT.started_at, type_=DateTime(timezone=True))
+    return and_(_ATTEMPT.state == AttemptState.RUNNING, older_than(last, seconds))
+
+
+def get(connection: Connection, execution_id: UUID) -> Execution:
+    """The execution, or NotFound."""
+    return _one(connection, select(trigger_executions).where(_EXECUTION.id == execution_id), execution_id)
+
+
+def lock(connection: Connection, execution_id: UUID) -> Execution:
+    """The execution, locked until the end of the transaction; NotFound when there is none."""
+    statement = select(trigger_executions).where(_EXECUTION.id == execution_id).with_for_update()
+    return _one(connection, statement, execution_id)
+
+
+def try_lock(connection: Connection, execution_id: UUID) -> Execution | None:
+    """The same, or None when somebody else holds it now."""
+    statement = select(trigger_executions).where(_EXECUTION.id == execution_id)
+    row = connection.execute(statement.with_for_update(skip_locked=True)).one_or_none()
+    return to_execution(row) if row is not None else None
+
+
+def fence(connection: Connection, execution_id: UUID, attempt: int) -> Execution:
+    """Lock the execution for a write of that attempt; StaleAttempt when it does not hold it any more."""
+    execution = lock(connection, execution_id)
+    if execution.status is not ExecutionState.RUNNING or execution.attempt != attempt:
+        raise StaleAttempt(
+            f"attempt {attempt} no longer holds execution {execution_id}, which is {execution.status} "
+            f"with attempt {execution.attempt}; what it was doing is not recorded"
+        )
+    return execution
+
+
+def attempts(connection: Connection, execution_id: UUID, stale_seconds: float) -> tuple[Attempt, ...]:
+    """Every attempt of the execution, the first one first."""
+    statement = (
+        select(execution_attempts, heartbeat_is_stale(stale_seconds).label("is_stale"))
+        .where(_ATTEMPT.execution_id == execution_id)
+        .order_by(_ATTEMPT.attempt)
+    )
+    return tuple(map(to_attempt, connection.execute(statement)))
+
+
+def execution_of_run(connection: Connection, run_id: str) -> UUID | None:
+    """The execution that this run worked on as one of its attempts."""
+    return connection.scalar(select(_ATTEMPT.execution_id).where(_ATTEMPT.run_id == run_id).limit(1))
+
+
+def started_attempts(connection: Connection, execution: Execution) -> int:
+    """How many attempts really began since the execution was made or last asked for by hand."""
+    counted = select(func.count()).where(
+        _ATTEMPT.execution_id == execution.id,
+        _ATTEMPT.attempt > execution.tried_before,
+        _ATTEMPT.started_at.is_not(None),
+    )
+    return connection.scalar(counted) or 0
+
+
+def live_attempts(
+    connection: Connection, stale_seconds: float, dispatched_seconds: float
+) -> Sequence[tuple[Attempt, bool]]:
+    """Attempts that are dispatched or running, and whether a dispatched one should have begun by now."""
+    statement = (
+        select(
+            execution_attempts,
+            heartbeat_is_stale(stale_seconds).label("is_stale"),
+            and_(
+                _ATTEMPT.state == AttemptState.DISPATCHED,
+                older_than(_ATTEMPT.dispatched_at, dispatched_seconds),
+            ).label("is_late"),
+        )
+        .where(_ATTEMPT.state.in_(LIVE))
+        .order_by(_ATTEMPT.dispatched_at)
+    )
+    return [(to_attempt(row), bool(row.is_late)) for row in connection.execute(statement)]
+
+
+def overdue(connection: Connection, grace_seconds: float) -> Sequence[UUID]:
+    """Executions that still run although their deadline passed more than `grace_seconds` ago."""
+    statement = select(_EXECUTION.id).where(
+        _EXECUTION.status == ExecutionState.RUNNING,
+        _EXECUTION.deadline_at < func.clock_timestamp() - timedelta(seconds=grace_seconds),
+    )
+    return connection.scalars(statement).all()
+
+
+def cancelling(connection: Connection, seconds: float) -> Sequence[tuple[UUID, str | None]]:
+    """Executions, with their run, that were asked to stop more than `seconds` ago and have not."""
+    statement = select(_EXECUTION.id, _EXECUTION.dagster_run_id).where(
+        or_(_EXECUTION.status == ExecutionState.RUNNING, _EXECUTION.status == ExecutionState.DISPATCHED),
+        older_than(_EXECUTION.cancel_requested_at, seconds),
+    )
+    return [(row.id, row.dagster_run_id) for row in connection.execute(statement)]
+
+
+def _one(connection: Connection, statement: Select[Any], execution_id: UUID) -> Execution:
+    row = connection.execute(statement).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no execution {execution_id}; list them with `dct execution list`")
+    return to_execution(row)
