@@ -210,6 +210,7 @@ def execution_row(
         "status": ExecutionState.WAITING.value,
         "triggered_by": TriggeredBy.EVENT.value,
         "created_by": "trigger",
+        "created_at": event.observed_at,
         "priority": spec.priority,
         "job_name": job_name(spec.shape),
         "actions": [
