@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from dct_pipelines.store.tables import audit_log, users
 
 LOCAL_USER = "local"
-"""Who the command line acts as, unless `--as` says otherwise: an administrator of this machine."""
+"""Who the command line acts as, unless `--as` says otherwise: the administrator of this machine."""
 
 
 @dataclass(frozen=True)
