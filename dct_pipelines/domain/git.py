@@ -116,8 +116,9 @@ class PushResult:
 class GitPort(Protocol):
     """What the product does with repositories.
 
-    Except for `list_refs`, `resolve`, `fetch` and `push`, which talk to the repository itself, everything
-    is answered from a local cache: `fetch` first. Errors: `ItemUnreadable` (missing, refused name, corrupt),
+    Except for `list_refs`, `resolve`, `contains`, `fetch` and `push`, which talk to the repository itself,
+    everything is answered from a local cache. What it lacks is fetched, but `fetch` of all at once is far
+    cheaper. Errors: `ItemUnreadable` (missing, refused name, corrupt),
     `ItemTemporarilyUnreadable`, `ConnectionDown`, `CredentialRefused`, `InvalidInput`. "Could not
     read" is always an error, never an empty answer.
     """
@@ -130,10 +131,11 @@ class GitPort(Protocol):
         """Where the full reference name points now (tags peeled), or None when there is no such reference."""
         ...
 
-    def fetch(self, repo: RepositoryRef, wanted: Mapping[str, Oid]) -> None:
+    def fetch(self, repo: RepositoryRef, wanted: Mapping[str, Oid]) -> frozenset[Oid]:
         """Bring full reference names, and the commits they were seen at, into the cache, in one call.
 
-        A name that has moved on or vanished since is no error as long as its commit could be had.
+        Returns the commits that could no longer be had (deleted or forced away in the meantime): no error,
+        so that one vanished branch does not stop the others.
         """
         ...
 

@@ -1,0 +1,152 @@
+"""What git says on standard error, mapped once to our errors, each saying what to do.
+
+git has no error codes, only texts; with LC_ALL=C they are stable. What is not recognized is taken for
+something that passes, never for an empty answer.
+"""
+
+from __future__ import annotations
+
+import re
+
+from dct_pipelines.clients.git.locations import Location, Transport
+from dct_pipelines.domain.errors import (
+    ConnectionDown,
+    CredentialRefused,
+    DctError,
+    DiskFull,
+    ItemTemporarilyUnreadable,
+    ItemUnreadable,
+)
+from dct_pipelines.domain.process import ProcessResult
+
+_SAID_BYTES = 600
+
+
+class CacheDamaged(Exception):
+    """Our own copy of the repository cannot be read; it is thrown away and fetched again."""
+
+
+class Locked(Exception):
+    """A lock file of git lies in the cache: left behind, because we hold the lock that guards them."""
+
+
+class ObjectMissing(Exception):
+    """A commit is not in the cache."""
+
+
+class NotHad(Exception):
+    """The repository no longer has one of the references or commits that were asked for."""
+
+
+class NotAtomic(Exception):
+    """The receiver cannot move several references together."""
+
+
+_DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded", re.I)
+_LOCKED = re.compile(r"Unable to create '.*\.lock': File exists")
+_NOT_HAD = re.compile(r"couldn't find remote ref|not our ref|unadvertised object|no such remote ref", re.I)
+_MISSING = re.compile(
+    r"bad object|not a valid object|unknown revision|Not a valid commit name|invalid object name|"
+    r"bad revision|could not parse|not something we can merge|missing commit|not a tree object|"
+    r"could not get object info|src refspec .* does not match",
+    re.I,
+)
+_DAMAGED = re.compile(
+    r"is corrupt|is empty|inflate|hash mismatch|cannot be accessed|packfile .* index|unable to read tree|"
+    r"not a git repository|failed to read object|unable to read|broken link|missing (?:blob|tree)|"
+    r"remote did not send all necessary objects|bad config|unable to parse|garbage at end|unresolved delta|"
+    r"unexpected line in .*packed-refs|invalid sha1 pointer|unable to normalize|pack has bad object",
+    re.I,
+)
+_REFUSED = re.compile(
+    r"Authentication failed|could not read (?:Username|Password)|terminal prompts disabled|"
+    r"Permission denied \(|returned error: 40[13]|Access denied|invalid credentials|"
+    r"error in libcrypto|invalid format|Permission to .* denied",
+    re.I,
+)
+_HOST_KEY = re.compile(r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED")
+_CERTIFICATE = re.compile(r"certificate|SSL peer|self[- ]signed", re.I)
+_MISSING_REPOSITORY = re.compile(
+    r"does not appear to be a git repository|repository '?.*'? not found|Repository not found|does not exist|"
+    r"not found:? did you|returned error: 404|could not be found",
+    re.I,
+)
+_DENIED_FILE = re.compile(r"Permission denied|Operation not permitted", re.I)
+_DAMAGED_THERE = re.compile(r"remote: |on the remote side|packed-refs|upload-pack: ", re.I)
+
+
+def explain_local(said: str) -> Exception:
+    """Why a call inside the cache failed. Nobody else writes there, so odd content means damage."""
+    if _DISK_FULL.search(said):
+        return DiskFull(f"the disk of the git cache is full; free some space: {said}")
+    if _LOCKED.search(said):
+        return Locked(said)
+    if _MISSING.search(said):
+        return ObjectMissing(said)
+    if _DAMAGED.search(said):
+        return CacheDamaged(said)
+    return ItemTemporarilyUnreadable(f"git could not answer from its cache: {said}")
+
+
+def explain_remote(result: ProcessResult, location: Location, secrets: tuple[str, ...]) -> Exception:
+    """Why a call to the repository failed."""
+    said, where = words(result, secrets), location.url
+    if result.timed_out:
+        took = f"{result.duration_seconds:.0f} s"
+        return ConnectionDown(f"{where} did not answer within {took}; it is tried again with growing pauses")
+    if _DISK_FULL.search(said):
+        return DiskFull(f"a disk is full while talking to {where}; free some space: {said}")
+    if _LOCKED.search(said):
+        return Locked(said)
+    if _NOT_HAD.search(said):
+        return NotHad(said)
+    if "does not support --atomic" in said:
+        return NotAtomic(said)
+    if location.transport is Transport.FILE:
+        return _of_a_folder(said, where)
+    return _of_a_host(said, where)
+
+
+def _of_a_folder(said: str, where: str) -> Exception:
+    if _MISSING_REPOSITORY.search(said):
+        return ItemUnreadable(
+            f"there is no git repository that can be read at {where}; check its path: {said}"
+        )
+    if _DAMAGED.search(said):
+        if _DAMAGED_THERE.search(said):
+            return ItemUnreadable(f"the repository at {where} is damaged; run `git fsck` there: {said}")
+        return CacheDamaged(said)
+    if _DENIED_FILE.search(said):
+        return ItemUnreadable(
+            f"the repository at {where} may not be read by us; change its permissions: {said}"
+        )
+    return ItemTemporarilyUnreadable(f"the repository at {where} could not be read this time: {said}")
+
+
+def _of_a_host(said: str, where: str) -> DctError | Exception:
+    if _HOST_KEY.search(said):
+        return CredentialRefused(
+            f"the host of {where} shows another key than before; if that is right, remove the old one from "
+            f"known_hosts in the git cache: {said}"
+        )
+    if _REFUSED.search(said):
+        return CredentialRefused(
+            f"{where} refused the credential; renew it and run `dct connection check`: {said}"
+        )
+    if _CERTIFICATE.search(said):
+        return ConnectionDown(f"the certificate of {where} is not trusted; check the host or the CA: {said}")
+    if _MISSING_REPOSITORY.search(said):
+        return ItemUnreadable(f"{where} does not exist, or the credential may not see it; check both: {said}")
+    if _DAMAGED.search(said) and not _DAMAGED_THERE.search(said):
+        return CacheDamaged(said)
+    return ConnectionDown(f"{where} could not be reached; it is tried again with growing pauses: {said}")
+
+
+def words(result: ProcessResult, secrets: tuple[str, ...] = ()) -> str:
+    """The end of what git said, on one line, without secrets."""
+    said = result.stderr.decode("utf-8", "replace").strip()
+    for secret in secrets:
+        said = said.replace(secret, "***")
+    said = re.sub(r"://[^/@\s]+@", "://***@", said)
+    said = " ".join(said.split())
+    return said[-_SAID_BYTES:] or f"exit code {result.exit_code}, without a word"

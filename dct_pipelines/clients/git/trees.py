@@ -1,0 +1,104 @@
+"""Files on disk: checkouts for deploys, and working directories with a repository of their own.
+
+Both are drawn up beside their place and moved there at the end, so each is complete or not there at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dct_pipelines.clients.git.calls import Calls
+from dct_pipelines.clients.git.locations import Location
+from dct_pipelines.domain.errors import ActionFailed
+from dct_pipelines.domain.git_refs import HEADS, Oid
+
+# Who commits in a working directory when the person or agent there has not said.
+_WORKSPACE_NAME = "Dynamic Context Triggers workspace"
+_WORKSPACE_EMAIL = "workspace@dct.invalid"
+
+
+def checkout_to(calls: Calls, path: Path, oid: Oid, directory: Path) -> None:
+    """The files of a commit; filters, hooks and submodules of the repository do not run."""
+    if directory.exists():
+        raise ActionFailed(f"{directory} exists already; choose a directory that does not exist yet")
+    with _draft(directory) as draft:
+        index = draft.with_name(f"{draft.name}.index")
+        try:
+            args = (f"--work-tree={draft}", "read-tree", "--reset", "-u", f"{oid}^{{commit}}")
+            calls.local(path, *args, env={"GIT_INDEX_FILE": str(index)})
+        finally:
+            index.unlink(missing_ok=True)
+
+
+def add_worktree(
+    calls: Calls, path: Path, location: Location, branch: str, start: Oid, directory: Path
+) -> None:
+    """A repository of its own on `branch`, with `origin` set to where it came from."""
+    if directory.exists():
+        if _branch_of(directory) != branch:
+            raise ActionFailed(
+                f"{directory} exists already and is not a workspace on {branch!r}; remove it first"
+            )
+        return
+    with _draft(directory) as draft:
+        git_dir, tree = draft / ".git", f"--work-tree={draft}"
+        object_format = "sha1" if len(start) == 40 else "sha256"
+        calls.local(git_dir, tree, "init", "-q", "--template=", f"--object-format={object_format}")
+        calls.local(
+            git_dir, "fetch", "-q", "--no-tags", "--update-shallow", str(path), f"{start}:{HEADS}{branch}"
+        )
+        calls.local(git_dir, "symbolic-ref", "HEAD", HEADS + branch)
+        calls.local(git_dir, tree, "read-tree", "--reset", "-u", "HEAD")
+        for name, value in (
+            ("remote.origin.url", location.url),
+            ("remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"),
+            ("user.name", _WORKSPACE_NAME),
+            ("user.email", _WORKSPACE_EMAIL),
+        ):
+            calls.local(git_dir, "config", name, value)
+
+
+def collect_worktree(calls: Calls, path: Path, branch: str, directory: Path) -> Oid:
+    """Fetch from a working directory: upload-pack runs nothing that its configuration could name."""
+    kept = "refs/dct/workspaces/" + hashlib.sha256(f"{directory}\0{branch}".encode()).hexdigest()[:40]
+    source = ("--end-of-options", str(directory), f"+{HEADS}{branch}:{kept}")
+    calls.local(path, "fetch", "-q", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", *source)
+    return Oid(calls.local(path, "rev-parse", "--verify", f"{kept}^{{commit}}").stdout.decode().strip())
+
+
+def remove(directory: Path) -> None:
+    """Everything in it, without following links; half a directory is never left at its place."""
+    if not directory.exists():
+        return
+    trash = directory.with_name(f".{directory.name}.removed-{uuid.uuid4().hex}")
+    directory.rename(trash)
+    shutil.rmtree(trash)
+
+
+def _branch_of(directory: Path) -> str | None:
+    """Read, not asked: git would obey the configuration in there."""
+    head = directory / ".git" / "HEAD"
+    if head.is_symlink() or not head.is_file():
+        return None
+    return head.read_text(errors="replace").strip().removeprefix("ref: ").removeprefix(HEADS)
+
+
+@contextmanager
+def _draft(directory: Path) -> Iterator[Path]:
+    """A directory beside `directory` that becomes it at the end; drafts of killed attempts are swept out."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    for left_over in directory.parent.glob(f".{directory.name}.draft-*"):
+        shutil.rmtree(left_over, ignore_errors=True)
+    draft = directory.with_name(f".{directory.name}.draft-{uuid.uuid4().hex}")
+    draft.mkdir()
+    try:
+        yield draft
+        draft.rename(directory)
+    finally:
+        if draft.exists():
+            shutil.rmtree(draft, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Helpers of tests that are not fakes: real things, made quickly."""
