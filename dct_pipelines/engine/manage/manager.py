@@ -58,7 +58,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Manager:
-    """Applies, pauses, resumes, deletes. `refresh` reads items now; `probe` looks at one before it is stored."""
+    """Applies, pauses, resumes, deletes. `refresh` reads items now, `probe` looks before one is stored."""
 
     database: Database
     clock: Clock

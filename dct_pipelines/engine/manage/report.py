@@ -38,13 +38,12 @@ class ApplyReport:
 
     def __str__(self) -> str:
         counts = Counter(change.verb for change in self.changes)
-        done = ("would be " if self.is_dry_run else "") + "{}"
+        would = "would be " if self.is_dry_run else ""
         words = {
-            Verb.CREATE: done.format("created"),
-            Verb.UPDATE: done.format("updated"),
-            Verb.DELETE: done.format("deleted"),
+            Verb.CREATE: f"{would}created",
+            Verb.UPDATE: f"{would}updated",
+            Verb.DELETE: f"{would}deleted",
             Verb.UNCHANGED: "unchanged",
         }
-        return (
-            ", ".join(f"{counts[verb]} {word}" for verb, word in words.items() if counts[verb]) or "nothing"
-        )
+        said = [f"{counts[verb]} {word}" for verb, word in words.items() if counts[verb]]
+        return ", ".join(said) or "nothing"

@@ -30,6 +30,8 @@ class Storage:
     def role(self, name: str) -> Role:
         """The role of a user, or why there is none to act with."""
         user = self.users.get(name)
+        if user is None and name == people.LOCAL_USER:
+            return Role.ADMIN
         if user is None:
             raise NotFound(f"there is no user {name!r}; {nearest(name, self.users)}")
         if not user.is_active:

@@ -9,6 +9,9 @@ from typing import Any
 from dct_pipelines.domain.manifest import Kind
 from dct_pipelines.engine.manifests.source import Document
 
+BUILT_IN = frozenset({(Kind.CHANNEL, "outbox")})
+"""What is there without a manifest: the channel that writes each message to a file."""
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -43,11 +46,12 @@ class World:
 
     def names(self, kind: Kind) -> list[str]:
         """Every name of that kind that may be referred to."""
-        return sorted({*self.definitions.get(kind, {}), *(name for of, name in self.declared if of is kind)})
+        given = (name for of, name in self.declared | BUILT_IN if of is kind)
+        return sorted({*self.definitions.get(kind, {}), *given})
 
     def knows(self, kind: Kind, name: str) -> bool:
         """Whether a reference to it is good, or will be once its own faults are corrected."""
-        return self.find(kind, name) is not None or (kind, name) in self.declared
+        return self.find(kind, name) is not None or (kind, name) in self.declared | BUILT_IN
 
     def with_set(
         self,
