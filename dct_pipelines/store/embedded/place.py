@@ -89,9 +89,9 @@ def trusted_directory(directory: Path, account: Account) -> None:
         status = directory.lstat()
     except OSError as error:
         raise EmbeddedPostgresError(
-            f"user {account.name}, who has to run PostgreSQL for root, cannot enter DCT_HOME, and "
-            f"{directory} cannot be made instead ({error}): set DCT_HOME to a directory that others can "
-            "enter, or set DCT_DATABASE_URL"
+            f"user {account.name}, who has to run PostgreSQL for root, cannot reach DCT_HOME or the programs "
+            f"and {directory} for copies of them cannot be made ({error}): set DCT_DATABASE_URL, or "
+            "have DCT_HOME and the environment in directories that others can enter"
         ) from error
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
         raise EmbeddedPostgresError(

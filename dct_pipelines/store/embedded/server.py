@@ -131,7 +131,11 @@ class EmbeddedPostgres:
             )
 
     def _bring_up(self, place: Place, account: Account, deadline: float) -> None:
-        """Under the start lock: wait for an old server to answer or to go, and start one if it went."""
+        """Under the start lock: wait for an old server to answer or to go, and start one if it went.
+
+        One that runs and cannot be reached (its socket was swept away) is stopped after half of the time.
+        """
+        patience = deadline - self._timeout_seconds / 2
         with open_lock(place.life_lock) as life:
             while not try_lock(life):
                 state = _meet(place)
@@ -139,7 +143,9 @@ class EmbeddedPostgres:
                     create_database(place)
                 if state is ServerState.UP:
                     return
-                if state is ServerState.STOPPING:
+                if state is ServerState.STOPPING or (
+                    state is ServerState.DOWN and time.monotonic() > patience
+                ):
                     _interrupt(place)
                 if time.monotonic() > deadline:
                     raise DatabaseUnavailable(
