@@ -15,7 +15,7 @@ LONGEST_BACKOFF_SECONDS = 600.0
 def backoff_seconds(policy: RetryPolicy, attempts: int) -> float:
     """The pause after that many attempts: doubled each time, up to ten minutes or the policy's own pause."""
     longest = max(policy.backoff_seconds, LONGEST_BACKOFF_SECONDS)
-    return min(policy.backoff_seconds * 2.0 ** min(attempts - 1, 30), longest)
+    return min(policy.backoff_seconds * 2.0 ** min(max(attempts - 1, 0), 30), longest)
 
 
 def end_attempt(
@@ -30,14 +30,14 @@ def end_attempt(
     """End the current attempt of a locked execution and return the execution as it then is.
 
     Asked to stop, it is cancelled. After something that passes it waits for its next attempt, as long as its
-    trigger's policy allows one; `at_once` says that the attempt never began, which neither counts nor pauses.
+    trigger's policy allows one; `at_once` says that no run ever began, which neither counts nor pauses.
     """
     if execution.cancel_requested_at is not None:
         said = f"cancelled by {execution.cancel_requested_by}"
         ends = AttemptState.CANCELLED if ends is AttemptState.FAILED else ends
         return transition(connection, execution.id, ExecutionState.CANCELLED, attempt_ends=ends, message=said)
     policy = execution.limits.retry
-    begun = reading.started_attempts(connection, execution)
+    begun = reading.attempts_with_run(connection, execution)
     follows = f"{message}; attempt {execution.attempt + 1} follows"
     if at_once:
         return transition(

@@ -69,7 +69,7 @@ class Closer:
                 )
 
         patiently(write, self.attempts.times.record_wait_seconds)
-        return CloseReport(to, missing, because)
+        return CloseReport(to, tuple(map(str, missing)), because)
 
     def _missing(self, taken: Taken) -> tuple[Missing, ...]:
         execution = taken.execution

@@ -74,6 +74,13 @@ class Heartbeats:
             if hold.run_id == run_id:
                 self.release(hold.execution_id, hold.attempt)
 
+    def stop(self) -> None:
+        """Renew nothing more, and end the thread."""
+        for hold in self._held():
+            self.release(hold.execution_id, hold.attempt)
+        if (thread := self._thread) is not None:
+            thread.join()
+
     def is_renewed(self, hold: Hold) -> bool:
         """Whether the last renewal is recent enough to go on working."""
         return self._monotonic() - hold.renewed_at < self._times.self_fence_seconds

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from dct_pipelines.domain.deliverable import Missing
 from dct_pipelines.domain.execution import ExecutionState
 from dct_pipelines.domain.outcome import Link
 
@@ -58,12 +57,12 @@ class ActionReport:
 
 @dataclass(frozen=True)
 class CloseReport:
-    """How the execution ended. `because` says in words why, when it is not completed.
+    """How the execution stands now. `missing` names deliverables that are not there, each with the reason.
 
-    The caller shows a run as failed when `status` is `failed`; when `is_noop` the run had nothing to close.
+    When `is_noop` the run had nothing to close, and `because` says why.
     """
 
     status: ExecutionState
-    missing: tuple[Missing, ...] = ()
+    missing: tuple[str, ...] = ()
     because: str = ""
     is_noop: bool = False

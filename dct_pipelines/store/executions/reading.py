@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, DateTime, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, DateTime, Select, and_, func, select
 
 from dct_pipelines.domain.errors import NotFound, StaleAttempt
 from dct_pipelines.domain.execution import AttemptState, ExecutionState
@@ -78,12 +78,12 @@ def execution_of_run(connection: Connection, run_id: str) -> UUID | None:
     return connection.scalar(select(_ATTEMPT.execution_id).where(_ATTEMPT.run_id == run_id).limit(1))
 
 
-def started_attempts(connection: Connection, execution: Execution) -> int:
-    """How many attempts really began since the execution was made or last asked for by hand."""
+def attempts_with_run(connection: Connection, execution: Execution) -> int:
+    """How many attempts had a run since the execution was made or last asked for by hand."""
     counted = select(func.count()).where(
         _ATTEMPT.execution_id == execution.id,
         _ATTEMPT.attempt > execution.tried_before,
-        _ATTEMPT.started_at.is_not(None),
+        _ATTEMPT.run_id.is_not(None),
     )
     return connection.scalar(counted) or 0
 
@@ -116,13 +116,13 @@ def overdue(connection: Connection, grace_seconds: float) -> Sequence[UUID]:
     return connection.scalars(statement).all()
 
 
-def cancelling(connection: Connection, seconds: float) -> Sequence[tuple[UUID, str | None]]:
-    """Executions, with their run, that were asked to stop more than `seconds` ago and have not."""
-    statement = select(_EXECUTION.id, _EXECUTION.dagster_run_id).where(
-        or_(_EXECUTION.status == ExecutionState.RUNNING, _EXECUTION.status == ExecutionState.DISPATCHED),
+def cancelling(connection: Connection, seconds: float) -> Sequence[UUID]:
+    """Executions that were asked to stop more than `seconds` ago and have not."""
+    statement = select(_EXECUTION.id).where(
+        _EXECUTION.status.in_([ExecutionState.RUNNING, ExecutionState.DISPATCHED]),
         older_than(_EXECUTION.cancel_requested_at, seconds),
     )
-    return [(row.id, row.dagster_run_id) for row in connection.execute(statement)]
+    return connection.scalars(statement).all()
 
 
 def _one(connection: Connection, statement: Select[Any], execution_id: UUID) -> Execution:

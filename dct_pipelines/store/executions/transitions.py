@@ -126,6 +126,16 @@ def request_cancel(connection: Connection, execution_id: UUID, by: str) -> None:
     )
 
 
+def note_run(connection: Connection, execution_id: UUID, attempt: int, run_id: str) -> None:
+    """Remember the run of an attempt that ended before it could claim its execution."""
+    row = execution_attempts.c
+    connection.execute(
+        update(execution_attempts)
+        .where(row.execution_id == execution_id, row.attempt == attempt, row.run_id.is_(None))
+        .values(run_id=run_id)
+    )
+
+
 def reopen(connection: Connection, execution_id: UUID, message: str) -> Execution:
     """Failed or cancelled → waiting, at once; automatic retries are counted anew from here."""
     before = lock(connection, execution_id)

@@ -1,0 +1,174 @@
+"""The sweep that brings executions and runs together again: whatever died, was cancelled, or never started.
+
+Safe to run from several processes at once: each finding is settled in a transaction of its own, which looks
+again under the execution's lock and leaves alone what somebody else is settling now.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from dct_pipelines.domain.execution import AttemptState, ExecutionState
+from dct_pipelines.domain.ports import RunGateway, RunInfo
+from dct_pipelines.engine.aftermath import end_attempt
+from dct_pipelines.engine.times import Times
+from dct_pipelines.store.database import Database
+from dct_pipelines.store.executions import Connection, leases, reading
+from dct_pipelines.store.executions.rows import Attempt, Execution
+from dct_pipelines.store.executions.transitions import note_run, transition
+
+CANCELED = "CANCELED"
+"""Dagster's word for a run that somebody stopped."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """An execution that the sweep moved on: from which attempt, to which state, and why in words."""
+
+    execution_id: UUID
+    attempt: int
+    status: ExecutionState
+    because: str
+
+
+@dataclass(frozen=True)
+class SweepReport:
+    """What one sweep did; as text, one line."""
+
+    settled: tuple[Settled, ...] = ()
+    freed_leases: tuple[str, ...] = ()
+    reminded_runs: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        said = [f"execution {one.execution_id} is {one.status} ({one.because})" for one in self.settled]
+        said += [f"freed {key}" for key in self.freed_leases]
+        said += [f"told run {run_id} again to stop" for run_id in self.reminded_runs]
+        return "; ".join(said) or "every execution is where it should be"
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """Why an attempt is over. `at_once`: it never had a run. `dead_run` is to be ended in Dagster as well."""
+
+    attempt: Attempt
+    because: str
+    ends: AttemptState = AttemptState.LOST
+    at_once: bool = False
+    is_stopped: bool = False
+    is_overdue: bool = False
+    dead_run: str | None = None
+    ended_run: str | None = None
+
+
+@dataclass(frozen=True)
+class Reconciler:
+    """Finds executions whose run is no more, and gives them their next attempt or their end."""
+
+    database: Database
+    gateway: RunGateway
+    times: Times = field(default_factory=Times)
+
+    def sweep(self) -> SweepReport:
+        """Look at everything that is dispatched or running, once. DatabaseUnavailable when it cannot."""
+        with self.database.begin() as connection:
+            live = reading.live_attempts(
+                connection, self.times.stale_seconds, self.times.start_within_seconds
+            )
+            overdue = set(reading.overdue(connection, self.times.overdue_grace_seconds))
+            freed = leases.free_orphans(connection)
+        settled = []
+        for attempt, is_late in live:
+            finding = self._look_at(attempt, is_late, attempt.execution_id in overdue)
+            if finding is not None and (done := self._settle(finding)) is not None:
+                settled.append(done)
+        return SweepReport(tuple(settled), tuple(freed), tuple(self._remind()))
+
+    def _look_at(self, attempt: Attempt, is_late: bool, is_overdue: bool) -> _Finding | None:
+        if attempt.state is AttemptState.DISPATCHED:
+            return self._look_at_dispatched(attempt, is_late)
+        info = self.gateway.get_run(attempt.run_id) if attempt.run_id is not None else None
+        if info is not None and info.is_over:
+            return _ended(attempt, info)
+        if attempt.is_stale:
+            silence = f"gave no sign of life for {self.times.stale_seconds:.0f} s"
+            return _Finding(attempt, f"the process of its run {silence}", dead_run=attempt.run_id)
+        if is_overdue:
+            because = "timed out: it ran longer than its limit and did not stop; raise timeout_seconds"
+            return _Finding(attempt, because, AttemptState.FAILED, is_overdue=True, dead_run=attempt.run_id)
+        return None
+
+    def _look_at_dispatched(self, attempt: Attempt, is_late: bool) -> _Finding | None:
+        runs = [run for run in self.gateway.find_runs(attempt.execution_id) if run.attempt == attempt.attempt]
+        if any(not run.is_over for run in runs):
+            return None
+        if runs:
+            return _ended(attempt, runs[-1])
+        if is_late:
+            return _Finding(attempt, "no run of it ever started", at_once=True)
+        return None
+
+    def _settle(self, finding: _Finding) -> Settled | None:
+        attempt = finding.attempt
+        with self.database.begin() as connection:
+            execution = reading.try_lock(connection, attempt.execution_id)
+            if execution is None or not self._is_still_so(connection, execution, finding):
+                return None
+            after = self._end(connection, execution, finding)
+        if finding.dead_run is not None:
+            self._end_run(finding.dead_run, f"attempt {attempt.attempt} is over: {finding.because}", finding)
+        return Settled(after.id, attempt.attempt, after.status, after.error_message or finding.because)
+
+    def _end(self, connection: Connection, execution: Execution, finding: _Finding) -> Execution:
+        if finding.ended_run is not None:
+            note_run(connection, execution.id, execution.attempt, finding.ended_run)
+        if finding.is_stopped and execution.cancel_requested_at is None:
+            return transition(connection, execution.id, ExecutionState.CANCELLED, message=finding.because)
+        return end_attempt(
+            connection,
+            execution,
+            finding.because,
+            is_transient=not finding.is_overdue,
+            ends=finding.ends,
+            at_once=finding.at_once,
+        )
+
+    def _end_run(self, run_id: str, message: str, finding: _Finding) -> None:
+        if finding.is_overdue:
+            self.gateway.cancel(run_id)
+        else:
+            self.gateway.fail_lost_run(run_id, message)
+
+    def _is_still_so(self, connection: Connection, execution: Execution, finding: _Finding) -> bool:
+        seen = finding.attempt
+        if execution.attempt != seen.attempt:
+            return False
+        attempts = reading.attempts(connection, execution.id, self.times.stale_seconds)
+        now = attempts[-1]
+        if now.state is not seen.state or now.run_id != seen.run_id:
+            return False
+        return now.is_stale or not seen.is_stale
+
+    def _remind(self) -> list[str]:
+        """Tell runs again that were asked to stop and have not."""
+        with self.database.begin() as connection:
+            asked = reading.cancelling(connection, self.times.stale_seconds)
+        return [
+            run.run_id
+            for execution_id in asked
+            for run in self.gateway.find_runs(execution_id)
+            if not run.is_over and self.gateway.cancel(run.run_id)
+        ]
+
+
+def _ended(attempt: Attempt, run: RunInfo) -> _Finding:
+    if run.status == CANCELED:
+        because = "its run was cancelled in Dagster"
+        return _Finding(attempt, because, AttemptState.CANCELLED, is_stopped=True, ended_run=run.run_id)
+    if attempt.state is AttemptState.DISPATCHED:
+        because = f"its run ended as {run.status} before it began; the run's log says why"
+    elif run.status == "FAILURE":
+        because = "the process of its run died"
+    else:
+        because = "its run ended before every action was done"
+    return _Finding(attempt, because, ended_run=run.run_id)
