@@ -29,8 +29,7 @@ __all__ = ["server"]
 
 pytestmark = pytest.mark.integration
 
-ANNOUNCED = START.replace("EmbeddedPostgres(Path", "print('go', flush=True)
-EmbeddedPostgres(Path")
+ANNOUNCED = START.replace("EmbeddedPostgres(Path", "print('go', flush=True)\nEmbeddedPostgres(Path")
 MOMENTS_MS = (0, 80, 300, 500, 700, 900, 1100)
 """After a start from nothing began, which takes a second: initdb, then the server, then the database."""
 
