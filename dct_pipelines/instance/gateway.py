@@ -14,10 +14,11 @@ from uuid import UUID
 
 import dagster as dg
 from dagster._core.errors import DagsterUserCodeUnreachableError
+from dagster._daemon.controller import get_daemon_statuses
 from dagster._grpc.client import DagsterGrpcClient
 
-from dct_pipelines.clients.stack.address import read_address
-from dct_pipelines.domain.ports import RunInfo
+from dct_pipelines.clients.stack.notes import read_address, read_loaded_jobs
+from dct_pipelines.domain.ports import DaemonHealth, RunInfo
 
 EXECUTION_TAG = "dct/execution"
 ATTEMPT_TAG = "dct/attempt"
@@ -72,6 +73,24 @@ class DagsterGateway:
             self._instance.report_run_canceled(run, message=message)
         else:
             self._instance.report_run_failed(run, message=message)
+
+    def loaded_jobs(self) -> frozenset[str]:
+        """Names of the jobs that the daemon's code server had when it last dispatched."""
+        return read_loaded_jobs(self._home)
+
+    def daemons(self) -> Sequence[DaemonHealth]:
+        """Dagster's daemons that this instance needs; one that only had an error is alive."""
+        statuses = get_daemon_statuses(
+            self._instance, self._instance.get_required_daemon_types(), ignore_errors=True
+        )
+        return [
+            DaemonHealth(
+                name=name.lower(),
+                is_healthy=bool(status.healthy),
+                last_seen=_instant(status.last_heartbeat.timestamp if status.last_heartbeat else None),
+            )
+            for name, status in sorted(statuses.items())
+        ]
 
     def reload(self) -> None:
         """Have `dct up`'s code server load its definitions anew (2 to 10 s).

@@ -1,0 +1,209 @@
+"""The services of one process, each built on its first use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import dct_pipelines
+from dct_pipelines import registry
+from dct_pipelines.bootstrap.outside import Outside
+from dct_pipelines.domain.errors import NotFound
+from dct_pipelines.domain.event import Event
+from dct_pipelines.domain.ports import ActionPorts, RunGateway
+from dct_pipelines.domain.repository.reader import RepositoryReader
+from dct_pipelines.domain.shapes import job_name
+from dct_pipelines.settings import Settings
+from dct_pipelines.store.database import Database
+from dct_pipelines.store.shapes import KnownShapes, known_shapes, read_shapes
+
+if TYPE_CHECKING:
+    from dct_pipelines.engine.decide import Decider
+    from dct_pipelines.engine.dispatch import Dispatcher
+    from dct_pipelines.engine.execute import Executor
+    from dct_pipelines.engine.explain import Explainer
+    from dct_pipelines.engine.intake import Intake
+    from dct_pipelines.engine.listening import Listening
+    from dct_pipelines.engine.manage.manager import Manager
+    from dct_pipelines.engine.reconcile import Reconciler
+    from dct_pipelines.engine.simulate import Simulator
+    from dct_pipelines.engine.status import StatusService
+    from dct_pipelines.store.executions.rows import Execution
+    from dct_pipelines.store.library import Library
+    from dct_pipelines.store.watching.sources import Source, SourceItem
+
+DEFINITIONS_TIMEOUT_SECONDS = 5
+AGEING_STEP_SECONDS = 300.0
+"""After each of these a waiting execution counts as one priority higher, so that nothing starves."""
+GIT = "git"
+
+
+@dataclass(frozen=True)
+class App:
+    """One process's services over one database. Not to be carried across a fork."""
+
+    settings: Settings
+    gateway: RunGateway | None = None
+
+    @cached_property
+    def outside(self) -> Outside:
+        """The outside world."""
+        return Outside(self.settings)
+
+    @cached_property
+    def database(self) -> Database:
+        """The pool of connections to schema `dct`."""
+        return Database.open(self.settings)
+
+    def ready(self) -> App:
+        """Bring an embedded database to this release; a server of one's own must be there already.
+
+        Raises `SchemaMismatch` when `dct db migrate` has to be run first.
+        """
+        from dct_pipelines.store.schema import migrate
+
+        if self.settings.database_url is None:
+            migrate(self.database)
+        return self
+
+    @cached_property
+    def library(self) -> Library:
+        """What operators and teams have defined."""
+        from dct_pipelines.store.library import Library
+
+        return Library(self.database, self.outside.secrets)
+
+    @cached_property
+    def decider(self) -> Decider:
+        """Decides events; remembers compiled triggers."""
+        from dct_pipelines.engine.decide import Decider
+
+        return Decider(registry.conditions(), dct_pipelines.__version__)
+
+    @cached_property
+    def intake(self) -> Intake:
+        """Stores what listeners report."""
+        from dct_pipelines.engine.intake import Intake
+
+        return Intake(self.database, self.outside.clock, self.decider, dct_pipelines.__version__)
+
+    @cached_property
+    def dispatcher(self) -> Dispatcher:
+        """Hands waiting executions to Dagster."""
+        from dct_pipelines.engine.dispatch import Dispatcher
+
+        return Dispatcher(
+            self.database,
+            self.outside.clock,
+            run_slots=self.settings.trigger_max_concurrent_executions,
+            ageing_step_seconds=AGEING_STEP_SECONDS,
+            limits_enabled=self.settings.trigger_resource_limits_enabled,
+        )
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        """Says why something did or did not happen."""
+        from dct_pipelines.engine.explain import Explainer
+
+        return Explainer(self.database, self.outside.clock, self.decider)
+
+    @cached_property
+    def listening(self) -> Listening:
+        """Reads what is due, through the listener of its kind."""
+        from dct_pipelines.engine.listening import Listening
+
+        return Listening(
+            self.database,
+            self.outside.clock,
+            self.intake,
+            self.decider,
+            port_for=self._listener_port,
+            min_interval_seconds=self.settings.trigger_polling_min_interval_ms / 1000,
+        )
+
+    @cached_property
+    def simulator(self) -> Simulator:
+        """Says what a trigger would have done."""
+        from dct_pipelines.engine.simulate import Simulator
+
+        return Simulator(self.database, self.outside.clock, registry.conditions())
+
+    @cached_property
+    def executor(self) -> Executor:
+        """Carries executions out."""
+        from dct_pipelines.engine.execute import Executor
+
+        return Executor(self.database, self.outside.clock, self._ports_for, self.gateway)
+
+    @cached_property
+    def reconciler(self) -> Reconciler:
+        """Settles executions whose run is no more. Needs the adapter to Dagster."""
+        from dct_pipelines.engine.reconcile import Reconciler
+
+        if self.gateway is None:
+            raise RuntimeError("whoever reconciles hands build() a gateway to Dagster")
+        return Reconciler(self.database, self.gateway)
+
+    @cached_property
+    def manager(self) -> Manager:
+        """Applies, pauses and deletes definitions."""
+        from dct_pipelines.engine.manage.manager import Manager
+        from dct_pipelines.engine.manage.probe import GitProbe
+
+        probe = GitProbe(self.outside.git, self.outside.secrets)
+        return Manager(self.database, self.outside.clock, self.listening.refresh, probe)
+
+    @cached_property
+    def status(self) -> StatusService:
+        """Says how things stand."""
+        from dct_pipelines.engine.status import StatusService
+
+        return StatusService(
+            self.database, self.outside.clock, self.explainer, self.outside.processes, self.gateway
+        )
+
+    def buildable_jobs(self) -> frozenset[str]:
+        """The jobs that a code location would have if it loaded its definitions now."""
+        kinds = set(registry.actions())
+        return frozenset(job_name(shape) for shape in read_shapes(self.database) if set(shape) <= kinds)
+
+    def _ports_for(self, execution: Execution, event: Event | None) -> ActionPorts:
+        """What the actions of one execution may touch."""
+        from dct_pipelines.store.records import Records
+
+        return ActionPorts(
+            clock=self.outside.clock,
+            secrets=self.outside.secrets,
+            git=self.outside.git,
+            processes=self.outside.processes,
+            library=self.library,
+            records=Records(self.database, execution),
+            deployers=self.outside.deployers,
+            workspaces=self.outside.workspaces,
+            channels=self.outside.channels(self.library.channels()),
+            event=event,
+        )
+
+    def _listener_port(self, source: Source, item: SourceItem) -> Any:
+        """What the listener of a connection's kind reads an item through."""
+        from dct_pipelines.store.library import repository_ref
+
+        if source.kind != GIT:
+            raise NotFound(
+                f"connection {source.name}: this release cannot read connections of type {source.kind}"
+            )
+        return RepositoryReader(
+            self.outside.git, repository_ref(item.location, source.credential_ref, self.outside.secrets)
+        )
+
+
+def build(settings: Settings, gateway: RunGateway | None = None) -> App:
+    """Wire the services for `settings`; nothing is connected or read before its first use."""
+    return App(settings, gateway)
+
+
+def load_shapes(settings: Settings) -> KnownShapes:
+    """The shapes that definitions are built from, within seconds and whatever the database does."""
+    hurried = {"statement_timeout_seconds": DEFINITIONS_TIMEOUT_SECONDS, "database_pool_size": 1}
+    return known_shapes(settings.model_copy(update=hurried))

@@ -1,0 +1,96 @@
+"""The outside world as one process sees it: the real client of each port."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from dct_pipelines.domain.git import GitPort
+from dct_pipelines.domain.operations import ChannelSpec, OutboxChannel, SmtpChannel, WebhookChannel
+from dct_pipelines.domain.ports import ChannelPort, Clock, DeployerPort, SecretsPort
+from dct_pipelines.domain.process import IsolationMode, ProcessPort
+from dct_pipelines.settings import Settings, environment
+
+if TYPE_CHECKING:
+    from dct_pipelines.clients.webhook import SignedPost
+
+OUTBOX = "outbox"
+"""The channel that is always there: one file a message."""
+
+
+@dataclass(frozen=True)
+class Outside:
+    """Clients, made when they are first asked for."""
+
+    settings: Settings
+
+    @cached_property
+    def clock(self) -> Clock:
+        """The time."""
+        from dct_pipelines.clients.clock import SystemClock
+
+        return SystemClock()
+
+    @cached_property
+    def secrets(self) -> SecretsPort:
+        """Secrets by reference, from the environment and `.env`, read anew at each use."""
+        from dct_pipelines.clients.secrets import ReferenceSecrets
+
+        return ReferenceSecrets(environment)
+
+    @cached_property
+    def processes(self) -> ProcessPort:
+        """Starts commands, apart from our own files and secrets."""
+        from dct_pipelines.clients.processes import Processes
+
+        root, home = self.settings.project_root, self.settings.home
+        hidden = (root / ".env", home / "postgres", home / "git", home / "log", home / OUTBOX)
+        return Processes(home, IsolationMode(self.settings.isolation.value), hidden=hidden)
+
+    @cached_property
+    def git(self) -> GitPort:
+        """Repositories, by the system's git."""
+        from dct_pipelines.clients.git import PASSED_ON, GitClient
+
+        variables = environment()
+        passed_on = {name: variables[name] for name in PASSED_ON if name in variables}
+        return GitClient(self.settings.home / "git", self.processes, env=passed_on)
+
+    @cached_property
+    def deployers(self) -> Mapping[str, DeployerPort]:
+        """Every way to bring a commit to an environment."""
+        from dct_pipelines.clients.deployers import LocalDeployment, Releases, WebhookDeployment
+        from dct_pipelines.clients.deployers.health import Health
+
+        health = Health(self.processes, self.secrets)
+        releases = Releases(self.settings.home)
+        local = LocalDeployment(releases, self.git, self.processes, self.secrets, health)
+        return {"local": local, "webhook": WebhookDeployment(self._post, health)}
+
+    def channels(self, specs: Mapping[str, ChannelSpec]) -> Mapping[str, ChannelPort]:
+        """A client for each channel that is defined, and the file outbox."""
+        from dct_pipelines.clients.outbox import FileOutbox
+        from dct_pipelines.clients.sent_once import SentOnce
+        from dct_pipelines.clients.smtp import SmtpChannelClient
+        from dct_pipelines.clients.webhook import WebhookChannelClient
+
+        outbox = FileOutbox(self.settings.home / OUTBOX, self.clock)
+        found: dict[str, ChannelPort] = {OUTBOX: outbox}
+        for name, spec in specs.items():
+            match spec:
+                case SmtpChannel():
+                    mail = SmtpChannelClient(spec, self.secrets, self.clock)
+                    found[name] = SentOnce(mail, self.settings.home / "sent")
+                case WebhookChannel():
+                    found[name] = WebhookChannelClient(spec, self._post)
+                case OutboxChannel():
+                    found[name] = outbox
+        return found
+
+    @cached_property
+    def _post(self) -> SignedPost:
+        from dct_pipelines.clients.webhook import SignedPost
+
+        return SignedPost(self.secrets, self.clock)

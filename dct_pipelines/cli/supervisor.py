@@ -1,0 +1,177 @@
+"""The services of one home as one stack: code server, Dagster's daemon, its web UI.
+
+The code server is `dagster code-server start`, which can load definitions anew (`dagster api grpc`, which
+plain Dagster commands start, cannot), so that a new job is there within seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from dct_pipelines.bootstrap import App, build
+from dct_pipelines.clients.stack.lock import only_one
+from dct_pipelines.clients.stack.notes import CodeServerAddress, read_address, remove_address, write_address
+from dct_pipelines.clients.stack.service import Service, free_port
+from dct_pipelines.clients.stack.supervision import Supervision, stop_all
+from dct_pipelines.domain.errors import InvalidSetting, StackNotReady
+from dct_pipelines.settings import PROJECT_MARK, Settings
+
+LOCATION = "dct_pipelines"
+MODULE = "dct_pipelines.definitions"
+HOST = "127.0.0.1"
+UI_PORT = 3000
+READY_SECONDS = 180
+"""Loading Dagster takes seconds of processor time; on a busy machine many."""
+HEARTBEAT_SECONDS = 20
+"""A code server whose keeper is gone ends after this time."""
+LOCK = "up.lock"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What runs. `ui_url` is None without a UI."""
+
+    settings: Settings
+    services: tuple[Service, ...]
+    ui_url: str | None
+    seconds: float
+    """How long it took until all was ready."""
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process ids by service, as they are now."""
+        return {service.name: service.process.pid for service in self.services if service.process}
+
+
+@contextmanager
+def running(
+    settings: Settings,
+    *,
+    engine: bool = True,
+    ui: bool = True,
+    ui_port: int | None = None,
+    say: Say = lambda _line: None,
+) -> Iterator[Stack]:
+    """Start what is wanted, wait until it is ready, keep it running for the block, and end it all.
+
+    An embedded database that this started is stopped at the end, too. Raises `AlreadyRunning` when another
+    stack of this home has the engine, `StackNotReady` when a service does not come up.
+    """
+    begun = time.monotonic()
+    _require_project(settings)
+    services: list[Service] = []
+    with _lock(settings, engine), _database(build(settings)):
+        try:
+            url = _start(settings, services, engine=engine, ui_port=(ui_port or UI_PORT) if ui else None)
+            stack = Stack(settings, tuple(services), url, time.monotonic() - begun)
+            supervision = Supervision(services, say)
+            supervision.start()
+            try:
+                yield stack
+            finally:
+                supervision.stop()
+        finally:
+            if engine:
+                remove_address(settings.home)
+            stop_all(services)
+
+
+def log_directory(settings: Settings) -> Path:
+    """Where each service writes its log."""
+    return settings.home / "log"
+
+
+def _start(settings: Settings, services: list[Service], *, engine: bool, ui_port: int | None) -> str | None:
+    """Start the services into the list: the code server first, since the others ask it for the location."""
+    workspace = settings.project_root / "workspace.yaml"
+    if engine:
+        port = free_port()
+        server = _code_server(settings, port)
+        _bring_up(services, server)
+        assert server.process is not None  # noqa: S101 - it is ready, so it was started
+        write_address(settings.home, CodeServerAddress(host=HOST, port=port, pid=server.process.pid))
+        workspace = _write_workspace(settings.home, port)
+        services.append(_daemon(settings, workspace))
+        services[-1].start()
+    elif read_address(settings.home) is not None:
+        workspace = settings.home / "workspace.yaml"
+    if ui_port is None:
+        return None
+    port = free_port(ui_port)
+    _bring_up(services, _webserver(settings, workspace, port))
+    return f"http://{HOST}:{port}"
+
+
+def _bring_up(services: list[Service], service: Service) -> None:
+    service.start()
+    services.append(service)
+    if not service.wait_until_ready(READY_SECONDS):
+        state = "is not ready" if service.is_running else "ended"
+        raise StackNotReady(f"the {service.name} {state}; the end of {service.log}:\n{service.last_words()}")
+
+
+def _service(settings: Settings, name: str, module: str, port: int | None, *arguments: str) -> Service:
+    return Service(
+        name=name,
+        module=module,
+        arguments=arguments,
+        log=log_directory(settings) / f"{name.replace(' ', '-')}.log",
+        variables={"DAGSTER_HOME": str(settings.project_root), "DCT_HOME": str(settings.home)},
+        port=port,
+    )
+
+
+def _code_server(settings: Settings, port: int) -> Service:
+    where = ("--host", HOST, "--port", str(port), "--heartbeat-ttl", str(HEARTBEAT_SECONDS))
+    what = ("--module-name", MODULE, "--location-name", LOCATION)
+    arguments = ("code-server", "start", *what, *where)
+    return _service(settings, "code server", "dagster", port, *arguments)
+
+
+def _daemon(settings: Settings, workspace: Path) -> Service:
+    return _service(settings, "daemon", "dagster._daemon", None, "run", "--workspace", str(workspace))
+
+
+def _webserver(settings: Settings, workspace: Path, port: int) -> Service:
+    where = ("--host", HOST, "--port", str(port))
+    arguments = ("--workspace", str(workspace), *where, "--suppress-warnings")
+    return _service(settings, "web UI", "dagster_webserver", port, *arguments)
+
+
+def _write_workspace(home: Path, port: int) -> Path:
+    """A workspace of the same location name, so that runs and sensor states are those of plain commands."""
+    server = f"host: {HOST}, port: {port}, location_name: {LOCATION}"
+    path = home / "workspace.yaml"
+    path.write_text(f"# Written by dct up; changes are lost.\nload_from:\n  - grpc_server: {{{server}}}\n")
+    return path
+
+
+def _require_project(settings: Settings) -> None:
+    if not (settings.project_root / PROJECT_MARK).is_file():
+        raise InvalidSetting(
+            f"there is no {PROJECT_MARK} in {settings.project_root}: run this in the project's directory, or "
+            "set DAGSTER_HOME to it"
+        )
+
+
+def _lock(settings: Settings, engine: bool) -> AbstractContextManager[None]:
+    return only_one(settings.home / LOCK, "the engine") if engine else nullcontext()
+
+
+@contextmanager
+def _database(app: App) -> Iterator[None]:
+    """A migrated database for the block. An embedded server that was down before is stopped afterwards."""
+    embedded = app.database.embedded
+    was_down = embedded is not None and embedded.pid() is None
+    app.ready()
+    app.database.dispose()
+    try:
+        yield
+    finally:
+        if embedded is not None and was_down:
+            embedded.stop()

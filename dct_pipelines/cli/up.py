@@ -1,0 +1,108 @@
+"""`dct up`, and its parts alone: `dct listener start`, `dct engine start`, `dct monitor start`."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from dct_pipelines.cli.supervisor import Stack, log_directory, running
+from dct_pipelines.domain.errors import DatabaseUnavailable
+from dct_pipelines.settings import Settings, load_settings
+
+listener = typer.Typer(help="Read what is watched.", no_args_is_help=True)
+engine = typer.Typer(help="Decide, dispatch and carry out.", no_args_is_help=True)
+monitor = typer.Typer(help="Dagster's web UI.", no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON line when everything is ready.")]
+Port = Annotated[int | None, typer.Option(help="Port of the web UI; if it is taken, the next free one.")]
+
+
+def up(
+    ui_port: Port = None,
+    no_ui: Annotated[bool, typer.Option("--no-ui", help="Without Dagster's web UI.")] = False,
+    json_output: Json = False,
+) -> None:
+    """Start everything and keep it running until Ctrl-C: database, code server, daemon, web UI."""
+    _run(load_settings(), json_output, engine=True, ui=not no_ui, ui_port=ui_port)
+
+
+@engine.command("start")
+def start_engine(json_output: Json = False) -> None:
+    """Start the code server and Dagster's daemon, which runs listeners, dispatch and executions."""
+    _run(load_settings(), json_output, engine=True, ui=False, ui_port=None)
+
+
+@monitor.command("start")
+def start_monitor(ui_port: Port = None, json_output: Json = False) -> None:
+    """Start Dagster's web UI; it uses the engine's code server when one runs."""
+    _run(load_settings(), json_output, engine=False, ui=True, ui_port=ui_port)
+
+
+@listener.command("start")
+def start_listener(json_output: Json = False) -> None:
+    """Read every connection that is due, in a loop, without Dagster.
+
+    What fires waits in the database until an engine carries it out. Safe beside a running engine.
+    """
+    from dct_pipelines import registry
+    from dct_pipelines.bootstrap import build
+
+    settings = load_settings()
+    app = build(settings).ready()
+    with _until_signal() as stop:
+        if json_output:
+            typer.echo(json.dumps({"ready": True, "kinds": sorted(registry.listeners())}))
+        while not stop.is_set():
+            for kind in registry.listeners():
+                try:
+                    seen = app.listening.tick(kind)
+                except DatabaseUnavailable as error:
+                    typer.echo(f"{kind}: waiting for the database: {error}", err=True)
+                    continue
+                if seen.events or seen.problems:
+                    typer.echo(f"{kind}: {seen}", err=json_output)
+            stop.wait(settings.trigger_polling_min_interval_ms / 1000)
+
+
+def _run(settings: Settings, json_output: bool, *, engine: bool, ui: bool, ui_port: int | None) -> None:
+    def say(line: str) -> None:
+        typer.echo(line, err=json_output)
+
+    with _until_signal() as stop:
+        say("starting ...")
+        with running(settings, engine=engine, ui=ui, ui_port=ui_port, say=say) as stack:
+            _say_ready(stack, json_output)
+            stop.wait()
+            say("stopping ...")
+
+
+def _say_ready(stack: Stack, json_output: bool) -> None:
+    logs = log_directory(stack.settings)
+    if json_output:
+        facts = {"ready": True, "ui": stack.ui_url, "pids": stack.pids, "logs": str(logs)}
+        typer.echo(json.dumps(facts | {"seconds": round(stack.seconds, 1)}))
+        return
+    typer.echo(f"ready after {stack.seconds:.1f} s: {', '.join(stack.pids)}")
+    if stack.ui_url:
+        typer.echo(f"Dagster: {stack.ui_url}")
+    typer.echo(f"logs: {logs}    stop with Ctrl-C")
+
+
+@contextmanager
+def _until_signal() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set."""
+    stop = threading.Event()
+    earlier = {
+        number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield stop
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)

@@ -1,0 +1,60 @@
+"""Notes that processes of one home leave for each other: small files, each replaced as a whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+ADDRESS_FILE = "code-server.json"
+JOBS_FILE = "loaded-jobs.json"
+_NAMES = TypeAdapter(frozenset[str])
+
+
+class CodeServerAddress(BaseModel):
+    """Where the code server of `dct up` listens, on a loopback port, and its process."""
+
+    model_config = ConfigDict(frozen=True)
+
+    host: str
+    port: int
+    pid: int
+
+
+def write_address(home: Path, address: CodeServerAddress) -> None:
+    """Say where the code server listens."""
+    _replace(home / ADDRESS_FILE, address.model_dump_json().encode())
+
+
+def read_address(home: Path) -> CodeServerAddress | None:
+    """The address; None when no `dct up` runs for this home."""
+    try:
+        return CodeServerAddress.model_validate_json((home / ADDRESS_FILE).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def remove_address(home: Path) -> None:
+    """Say that nobody listens any more."""
+    (home / ADDRESS_FILE).unlink(missing_ok=True)
+
+
+def write_loaded_jobs(home: Path, names: frozenset[str]) -> None:
+    """Say which jobs the code server of Dagster's daemon has loaded; cheap when nothing changed."""
+    if read_loaded_jobs(home) != names:
+        _replace(home / JOBS_FILE, _NAMES.dump_json(names))
+
+
+def read_loaded_jobs(home: Path) -> frozenset[str]:
+    """The jobs that the daemon's code server had loaded when it last dispatched; empty before that."""
+    try:
+        return _NAMES.validate_json((home / JOBS_FILE).read_bytes())
+    except (OSError, ValidationError):
+        return frozenset()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f"{path.name}.new")
+    scratch.write_bytes(content)
+    scratch.replace(path)

@@ -1,0 +1,74 @@
+"""Keeps services running: what dies is started again after a growing pause."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from dct_pipelines.clients.stack.service import LOOK_EVERY_SECONDS, Service
+
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 30.0
+STEADY_SECONDS = 60.0
+"""Who ran so long starts anew with the first pause."""
+
+
+@dataclass
+class _Watched:
+    service: Service
+    pause_seconds: float = FIRST_PAUSE_SECONDS
+    started_at: float = field(default_factory=time.monotonic)
+    restart_at: float | None = None
+
+
+class Supervision:
+    """Watches services that are already started, from one thread. `say` gets a line for each event."""
+
+    def __init__(self, services: Sequence[Service], say: Callable[[str], None]) -> None:
+        self._watched = [_Watched(service) for service in services]
+        self._say = say
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="supervision", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop watching; nothing is started any more when this returns."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(LOOK_EVERY_SECONDS):
+            for watched in self._watched:
+                self._look(watched)
+
+    def _look(self, watched: _Watched) -> None:
+        service, now = watched.service, time.monotonic()
+        if service.is_running:
+            if watched.restart_at is None and now - watched.started_at > STEADY_SECONDS:
+                watched.pause_seconds = FIRST_PAUSE_SECONDS
+            return
+        if watched.restart_at is None:
+            code = service.process.returncode if service.process else None
+            self._say(
+                f"{service.name} ended (exit code {code}), starts again in {watched.pause_seconds:.0f} s; "
+                f"see {service.log}"
+            )
+            watched.restart_at = now + watched.pause_seconds
+            watched.pause_seconds = min(2 * watched.pause_seconds, LONGEST_PAUSE_SECONDS)
+        elif now >= watched.restart_at:
+            service.start()
+            watched.started_at, watched.restart_at = now, None
+            self._say(f"{service.name} started again")
+
+
+def stop_all(services: Sequence[Service]) -> None:
+    """End them, the first one last: the others ask it until they are gone."""
+    for service in services[1:]:
+        service.ask_to_stop()
+    for service in reversed(services):
+        service.stop()

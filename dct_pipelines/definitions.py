@@ -1,0 +1,51 @@
+"""The Dagster code location: one lazy loader, called by Dagster when it loads the location, never at import.
+
+It reads the shapes of triggers in one short read. While the database is away the jobs are those of the last
+read, before the first one those that are built in; neither is an error.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import dagster as dg
+
+from dct_pipelines import registry
+from dct_pipelines.bootstrap import load_shapes
+from dct_pipelines.instance.gateway import DagsterGateway
+from dct_pipelines.jobs.build import JobBuilder
+from dct_pipelines.resources.app import DctResource
+from dct_pipelines.sensors.dispatching import dispatch_sensor
+from dct_pipelines.sensors.listening import listener_sensor
+from dct_pipelines.sensors.reconciling import reconcile_sensor, run_ended_sensor
+from dct_pipelines.sensors.ticks import RESOURCE
+from dct_pipelines.settings import Settings, load_settings
+
+_log = logging.getLogger(__name__)
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Jobs of all known shapes, and the sensors that keep them busy."""
+    settings = load_settings()
+    known = load_shapes(settings)
+    jobs = JobBuilder(registry.actions()).jobs(known.shapes)
+    _log.info("%d jobs, of %d stored shapes (%s)", len(jobs), len(known.shapes), known.source)
+    interval_seconds = settings.trigger_polling_min_interval_ms // 1000
+    listeners = [
+        listener_sensor(kind, listener.summary, jobs, interval_seconds)
+        for kind, listener in sorted(registry.listeners().items())
+    ]
+    ended = [
+        run_ended_sensor(status) for status in (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
+    ]
+    return dg.Definitions(
+        jobs=jobs,
+        sensors=[*listeners, dispatch_sensor(jobs), reconcile_sensor(), *ended],
+        resources={RESOURCE: DctResource(_gateway)},
+        executor=dg.in_process_executor,
+    )
+
+
+def _gateway(settings: Settings) -> DagsterGateway:
+    return DagsterGateway(settings.home)

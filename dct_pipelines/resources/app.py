@@ -1,0 +1,30 @@
+"""The services of this process, as ops and sensors ask for them: one set for each process and settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import lru_cache
+
+from dct_pipelines.bootstrap import App, build
+from dct_pipelines.domain.ports import RunGateway
+from dct_pipelines.settings import Settings, load_settings
+
+GatewayFactory = Callable[[Settings], RunGateway]
+
+
+class DctResource:
+    """Gives `app`. Pools are shared by the threads of a process and never carried across a fork."""
+
+    def __init__(self, make_gateway: GatewayFactory) -> None:
+        self._make_gateway = make_gateway
+
+    @property
+    def app(self) -> App:
+        """The process's services, with a database that is migrated."""
+        return _app(os.getpid(), load_settings(), self._make_gateway)
+
+
+@lru_cache(maxsize=4)
+def _app(_process: int, settings: Settings, make_gateway: GatewayFactory) -> App:
+    return build(settings, make_gateway(settings)).ready()

@@ -1,0 +1,31 @@
+"""One sensor for each kind of connection: reads what is due, decides, and hands over what fired."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from dct_pipelines.bootstrap import App
+from dct_pipelines.sensors.ticks import MAX_REQUESTS, RESOURCE, Answer, answer, names_of, ticking
+
+
+def listener_sensor(
+    kind: str, summary: str, jobs: Sequence[dg.JobDefinition], interval_seconds: int
+) -> dg.SensorDefinition:
+    """The sensor `<kind>_listener`, running unless an operator stops it."""
+    loaded = names_of(jobs)
+
+    def listen(app: App) -> Answer:
+        seen = app.listening.tick(kind)
+        return answer(str(seen), app.dispatcher.dispatch(loaded, MAX_REQUESTS))
+
+    return dg.SensorDefinition(
+        name=f"{kind}_listener",
+        description=summary,
+        evaluation_fn=ticking(listen),
+        jobs=jobs,
+        minimum_interval_seconds=interval_seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        required_resource_keys={RESOURCE},
+    )
