@@ -57,6 +57,9 @@ class LibraryPort(Protocol):
     def repository(self, name: str) -> Repository:
         """The repository of that item name."""
 
+    def repository_by_id(self, item_id: UUID) -> Repository:
+        """The repository of that context item; NotFound when it was removed."""
+
     def environment(self, name: str) -> EnvironmentSpec:
         """The environment of that name."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from typing import Any, TypeVar
+from uuid import UUID
 
 from dct_pipelines.domain.errors import NotFound
 from dct_pipelines.domain.operations import DraftSpec, EnvironmentSpec, SuiteSpec
@@ -25,6 +26,12 @@ class FakeLibrary:
 
     def repository(self, name: str) -> Repository:
         return _get("repository", name, self.repositories)
+
+    def repository_by_id(self, item_id: UUID) -> Repository:
+        for repository in self.repositories.values():
+            if repository.item_id == item_id:
+                return repository
+        raise NotFound(f"there is no repository {item_id}")
 
     def environment(self, name: str) -> EnvironmentSpec:
         return _get("environment", name, self.environments)
