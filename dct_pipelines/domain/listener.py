@@ -75,7 +75,7 @@ class Page:
 
     @property
     def is_unchanged(self) -> bool:
-        """Whether nothing but the time of the read is to be stored."""
+        """Whether nothing but the token and the time of the read is to be stored."""
         return not (self.events or self.snapshots or self.removed or self.timers or self.timers_done)
 
 
