@@ -132,8 +132,6 @@ def _candidate(row: Row[Any]) -> Candidate:
     if row.health == "down":
         down = f"connection {row.connection_name} is down: {row.health_detail or 'no answer'}"
     status = TriggerStatus(row.trigger_status) if row.trigger_status else TriggerStatus.ACTIVE
-    if row.trigger_deleted_at is not None:
-        status = TriggerStatus.DISABLED
     return Candidate(
         execution_id=row.id,
         trigger_id=row.trigger_id,

@@ -62,7 +62,6 @@ def waiting(connection: Connection) -> Sequence[Row[Any]]:
             _EXECUTION.actions,
             _EXECUTION.resource_limits,
             trigger.c.status.label("trigger_status"),
-            trigger.c.deleted_at.label("trigger_deleted_at"),
             trigger.c.name.label("trigger_name"),
             event.c.seq,
             connections.c.name.label("connection_name"),
