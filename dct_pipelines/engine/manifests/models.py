@@ -20,7 +20,7 @@ LONGEST_SHOWN = 60
 
 def hint(name: str, known: Iterable[str]) -> str:
     """The nearest of the known names, and all of them when they are few."""
-    names = sorted(known)
+    names = sorted(map(str, known))
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     listed = f"known: {', '.join(names) or 'none'}" if len(names) <= 20 else f"{len(names)} are known"
     return f"did you mean {close[0]!r}? ({listed})" if close else listed
