@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 DEFINITIONS_TIMEOUT_SECONDS = 5
 AGEING_STEP_SECONDS = 300.0
 """After each of these a waiting execution counts as one priority higher, so that nothing starves."""
+HAIR_SECONDS = 1.0
+"""Off the polling interval: a connection that is due a hair after its tick would wait for the next one."""
 GIT = "git"
 
 
@@ -119,7 +121,7 @@ class App:
             self.intake,
             self.decider,
             port_for=self._listener_port,
-            min_interval_seconds=self.settings.trigger_polling_min_interval_ms / 1000,
+            min_interval_seconds=self.settings.trigger_polling_min_interval_ms / 1000 - HAIR_SECONDS,
         )
 
     @cached_property

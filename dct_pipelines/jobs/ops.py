@@ -149,7 +149,9 @@ def explained() -> Iterator[None]:
         yield
     except DctError as error:
         facts: dict[str, Any] = {"error": type(error).__name__, "may pass by itself": error.transient}
-        raise dg.Failure(str(error), metadata=facts, allow_retries=False) from error
+        # A refusal needs no stack trace; what lies behind an unexpected error does.
+        cause = error if error.__cause__ is not None else None
+        raise dg.Failure(str(error), metadata=facts, allow_retries=False) from cause
 
 
 def metadata_of(report: ActionReport) -> dict[str, Any]:

@@ -11,9 +11,16 @@ import dagster as dg
 
 from dct_pipelines.bootstrap import App
 from dct_pipelines.clients.stack.notes import write_loaded_jobs
-from dct_pipelines.sensors.ticks import MAX_REQUESTS, RESOURCE, Answer, answer, names_of, ticking
-
-INTERVAL_SECONDS = 5
+from dct_pipelines.sensors.ticks import (
+    HAIR_SECONDS,
+    LOOP_SECONDS,
+    MAX_REQUESTS,
+    RESOURCE,
+    Answer,
+    answer,
+    names_of,
+    ticking,
+)
 
 
 def dispatch_sensor(jobs: Sequence[dg.JobDefinition]) -> dg.SensorDefinition:
@@ -23,7 +30,7 @@ def dispatch_sensor(jobs: Sequence[dg.JobDefinition]) -> dg.SensorDefinition:
         description="Hands over executions whose reason to wait is gone, and has new jobs loaded.",
         evaluation_fn=ticking(_Dispatch(names_of(jobs))),
         jobs=jobs,
-        minimum_interval_seconds=INTERVAL_SECONDS,
+        minimum_interval_seconds=LOOP_SECONDS - HAIR_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={RESOURCE},
     )

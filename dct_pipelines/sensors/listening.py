@@ -7,7 +7,15 @@ from collections.abc import Sequence
 import dagster as dg
 
 from dct_pipelines.bootstrap import App
-from dct_pipelines.sensors.ticks import MAX_REQUESTS, RESOURCE, Answer, answer, names_of, ticking
+from dct_pipelines.sensors.ticks import (
+    HAIR_SECONDS,
+    MAX_REQUESTS,
+    RESOURCE,
+    Answer,
+    answer,
+    names_of,
+    ticking,
+)
 
 
 def listener_sensor(
@@ -25,7 +33,7 @@ def listener_sensor(
         description=summary,
         evaluation_fn=ticking(listen),
         jobs=jobs,
-        minimum_interval_seconds=interval_seconds,
+        minimum_interval_seconds=interval_seconds - HAIR_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={RESOURCE},
     )

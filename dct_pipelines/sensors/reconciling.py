@@ -9,10 +9,9 @@ import dagster as dg
 
 from dct_pipelines.bootstrap import App
 from dct_pipelines.domain.errors import DatabaseUnavailable
-from dct_pipelines.sensors.ticks import RESOURCE, Answer, ticking
+from dct_pipelines.sensors.ticks import HAIR_SECONDS, LOOP_SECONDS, RESOURCE, Answer, ticking
 
 SWEEP_SECONDS = 10
-STATUS_SECONDS = 5
 
 
 def reconcile_sensor() -> dg.SensorDefinition:
@@ -25,7 +24,7 @@ def reconcile_sensor() -> dg.SensorDefinition:
         name="reconciler",
         description="Finds executions whose run died, was cancelled or never started, and settles them.",
         evaluation_fn=ticking(sweep),
-        minimum_interval_seconds=SWEEP_SECONDS,
+        minimum_interval_seconds=SWEEP_SECONDS - HAIR_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={RESOURCE},
     )
@@ -46,7 +45,7 @@ def run_ended_sensor(status: dg.DagsterRunStatus) -> dg.RunStatusSensorDefinitio
         description=f"Settles the execution of a run as soon as Dagster calls it {status.value}.",
         run_status=status,
         run_status_sensor_fn=ended,
-        minimum_interval_seconds=STATUS_SECONDS,
+        minimum_interval_seconds=LOOP_SECONDS - HAIR_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={RESOURCE},
     )

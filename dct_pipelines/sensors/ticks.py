@@ -13,6 +13,10 @@ from dct_pipelines.engine.dispatch import DispatchReport
 RESOURCE = "dct"
 MAX_REQUESTS = 200
 """Dagster submits about 30 requests a second after the tick; what is left waits in our table."""
+LOOP_SECONDS = 5
+"""Dagster's sensor loop turns that often, a hair sooner or later (dagster/_daemon/sensor.py)."""
+HAIR_SECONDS = 1
+"""Off every interval, or a tick would miss its turn of the loop and come one turn late."""
 
 Answer = dg.SensorResult | dg.SkipReason
 
