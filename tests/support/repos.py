@@ -59,7 +59,7 @@ class SampleRepository:
         at: datetime = A_MOMENT,
         who: str = _WHO,
     ) -> Oid:
-        """Add a commit on top of the branch, or on `parents`, and move the branch there (None removes a file)."""
+        """Commit on top of the branch, or on `parents`, and move the branch there; None removes a file."""
         if parents is None:
             head = self.head(branch)
             parents = [head] if head else []

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dct_pipelines.clients.git.calls import Calls
-from dct_pipelines.clients.git.failures import ObjectMissing
+from dct_pipelines.clients.git.failures import Refused
 from dct_pipelines.clients.git.locations import Location
 from dct_pipelines.domain.errors import ItemTemporarilyUnreadable
 
@@ -35,11 +35,11 @@ class Cache:
 
     @contextmanager
     def reading(self, location: Location) -> Iterator[Path]:
-        """The copy, safe from being thrown away; `ObjectMissing` when there is none yet."""
+        """The copy, safe from being thrown away; `Refused` when there is none yet."""
         with self._locked(location, "use", fcntl.LOCK_SH):
             path = self._path(location)
             if not path.exists():
-                raise ObjectMissing("nothing was fetched yet")
+                raise Refused("nothing was fetched yet")
             yield path
 
     @contextmanager

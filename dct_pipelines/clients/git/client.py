@@ -1,19 +1,17 @@
-"""`GitClient`: the real `GitPort`. Finds the copy of a repository, asks, and mends the copy when it must."""
+"""`GitClient`: the real `GitPort`. What is asked of which copy; how is in the modules beside."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from dct_pipelines.clients.git import history, merging, pushing, trees
-from dct_pipelines.clients.git.cache import Cache
 from dct_pipelines.clients.git.calls import Calls, GitLimits
+from dct_pipelines.clients.git.copies import Copies
 from dct_pipelines.clients.git.environment import Surroundings
-from dct_pipelines.clients.git.failures import CacheDamaged, Locked, NotAtomic, NotHad, ObjectMissing
-from dct_pipelines.clients.git.locations import Location, locate
-from dct_pipelines.domain.errors import ItemTemporarilyUnreadable, ItemUnreadable
+from dct_pipelines.clients.git.failures import CacheDamaged, Locked, NotAtomic, NotHad
+from dct_pipelines.clients.git.locations import locate
+from dct_pipelines.domain.errors import ItemUnreadable
 from dct_pipelines.domain.git import (
     AheadBehind,
     Assessment,
@@ -27,9 +25,6 @@ from dct_pipelines.domain.git import (
 )
 from dct_pipelines.domain.git_refs import HEADS, Oid, RefSnapshot, as_oid, branch_ref, checked_ref
 from dct_pipelines.domain.process import ProcessPort
-
-Answer = TypeVar("Answer")
-_SEEN = "refs/dct/seen/"
 
 
 class GitClient:
@@ -47,7 +42,7 @@ class GitClient:
     ) -> None:
         surroundings = Surroundings(folder / "surroundings", env or {})
         self._calls = Calls(processes, surroundings, limits or GitLimits())
-        self._cache = Cache(folder, self._calls)
+        self._copies = Copies(folder, self._calls)
 
     def list_refs(self, repo: RepositoryRef) -> RefSnapshot:
         """All branches and tags now, in one call."""
@@ -71,22 +66,21 @@ class GitClient:
 
     def fetch(self, repo: RepositoryRef, wanted: Mapping[str, Oid]) -> frozenset[Oid]:
         """Bring commits into the cache; returns those that the repository no longer has."""
-        location = locate(repo.url)
         named = {checked_ref(ref): as_oid(oid) for ref, oid in wanted.items()}
-        return self._mending(location, lambda: self._bring(repo, location, named))
+        return self._copies.bring(repo, locate(repo.url), named)
 
     def commits_between(
         self, repo: RepositoryRef, old: Oid | None, new: Oid, limit: int = 100
     ) -> CommitRange:
         """What `new` has and `old` has not, newest first."""
         needed = [new, *([old] if old else [])]
-        return self._ask(
+        return self._copies.ask(
             repo, needed, lambda path: history.commits_between(self._calls, path, old, new, limit)
         )
 
     def is_ancestor(self, repo: RepositoryRef, ancestor: Oid, descendant: Oid) -> bool:
         """Whether `descendant` contains `ancestor`."""
-        return self._ask(
+        return self._copies.ask(
             repo,
             [ancestor, descendant],
             lambda path: history.is_ancestor(self._calls, path, ancestor, descendant),
@@ -102,19 +96,19 @@ class GitClient:
 
     def ahead_behind(self, repo: RepositoryRef, target: Oid, head: Oid) -> AheadBehind:
         """How far two commits have grown apart."""
-        return self._ask(
+        return self._copies.ask(
             repo, [target, head], lambda path: history.ahead_behind(self._calls, path, target, head)
         )
 
     def merge_preview(self, repo: RepositoryRef, target: Oid, source: Oid) -> MergePreview:
         """What merging `source` into `target` would give."""
-        return self._ask(
+        return self._copies.ask(
             repo, [target, source], lambda path: merging.preview(self._calls, path, target, source)
         )
 
     def assess(self, repo: RepositoryRef, target: Oid, heads: Sequence[Oid]) -> tuple[Assessment, ...]:
         """Many heads against one target."""
-        return self._ask(
+        return self._copies.ask(
             repo, [target, *heads], lambda path: merging.assess(self._calls, path, target, heads)
         )
 
@@ -128,7 +122,7 @@ class GitClient:
         trailers: Mapping[str, str] | None = None,
     ) -> Oid:
         """Write a commit into the cache; equal arguments, equal id."""
-        return self._ask(
+        return self._copies.ask(
             repo,
             parents,
             lambda path: merging.commit(
@@ -144,20 +138,22 @@ class GitClient:
         new = [as_oid(update.new) for update in updates.values() if update.new]
         named = {checked_ref(ref): update for ref, update in updates.items()}
         try:
-            return self._ask(repo, new, lambda path: pushing.push(self._calls, repo, location, path, named))
+            return self._copies.ask(
+                repo, new, lambda path: pushing.push(self._calls, repo, location, path, named)
+            )
         except NotAtomic:
             reason = f"{location.url} cannot move several references together; push them one by one"
             return {ref: PushResult(PushStatus.REJECTED, reason) for ref in updates}
 
     def checkout_to(self, repo: RepositoryRef, oid: Oid, directory: Path) -> None:
         """Write the files of a commit into a new directory."""
-        self._ask(repo, [oid], lambda path: trees.checkout_to(self._calls, path, oid, directory))
+        self._copies.ask(repo, [oid], lambda path: trees.checkout_to(self._calls, path, oid, directory))
 
     def add_worktree(self, repo: RepositoryRef, branch: str, start: Oid, directory: Path) -> None:
         """A working directory on a new branch."""
         branch_ref(branch)
         location = locate(repo.url)
-        self._ask(
+        self._copies.ask(
             repo,
             [start],
             lambda path: trees.add_worktree(self._calls, path, location, branch, start, directory),
@@ -169,10 +165,10 @@ class GitClient:
         location = locate(repo.url)
 
         def bring() -> Oid:
-            with self._cache.writing(location) as path:
+            with self._copies.cache.writing(location) as path:
                 return trees.collect_worktree(self._calls, path, branch, directory)
 
-        return self._mending(location, bring)
+        return self._copies.mending(location, bring)
 
     def remove_worktree(self, repo: RepositoryRef, directory: Path) -> None:
         """Remove a working directory."""
@@ -185,97 +181,3 @@ class GitClient:
             return self._calls.remote(repo, location, *args).stdout
         except (NotHad, CacheDamaged, Locked) as error:
             raise ItemUnreadable(f"the repository at {location.url} is damaged: {error}") from error
-
-    def _ask(self, repo: RepositoryRef, needed: Sequence[Oid], question: Callable[[Path], Answer]) -> Answer:
-        """Ask the cache; what it lacks is fetched, and then it is asked once more."""
-        location = locate(repo.url)
-        for oid in needed:
-            as_oid(oid)
-
-        def ask() -> Answer:
-            with self._cache.reading(location) as path:
-                return question(path)
-
-        try:
-            return self._mending(location, ask)
-        except ObjectMissing:
-            gone = self._mending(location, lambda: self._bring(repo, location, {oid: oid for oid in needed}))
-        if gone:
-            named = ", ".join(sorted(gone)[:5])
-            raise ItemUnreadable(
-                f"{location.url} no longer has {named}: deleted or forced away in the meantime"
-            )
-        try:
-            return self._mending(location, ask)
-        except ObjectMissing as missing:
-            raise ItemTemporarilyUnreadable(
-                f"the git cache lacks what it just fetched: {missing}"
-            ) from missing
-
-    def _mending(self, location: Location, work: Callable[[], Answer]) -> Answer:
-        """Do it; after damage once more, on a new copy, and after a left-over lock once more without it."""
-        try:
-            return work()
-        except Locked:
-            with self._cache.writing(location) as path:
-                self._cache.remove_stale_locks(path)
-        except CacheDamaged:
-            self._cache.discard(location)
-        try:
-            return work()
-        except (CacheDamaged, Locked) as error:
-            raise ItemUnreadable(
-                f"the repository at {location.url} is damaged; run `git fsck`: {error}"
-            ) from error
-
-    def _bring(self, repo: RepositoryRef, location: Location, wanted: Mapping[str, Oid]) -> frozenset[Oid]:
-        """Fetch what is not there yet, by object id: exactly what was seen, even when names have moved on."""
-        digits = len(next(iter(wanted.values()), ""))
-        with self._cache.writing(location, digits or 40) as path:
-            lacking = set(history.absent(self._calls, path, wanted.values()))
-            if not lacking:
-                return frozenset()
-            self._fetch(repo, location, path, [(name, oid) for name, oid in wanted.items() if oid in lacking])
-            self._cache.tidy(path)
-            return frozenset(history.absent(self._calls, path, lacking))
-
-    def _fetch(
-        self, repo: RepositoryRef, location: Location, path: Path, wanted: Sequence[tuple[str, Oid]]
-    ) -> None:
-        """One call; one that is gone makes git refuse all, so the rest is then found by halving."""
-        try:
-            self._fetch_once(repo, location, path, [(oid, name) for name, oid in wanted])
-            return
-        except NotHad:
-            if len(wanted) > 1:
-                middle = len(wanted) // 2
-                self._fetch(repo, location, path, wanted[:middle])
-                self._fetch(repo, location, path, wanted[middle:])
-                return
-        name = wanted[0][0]
-        if name.startswith("refs/"):
-            try:
-                self._fetch_once(repo, location, path, [(name, name)])
-            except NotHad:
-                return
-
-    def _fetch_once(
-        self, repo: RepositoryRef, location: Location, path: Path, pairs: Sequence[tuple[str, str]]
-    ) -> None:
-        refspecs = "".join(f"+{source}:{_SEEN}{_hashed(name)}\n" for source, name in pairs)
-        options = "-q --stdin --no-tags --no-write-fetch-head --no-auto-maintenance --update-shallow".split()
-        self._calls.remote(
-            repo,
-            location,
-            "fetch",
-            *options,
-            "--end-of-options",
-            location.url,
-            git_dir=path,
-            stdin=refspecs.encode(),
-            timeout_seconds=self._calls.limits.fetch_timeout_seconds,
-        )
-
-
-def _hashed(name: str) -> str:
-    return hashlib.sha256(name.encode()).hexdigest()[:40]

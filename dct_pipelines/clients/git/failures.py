@@ -30,8 +30,8 @@ class Locked(Exception):
     """A lock file of git lies in the cache: left behind, because we hold the lock that guards them."""
 
 
-class ObjectMissing(Exception):
-    """A commit is not in the cache."""
+class Refused(Exception):
+    """A call inside the cache did not work: most often a commit is not there yet."""
 
 
 class NotHad(Exception):
@@ -45,12 +45,6 @@ class NotAtomic(Exception):
 _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded", re.I)
 _LOCKED = re.compile(r"Unable to create '.*\.lock': File exists")
 _NOT_HAD = re.compile(r"couldn't find remote ref|not our ref|unadvertised object|no such remote ref", re.I)
-_MISSING = re.compile(
-    r"bad object|not a valid object|unknown revision|Not a valid commit name|invalid object name|"
-    r"bad revision|could not parse|not something we can merge|missing commit|not a tree object|"
-    r"could not get object info|src refspec .* does not match",
-    re.I,
-)
 _DAMAGED = re.compile(
     r"is corrupt|is empty|inflate|hash mismatch|cannot be accessed|packfile .* index|unable to read tree|"
     r"not a git repository|failed to read object|unable to read|broken link|missing (?:blob|tree)|"
@@ -71,6 +65,7 @@ _MISSING_REPOSITORY = re.compile(
     r"not found:? did you|returned error: 404|could not be found",
     re.I,
 )
+_UNSAFE = re.compile(r"fsck error", re.I)
 _DENIED_FILE = re.compile(r"Permission denied|Operation not permitted", re.I)
 _DAMAGED_THERE = re.compile(r"remote: |on the remote side|packed-refs|upload-pack: ", re.I)
 
@@ -81,11 +76,7 @@ def explain_local(said: str) -> Exception:
         return DiskFull(f"the disk of the git cache is full; free some space: {said}")
     if _LOCKED.search(said):
         return Locked(said)
-    if _MISSING.search(said):
-        return ObjectMissing(said)
-    if _DAMAGED.search(said):
-        return CacheDamaged(said)
-    return ItemTemporarilyUnreadable(f"git could not answer from its cache: {said}")
+    return CacheDamaged(said) if _DAMAGED.search(said) else Refused(said)
 
 
 def explain_remote(result: ProcessResult, location: Location, secrets: tuple[str, ...]) -> Exception:
@@ -100,6 +91,10 @@ def explain_remote(result: ProcessResult, location: Location, secrets: tuple[str
         return Locked(said)
     if _NOT_HAD.search(said):
         return NotHad(said)
+    if _UNSAFE.search(said):
+        return ItemUnreadable(
+            f"{where} holds something that git refuses for safety; run `git fsck` there: {said}"
+        )
     if "does not support --atomic" in said:
         return NotAtomic(said)
     if location.transport is Transport.FILE:

@@ -6,8 +6,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from dct_pipelines.clients.git import history
 from dct_pipelines.clients.git.calls import Calls
 from dct_pipelines.clients.git.environment import RECEIVE_PACK
+from dct_pipelines.clients.git.failures import Refused
 from dct_pipelines.clients.git.locations import Location, Transport
 from dct_pipelines.domain.errors import ItemTemporarilyUnreadable
 from dct_pipelines.domain.git import PushResult, PushStatus, RefUpdate, RepositoryRef
@@ -25,6 +27,8 @@ def push(
     calls: Calls, repo: RepositoryRef, location: Location, path: Path, updates: Mapping[str, RefUpdate]
 ) -> dict[str, PushResult]:
     """One `git push`; `PushStatus` for each reference. A failure without an answer for each is raised."""
+    if lacking := history.absent(calls, path, [update.new for update in updates.values() if update.new]):
+        raise Refused(f"{lacking[0]} is not in the cache")
     args = ["push", "--porcelain", "--no-verify"]
     if len(updates) > 1:
         args.append("--atomic")
