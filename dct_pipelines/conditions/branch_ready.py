@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field
 
 from dct_pipelines.domain.check_rules import said_of, unpassed_named
-from dct_pipelines.domain.condition import AssessmentAsk, ConditionConfig, ConditionType, expect
+from dct_pipelines.domain.condition import AssessmentAsk, ConditionConfig, ConditionType, Finder, expect
 from dct_pipelines.domain.event import Event
 from dct_pipelines.domain.matching import (
     BranchGlob,
+    GlobIndex,
     Name,
-    branch_anchors,
-    glob_anchor,
     glob_matches,
     same_name,
     shown,
@@ -100,12 +100,9 @@ def _asks(config: BranchReady) -> tuple[AssessmentAsk, ...]:
     return (AssessmentAsk(config.branch, config.target_branch, config.min_quiet_seconds),)
 
 
-def _index_key(config: BranchReady) -> str | None:
-    return glob_anchor(config.branch)
-
-
-def _event_keys(event: Event) -> tuple[str, ...]:
-    return branch_anchors(expect(event.payload, BranchAssessed).branch)
+def _finder(configs: Sequence[BranchReady]) -> Finder:
+    index = GlobIndex((config.branch, place) for place, config in enumerate(configs))
+    return lambda event: index.find(expect(event.payload, BranchAssessed).branch)
 
 
 CONDITION = ConditionType(
@@ -120,6 +117,5 @@ CONDITION = ConditionType(
     example={"branch": "feature/*", "target_branch": "qa", "require_checks": ["unit"]},
     once_key=_once_key,
     asks=_asks,
-    index_key=_index_key,
-    event_keys=_event_keys,
+    finder=_finder,
 )

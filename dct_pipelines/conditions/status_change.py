@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from pydantic import model_validator
 
 from dct_pipelines.domain.changes import judge_change, judge_present, side_of_text
-from dct_pipelines.domain.condition import ConditionConfig, ConditionType, expect
+from dct_pipelines.domain.condition import ConditionConfig, ConditionType, Finder, expect
 from dct_pipelines.domain.event import Event
 from dct_pipelines.domain.matching import Name, fold, same_name
 from dct_pipelines.domain.payloads import StatusChanged
@@ -41,12 +42,16 @@ def _is_true(config: StatusChange, snapshot: Snapshot, _at: datetime) -> Verdict
     return judge_present("status", side_of_text(ticket.status), config.from_status, config.to_status)
 
 
-def _index_key(config: StatusChange) -> str | None:
-    return fold(config.to_status) if config.to_status else None
+def _finder(configs: Sequence[StatusChange]) -> Finder:
+    by_status: dict[str, list[int]] = {}
+    for place, config in enumerate(configs):
+        by_status.setdefault(fold(config.to_status or ""), []).append(place)
 
+    def find(event: Event) -> list[int]:
+        status = fold(expect(event.payload, StatusChanged).to_status)
+        return [*by_status.get("", ()), *by_status.get(status, ())]
 
-def _event_keys(event: Event) -> tuple[str, ...]:
-    return (fold(expect(event.payload, StatusChanged).to_status),)
+    return find
 
 
 CONDITION = ConditionType(
@@ -59,6 +64,5 @@ CONDITION = ConditionType(
     test=_test,
     is_true=_is_true,
     example={"from_status": "In Progress", "to_status": "Ready for QA"},
-    index_key=_index_key,
-    event_keys=_event_keys,
+    finder=_finder,
 )

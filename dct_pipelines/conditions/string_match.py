@@ -7,7 +7,7 @@ memory, whatever is written in a trigger or in a text.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Any, Literal
@@ -15,9 +15,9 @@ from typing import Annotated, Any, Literal
 import re2
 from pydantic import Field, StringConstraints, model_validator
 
-from dct_pipelines.domain.condition import ConditionConfig, ConditionType
+from dct_pipelines.domain.condition import ConditionConfig, ConditionType, Finder
 from dct_pipelines.domain.event import Event
-from dct_pipelines.domain.matching import shown
+from dct_pipelines.domain.matching import literal_of, shown
 from dct_pipelines.domain.new_texts import (
     TEXT_EVENTS,
     TEXT_STATES,
@@ -31,7 +31,8 @@ from dct_pipelines.domain.text_rules import LONGEST_TEXT
 from dct_pipelines.domain.verdict import Verdict, no, yes
 from dct_pipelines.domain.words import ItemKind
 
-_MAX_REGEX_MEMORY = 8 << 20
+_MAX_REGEX_MEMORY = 1 << 20
+_ENCODED_AT_ONCE = 256
 Matcher = Callable[[str], bool]
 
 
@@ -60,7 +61,7 @@ def _said(fault: Exception) -> str:
     return raw.decode("utf-8", "replace") if isinstance(raw, bytes) else str(raw)
 
 
-@lru_cache(maxsize=2000)
+@lru_cache(maxsize=10_000)
 def _regex(pattern: str, case_sensitive: bool) -> Any:
     options = re2.Options()
     options.case_sensitive = case_sensitive
@@ -77,13 +78,14 @@ def _composed(text: str) -> str:
 def _matcher(config: StringMatch) -> Matcher:
     if config.mode == "regex":
         regex = _regex(config.pattern, config.case_sensitive)
-        return lambda text: regex.search(_composed(text[:LONGEST_TEXT])) is not None
+        return lambda text: regex.search(_comparable(text, case_sensitive=True).encode()) is not None
     pattern = _comparable(config.pattern, config.case_sensitive)
     if config.mode == "exact":
         return lambda text: _comparable(text, config.case_sensitive) == pattern
     return lambda text: pattern in _comparable(text, config.case_sensitive)
 
 
+@lru_cache(maxsize=_ENCODED_AT_ONCE)
 def _comparable(text: str, case_sensitive: bool) -> str:
     composed = _composed(text[:LONGEST_TEXT]).strip()
     return composed if case_sensitive else composed.casefold()
@@ -114,6 +116,23 @@ def _is_true(config: StringMatch, snapshot: Snapshot, _at: datetime) -> Verdict:
     return _judge(config, texts_of_state(snapshot.state))
 
 
+def _finder(configs: Sequence[StringMatch]) -> Finder:
+    """By a text that has to be there whatever else a pattern says."""
+    by_needle: dict[str, list[int]] = {}
+    for place, config in enumerate(configs):
+        is_regex = config.mode == "regex"
+        needle = literal_of(config.pattern) if is_regex else _comparable(config.pattern, case_sensitive=False)
+        by_needle.setdefault(needle, []).append(place)
+
+    def find(event: Event) -> list[int]:
+        texts = "\n".join(
+            _comparable(text.after, case_sensitive=False) for text in texts_of_event(event.payload)
+        )
+        return [place for needle, places in by_needle.items() if needle in texts for place in places]
+
+    return find
+
+
 CONDITION = ConditionType(
     kind="string_match",
     summary="new text matches a pattern",
@@ -123,5 +142,6 @@ CONDITION = ConditionType(
     state_kinds=TEXT_STATES,
     test=_test,
     is_true=_is_true,
+    finder=_finder,
     example={"pattern": r"\bhotfix\b", "mode": "regex", "field": "commit_message"},
 )

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field
 
 from dct_pipelines.domain.check_rules import said_of, unpassed
-from dct_pipelines.domain.condition import ConditionConfig, ConditionType, expect
+from dct_pipelines.domain.condition import ConditionConfig, ConditionType, Finder, expect
 from dct_pipelines.domain.event import Event
 from dct_pipelines.domain.matching import (
     BranchGlob,
+    GlobIndex,
     Name,
-    branch_anchors,
-    glob_anchor,
     glob_matches,
     same_name,
     shown,
@@ -77,14 +76,15 @@ def _once_key(_config: PassedTests, event: Event) -> str | None:
     return f"{report.branch} {report.head}"
 
 
-def _index_key(config: PassedTests) -> str | None:
-    return glob_anchor(config.branch) if config.branch else None
+def _finder(configs: Sequence[PassedTests]) -> Finder:
+    index = GlobIndex((config.branch or "**", place) for place, config in enumerate(configs))
 
+    def find(event: Event) -> list[int]:
+        if isinstance(event.payload, PullRequestAssessed):
+            return index.find(event.payload.source)
+        return index.find(expect(event.payload, CheckReported).branch)
 
-def _event_keys(event: Event) -> tuple[str, ...]:
-    if isinstance(event.payload, PullRequestAssessed):
-        return branch_anchors(event.payload.source)
-    return branch_anchors(expect(event.payload, CheckReported).branch)
+    return find
 
 
 CONDITION = ConditionType(
@@ -98,6 +98,5 @@ CONDITION = ConditionType(
     is_true=_is_true,
     example={"branch": "qa", "checks": ["unit", "end-to-end"]},
     once_key=_once_key,
-    index_key=_index_key,
-    event_keys=_event_keys,
+    finder=_finder,
 )

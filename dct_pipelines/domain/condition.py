@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -56,12 +56,13 @@ def _once_per_event(_config: Any, _event: Event) -> str | None:
     return None
 
 
-def _tested_always(_config: Any) -> str | None:
-    return None
+Finder = Callable[[Event], Iterable[int]]
+"""The places, among the configurations it was made for, of those that may fire on an event."""
 
 
-def _no_keys(_event: Event) -> tuple[str, ...]:
-    return ()
+def _finds_all(configs: Sequence[Any]) -> Finder:
+    everywhere = range(len(configs))
+    return lambda _event: everywhere
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,9 @@ class ConditionType(Generic[C]):
     `once_key`, when not None, names what the condition may fire for only once per trigger (a head).
     `example` is a valid configuration, shown in the docs and used by tests.
 
-    `index_key` and `event_keys` let very many triggers be decided without testing each: a configuration
-    whose key is not None can only fire on events that have this key among theirs.
+    `finder` lets very many triggers be decided without testing each: made once for many configurations, it
+    may leave out of its answer only those that `test` would not fire for. Every event kind of the type may
+    come.
     """
 
     kind: str
@@ -90,5 +92,4 @@ class ConditionType(Generic[C]):
     rules_version: int = 1
     once_key: Callable[[C, Event], str | None] = field(default=_once_per_event)
     asks: Callable[[C], tuple[AssessmentAsk, ...]] = field(default=_asks_nothing)
-    index_key: Callable[[C], str | None] = field(default=_tested_always)
-    event_keys: Callable[[Event], tuple[str, ...]] = field(default=_no_keys)
+    finder: Callable[[Sequence[C]], Finder] = field(default=_finds_all)

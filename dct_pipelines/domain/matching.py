@@ -143,6 +143,17 @@ def branch_anchors(branch: str) -> tuple[str, ...]:
     return (f"={folded}", *(f"^{folded[:end]}" for end in range(min(len(folded), ANCHOR_LENGTH) + 1)))
 
 
+def literal_of(regex: str) -> str:
+    """A text, in lower case, that every match of a regular expression contains; empty when that is not plain.
+
+    Only expressions without alternatives, groups, classes and optional pieces are looked into.
+    """
+    if not regex.isascii() or set(regex) & set("|()[]{}?*"):
+        return ""
+    pieces = re.split(r"\\[bBdDwWsSAz]|\\[^0-9A-Za-z]|[.^$+]", regex)
+    return "" if any("\\" in piece for piece in pieces) else max(pieces, key=len).lower()
+
+
 T = TypeVar("T")
 
 

@@ -1,7 +1,7 @@
 """Finds, among very many triggers, those that an event could match, and decides them.
 
 A trigger that does not match costs nothing: equal conditions are tested once for all triggers that have
-them, and those whose `index_key` the event does not have are not tested at all.
+them, and those that its type's `finder` leaves out are not tested at all.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 from dct_pipelines.domain.compiled import CompiledCondition, CompiledTrigger
-from dct_pipelines.domain.condition import AssessmentAsk, ConditionType
+from dct_pipelines.domain.condition import AssessmentAsk, ConditionType, Finder
 from dct_pipelines.domain.decision import DecisionOutcome, Ruling
 from dct_pipelines.domain.event import Event
 from dct_pipelines.domain.ruling import MAX_CHAIN_DEPTH, SnapshotView, rule
@@ -31,18 +32,22 @@ class _Group:
 
 @dataclass
 class _Shelf:
-    """The conditions of one type that watch one item, by their index key; None: always tested."""
+    """The conditions of one type that watch one item, equal ones once."""
 
     type: ConditionType[Any]
-    by_key: dict[str | None, dict[tuple[str, str], _Group]] = field(default_factory=dict)
+    groups: dict[tuple[str, str], _Group] = field(default_factory=dict)
 
     def add(self, condition: CompiledCondition, trigger: int) -> None:
-        groups = self.by_key.setdefault(condition.type.index_key(condition.config), {})
-        groups.setdefault(condition.key, _Group(condition)).triggers.append(trigger)
+        self.groups.setdefault(condition.key, _Group(condition)).triggers.append(trigger)
 
     def candidates(self, event: Event) -> Iterator[_Group]:
-        for key in (None, *dict.fromkeys(self.type.event_keys(event))):
-            yield from self.by_key.get(key, {}).values()
+        groups, find = self._found
+        return (groups[place] for place in find(event))
+
+    @cached_property
+    def _found(self) -> tuple[tuple[_Group, ...], Finder]:
+        groups = tuple(self.groups.values())
+        return groups, self.type.finder([group.condition.config for group in groups])
 
 
 class TriggerIndex:
@@ -50,7 +55,7 @@ class TriggerIndex:
 
     def __init__(self, triggers: Iterable[CompiledTrigger]) -> None:
         self.triggers = tuple(triggers)
-        self._shelves: dict[tuple[UUID, str], dict[str, _Shelf]] = {}
+        self._shelves: dict[UUID, dict[str, _Shelf]] = {}
         self._watching: dict[UUID, list[int]] = {}
         for place, trigger in enumerate(self.triggers):
             for item_id in dict.fromkeys(trigger.version.item_ids):
@@ -59,9 +64,8 @@ class TriggerIndex:
                     self._put(item_id, condition, place)
 
     def _put(self, item_id: UUID, condition: CompiledCondition, place: int) -> None:
-        for kind in condition.type.event_kinds:
-            shelves = self._shelves.setdefault((item_id, kind), {})
-            shelves.setdefault(condition.type.kind, _Shelf(condition.type)).add(condition, place)
+        shelves = self._shelves.setdefault(item_id, {})
+        shelves.setdefault(condition.type.kind, _Shelf(condition.type)).add(condition, place)
 
     def watching(self, item_id: UUID) -> tuple[CompiledTrigger, ...]:
         """Every trigger that watches the item."""
@@ -73,7 +77,8 @@ class TriggerIndex:
         """The triggers that matched and their rulings (`fired` or `ignored`); the others said a plain no."""
         verdicts: dict[tuple[str, str], Verdict] = {}
         matched: set[int] = set()
-        for shelf in self._shelves.get((event.item_id, event.kind), {}).values():
+        shelves = self._shelves.get(event.item_id, {}).values()
+        for shelf in (shelf for shelf in shelves if event.kind in shelf.type.event_kinds):
             for group in shelf.candidates(event):
                 verdict = verdicts[group.condition.key] = group.condition.test(event)
                 if verdict.fired:
