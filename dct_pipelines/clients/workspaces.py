@@ -1,0 +1,145 @@
+"""The files of workspaces: `<home>/workspaces/<id>`, later `<home>/archives/<id>.tar.gz`.
+
+A workspace is a foreign land: agents and people put there what they like. So nothing here follows a link in
+it, runs anything in it, or trusts a name from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from uuid import UUID
+
+from dct_pipelines.clients.files import private_directory, replace_file, sync_directory
+from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted
+from dct_pipelines.domain.git import GitPort
+from dct_pipelines.domain.git_refs import Oid
+from dct_pipelines.domain.ports import Archive, BundleFile, Repository
+
+_CHUNK_BYTES = 1024 * 1024
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+
+
+@dataclass(frozen=True)
+class WorkspaceFiles:
+    """Workspaces below `home`."""
+
+    home: Path
+    git: GitPort
+
+    def directory_for(self, workspace_id: UUID) -> Path:
+        """Where that workspace lives."""
+        return self.home / "workspaces" / str(workspace_id)
+
+    def open(self, workspace_id: UUID, repository: Repository, branch: str, start_commit: str) -> Path:
+        """Make the working directory, or find it as an earlier attempt left it."""
+        directory = self.directory_for(workspace_id)
+        with _disk(directory):
+            directory.parent.mkdir(parents=True, exist_ok=True)
+            self.git.add_worktree(repository.ref, branch, Oid(start_commit), directory)
+        return directory
+
+    def write(self, workspace_id: UUID, files: Sequence[BundleFile]) -> None:
+        """Write files atomically, each replaced as a whole; a link on the way is refused, not followed."""
+        directory = self.directory_for(workspace_id)
+        with _disk(directory):
+            for file in files:
+                _write_within(directory, PurePosixPath(file.path), file.content.encode())
+
+    def archive(self, workspace_id: UUID, repository: Repository, manifest: Mapping[str, Any]) -> Archive:
+        """Pack, checksum, then remove. The checksum file is written last: without it, packing starts over."""
+        directory = self.directory_for(workspace_id)
+        archives = self.home / "archives"
+        path = archives / f"{workspace_id}.tar.gz"
+        checksum = archives / f"{workspace_id}.tar.gz.sha256"
+        with _disk(path):
+            private_directory(archives)
+            if not (checksum.exists() and path.exists()):
+                if not directory.is_dir():
+                    raise ActionFailed(f"{directory} is gone and was not archived; there is nothing to pack")
+                head = self.git.collect_worktree(repository.ref, str(manifest["branch"]), directory)
+                _pack(directory, path, {**manifest, "head_commit": head})
+                replace_file(checksum, f"{_sha256(path)}  {path.name}\n".encode())
+            self.git.remove_worktree(repository.ref, directory)
+            digest = checksum.read_text(encoding="ascii").split()[0]
+            return Archive(path, digest, path.stat().st_size)
+
+
+@contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ActionInterrupted(
+            f"{path} cannot be used ({error.strerror}); free or repair the disk, it is tried again"
+        ) from error
+
+
+def _write_within(root: Path, relative: PurePosixPath, content: bytes) -> None:
+    """Walk down by descriptors, so that no component can be a link, nor become one on the way."""
+    *parents, name = relative.parts
+    if relative.is_absolute() or ".." in relative.parts:
+        raise ActionFailed(f"{relative} leads out of the workspace")
+    descriptor = os.open(root, _DIRECTORY)
+    try:
+        for part in parents:
+            with suppress(FileExistsError):
+                os.mkdir(part, 0o755, dir_fd=descriptor)
+            try:
+                below = os.open(part, _DIRECTORY, dir_fd=descriptor)
+            except NotADirectoryError:
+                raise ActionFailed(
+                    f"{part!r} in the workspace is a link or a file; remove it from the repository"
+                ) from None
+            os.close(descriptor)
+            descriptor = below
+        temporary = f".{name}.{uuid.uuid4().hex}"
+        with os.fdopen(os.open(temporary, _NEW_FILE, 0o644, dir_fd=descriptor), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.replace(temporary, name, src_dir_fd=descriptor, dst_dir_fd=descriptor)
+        except IsADirectoryError:
+            os.unlink(temporary, dir_fd=descriptor)
+            raise ActionFailed(f"{relative} in the workspace is a directory; remove it") from None
+    finally:
+        os.close(descriptor)
+
+
+def _pack(directory: Path, path: Path, manifest: Mapping[str, Any]) -> None:
+    """`manifest.json` and `workspace/...`; links as links, and neither devices, pipes nor sockets."""
+    draft = path.with_name(f".{path.name}.draft")
+    text = json.dumps(manifest, ensure_ascii=False, indent=2, default=str).encode()
+    with draft.open("wb") as file:
+        with tarfile.open(fileobj=file, mode="w:gz", compresslevel=6) as archive:
+            entry = tarfile.TarInfo("manifest.json")
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text))
+            archive.add(directory, arcname="workspace", filter=_only_files)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    sync_directory(path.parent)
+
+
+def _only_files(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    return entry if entry.isreg() or entry.isdir() or entry.issym() or entry.islnk() else None
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
