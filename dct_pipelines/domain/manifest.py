@@ -109,6 +109,15 @@ def plain(spec: BaseModel) -> dict[str, Any]:
 
 
 def brief(spec: BaseModel) -> dict[str, Any]:
-    """A definition as plain JSON data without what is the default anyway: as it is written to a file."""
-    named = {name: getattr(spec, name) for name in ("name", "type") if name in type(spec).model_fields}
-    return spec.model_dump(mode="json", exclude_defaults=True) | named
+    """A definition as plain JSON data without what is the default anyway: as it is written to a file.
+
+    `type` stays, which tells apart the forms that a part can have.
+    """
+    everything = spec.model_dump(mode="json")
+    kept: dict[str, Any] = {}
+    for name, field in type(spec).model_fields.items():
+        value = getattr(spec, name)
+        if name not in ("name", "type") and value == field.get_default(call_default_factory=True):
+            continue
+        kept[name] = brief(value) if isinstance(value, BaseModel) else everything[name]
+    return kept

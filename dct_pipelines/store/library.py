@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from pydantic import TypeAdapter
 from sqlalchemy import select
@@ -40,11 +41,22 @@ class Library:
 
     def repository(self, name: str) -> Repository:
         """The repository of that item name."""
-        item = self._find(Kind.ITEM, name)
-        if item.spec["type"] != ItemKind.GIT_REPOSITORY:
-            raise NotFound(f"item {name!r} is a {item.spec['type']}, not a git repository; name another item")
-        credential = self._credential(item.spec["connection"])
-        return Repository(item.id, name, repository_ref(item.spec["location"], credential, self.secrets))
+        return self._repository(self._find(Kind.ITEM, name))
+
+    def repository_by_id(self, item_id: UUID) -> Repository:
+        """The repository of that item id."""
+        with self.database.connect() as connection:
+            stored = SHELVES[Kind.ITEM].find_by_id(connection, item_id)
+        if stored is None:
+            raise NotFound(f"there is no item with the id {item_id} any more; see `dct item list`")
+        return self._repository(stored)
+
+    def _repository(self, item: Stored) -> Repository:
+        spec = item.spec
+        if spec["type"] != ItemKind.GIT_REPOSITORY:
+            raise NotFound(f"item {item.name!r} is a {spec['type']}, not a git repository; name another")
+        credential = self._credential(spec["connection"])
+        return Repository(item.id, item.name, repository_ref(spec["location"], credential, self.secrets))
 
     def environment(self, name: str) -> EnvironmentSpec:
         """The environment of that name."""

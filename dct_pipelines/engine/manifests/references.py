@@ -28,37 +28,40 @@ REFERS: Mapping[str, Kind] = MappingProxyType(
     }
 )
 """A key of this name holds the name, or the names, of such a definition: in manifests and in actions."""
+DEPLOY_REFERS: Mapping[str, Kind] = MappingProxyType({**REFERS, "workspace": Kind.DRAFT})
+"""In `deploy_environment` a workspace is one to open, from a draft; elsewhere it is the id of an open one."""
 
 
-def references(data: Any, path: Path = ()) -> Iterator[tuple[Path, Kind, str]]:
+def references(
+    data: Any, refers: Mapping[str, Kind] = REFERS, path: Path = ()
+) -> Iterator[tuple[Path, Kind, str]]:
     """Where `data` refers to which definition; names that are templates are only known when it fires."""
     if isinstance(data, Mapping):
         for key, value in data.items():
-            kind = REFERS.get(key)
-            if kind is not None and isinstance(value, (str, list, tuple)):
-                yield from _names(value, (*path, key), kind)
-            else:
-                yield from references(value, (*path, key))
+            yield from _below(value, refers, (*path, key), refers.get(key))
     elif isinstance(data, (list, tuple)):
         for index, value in enumerate(data):
-            yield from references(value, (*path, index))
+            yield from references(value, refers, (*path, index))
 
 
-def _names(value: Any, path: Path, kind: Kind) -> Iterator[tuple[Path, Kind, str]]:
-    if isinstance(value, str):
+def _below(
+    value: Any, refers: Mapping[str, Kind], path: Path, kind: Kind | None
+) -> Iterator[tuple[Path, Kind, str]]:
+    if kind is not None and isinstance(value, str):
         if value and not is_template(value):
             yield path, kind, value
-    else:
+    elif isinstance(value, (list, tuple)):
         for index, entry in enumerate(value):
-            if isinstance(entry, (str, list, tuple)):
-                yield from _names(entry, (*path, index), kind)
-            else:
-                yield from references(entry, (*path, index))
+            yield from _below(entry, refers, (*path, index), kind)
+    else:
+        yield from references(value, refers, path)
 
 
-def broken(document: Document, data: Any, path: Path, world: World) -> Iterator[Fault]:
+def broken(
+    document: Document, data: Any, path: Path, world: World, refers: Mapping[str, Kind] = REFERS
+) -> Iterator[Fault]:
     """A fault for each reference of `data` (what the document has at `path`) that leads nowhere."""
-    for below, kind, name in references(data):
+    for below, kind, name in references(data, refers):
         place = (*path, *below)
         if not world.knows(kind, name):
             yield document.fault(place, missing(kind, name, world))

@@ -18,7 +18,7 @@ from dct_pipelines.domain.scope import known_names
 from dct_pipelines.engine.manifests.faults import Fault, Path
 from dct_pipelines.engine.manifests.later import LATER_ACTIONS, comes_later
 from dct_pipelines.engine.manifests.models import hint, validated
-from dct_pipelines.engine.manifests.references import broken
+from dct_pipelines.engine.manifests.references import DEPLOY_REFERS, REFERS, broken
 from dct_pipelines.engine.manifests.source import Document
 from dct_pipelines.engine.manifests.world import World
 
@@ -139,7 +139,8 @@ def _action(
         yield from faults
         if model is not None and action.requires_agent(model):
             yield document.fault((*path, "config"), comes_later("work by agents"))
-        yield from broken(document, config, (*path, "config"), world)
+        refers = DEPLOY_REFERS if kind == "deploy_environment" else REFERS
+        yield from broken(document, config, (*path, "config"), world, refers)
         yield from _templates(document, (*path, "config"), config, steps, event_kinds)
     steps.places[name] = index
     steps.outputs[name] = action.outputs if action is not None else None

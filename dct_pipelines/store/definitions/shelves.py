@@ -55,6 +55,11 @@ class Shelf:
         row = connection.execute(self.query.where(self.table.c.name == name)).one_or_none()
         return self._stored(row) if row is not None else None
 
+    def find_by_id(self, connection: Connection, definition_id: UUID) -> Stored | None:
+        """The definition of that id."""
+        row = connection.execute(self.query.where(self.table.c.id == definition_id)).one_or_none()
+        return self._stored(row) if row is not None else None
+
     def names(self, connection: Connection) -> list[str]:
         """The names of all definitions."""
         return list(self.all(connection))
