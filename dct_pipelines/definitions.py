@@ -7,6 +7,7 @@ read, before the first one those that are built in; neither is an error.
 from __future__ import annotations
 
 import logging
+import warnings
 
 import dagster as dg
 
@@ -27,6 +28,8 @@ _log = logging.getLogger(__name__)
 @dg.definitions
 def defs() -> dg.Definitions:
     """Jobs of all known shapes, and the sensors that keep them busy."""
+    # Dagster passes this parameter to itself whenever a sensor has jobs; nobody can do anything about it.
+    warnings.filterwarnings("ignore", "Parameter `owners` of initializer `SensorDef", dg.BetaWarning)
     settings = load_settings()
     known = load_shapes(settings)
     jobs = JobBuilder(registry.actions()).jobs(known.shapes)

@@ -182,6 +182,7 @@ class App:
             library=self.library,
             records=Records(self.database, execution),
             deployers=self.outside.deployers,
+            suites=self.outside.suites,
             workspaces=self.outside.workspaces,
             channels=self.outside.channels(self.library.channels()),
             event=event,

@@ -9,11 +9,19 @@ from typing import TYPE_CHECKING
 
 from dct_pipelines.domain.git import GitPort
 from dct_pipelines.domain.operations import ChannelSpec, OutboxChannel, SmtpChannel, WebhookChannel
-from dct_pipelines.domain.ports import ChannelPort, Clock, DeployerPort, SecretsPort
+from dct_pipelines.domain.ports import (
+    ChannelPort,
+    Clock,
+    DeployerPort,
+    SecretsPort,
+    SuiteRunnerPort,
+    WorkspaceFilesPort,
+)
 from dct_pipelines.domain.process import IsolationMode, ProcessPort
 from dct_pipelines.settings import Settings, environment
 
 if TYPE_CHECKING:
+    from dct_pipelines.clients.deployers import Releases
     from dct_pipelines.clients.webhook import SignedPost
 
 OUTBOX = "outbox"
@@ -61,13 +69,27 @@ class Outside:
     @cached_property
     def deployers(self) -> Mapping[str, DeployerPort]:
         """Every way to bring a commit to an environment."""
-        from dct_pipelines.clients.deployers import LocalDeployment, Releases, WebhookDeployment
+        from dct_pipelines.clients.deployers import LocalDeployment, WebhookDeployment
         from dct_pipelines.clients.deployers.health import Health
 
         health = Health(self.processes, self.secrets)
-        releases = Releases(self.settings.home)
-        local = LocalDeployment(releases, self.git, self.processes, self.secrets, health)
+        local = LocalDeployment(self._releases, self.git, self.processes, self.secrets, health)
         return {"local": local, "webhook": WebhookDeployment(self._post, health)}
+
+    @cached_property
+    def workspaces(self) -> WorkspaceFilesPort:
+        """The files of workspaces."""
+        from dct_pipelines.clients.workspaces import WorkspaceFiles
+
+        return WorkspaceFiles(self.settings.home, self.git)
+
+    @cached_property
+    def suites(self) -> SuiteRunnerPort:
+        """Runs test suites."""
+        from dct_pipelines.clients.suites import SuiteRunner
+
+        scratch = self.settings.home / "scratch"
+        return SuiteRunner(scratch, self.git, self.processes, self.secrets, self.workspaces, self._releases)
 
     def channels(self, specs: Mapping[str, ChannelSpec]) -> Mapping[str, ChannelPort]:
         """A client for each channel that is defined, and the file outbox."""
@@ -88,6 +110,12 @@ class Outside:
                 case OutboxChannel():
                     found[name] = outbox
         return found
+
+    @cached_property
+    def _releases(self) -> Releases:
+        from dct_pipelines.clients.deployers import Releases
+
+        return Releases(self.settings.home)
 
     @cached_property
     def _post(self) -> SignedPost:

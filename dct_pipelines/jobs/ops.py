@@ -71,7 +71,8 @@ def close(context: dg.OpExecutionContext) -> None:
         report = app_of(context).executor.close(identity(context.run))
         if report.status is ExecutionState.FAILED and not report.is_noop:
             raise ActionFailed(report.because)
-    context.log.info("the execution is %s; %s", report.status.value, report.because or "all is there")
+    because = f": {report.because}" if report.because else ""
+    context.log.info("the execution is %s%s", report.status.value, because)
     context.add_output_metadata({"status": report.status.value})
 
 
