@@ -56,7 +56,8 @@ repository: sample
 branch: qa
 deployer:
   type: local
-  command: [{python}, {script}, {log}]
+  command: [/bin/sh, {script}, {log}]
+  writable: [{effects}]
 ---
 kind: trigger
 name: release-{number}
@@ -76,13 +77,10 @@ actions:
 limits: {{retry: {{max_attempts: 60, backoff_seconds: 1}}}}
 """
 DEPLOY = """
-import os, sys, time
-time.sleep(0.3)
-line = " ".join((os.environ["DCT_COMMIT"], os.environ["DCT_IDEMPOTENCY_KEY"])) + "\\n"
-handle = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-os.write(handle, line.encode())
-os.fsync(handle)
+sleep 0.3
+printf '%s %s\\n' "$DCT_COMMIT" "$DCT_IDEMPOTENCY_KEY" >> "$1"
 """
+"""One short line appended by one write: lines of several deployments never mix."""
 
 
 @dataclass(frozen=True)
@@ -140,10 +138,10 @@ def lay(root: Path, url: str) -> Ground:
     ground.git("add", ".")
     ground.git("commit", "-qm", "Begin")
     ground.git("push", "-q", "origin", "HEAD:refs/heads/main", "HEAD:refs/heads/qa")
-    script = root / "deploy.py"
+    script = root / "deploy.sh"
     script.write_text(DEPLOY)
     manifests = MANIFESTS.format(repository=ground.repository, url=url) + "".join(
-        ENVIRONMENT.format(number=n, python=sys.executable, script=script, log=ground.deployments)
+        ENVIRONMENT.format(number=n, script=script, log=ground.deployments, effects=effects)
         for n in range(ENVIRONMENTS)
     )
     (root / "manifests.yaml").write_text(manifests)

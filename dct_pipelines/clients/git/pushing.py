@@ -17,6 +17,16 @@ from dct_pipelines.domain.git import PushResult, PushStatus, RefUpdate, Reposito
 # git-push(1), --porcelain: flag TAB from:to TAB summary, and a reason in brackets when refused.
 _LINE = re.compile(r"(?P<flag>[ +\-*=!])\t[^\t]*:(?P<ref>[^\t:]+)\t(?P<summary>[^\t]*)")
 _REASON = re.compile(r"\((?P<reason>.*)\)$")
+# What a receiver says when somebody else moved the reference first; the last three while both were at it.
+_MOVED = (
+    "stale info",
+    "fetch first",
+    "non-fast-forward",
+    "needs force",
+    "failed to update ref",
+    "incorrect old value provided",
+    "reference already exists",
+)
 _CHECKED_OUT = (
     "the branch is checked out in a work tree there; push to a bare repository, "
     "or check out another branch in that work tree"
@@ -70,10 +80,7 @@ def _result(flag: str, summary: str) -> PushResult:
         return PushResult(PushStatus.DONE)
     given = _REASON.search(summary)
     reason = given["reason"] if given else summary
-    if (
-        reason in ("stale info", "fetch first", "non-fast-forward", "needs force")
-        or "cannot lock ref" in reason
-    ):
+    if reason in _MOVED or "cannot lock ref" in reason:
         return PushResult(PushStatus.STALE, "it moved in the meantime; read it again")
     if "currently checked out" in reason:
         return PushResult(PushStatus.REJECTED, _CHECKED_OUT)
