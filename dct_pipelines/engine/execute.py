@@ -117,6 +117,10 @@ class Executor:
         """The process is about to end: give no more signs of life for anything."""
         self._heartbeats.stop()
 
+    def beat(self) -> None:
+        """Give a sign of life now; the process's own thread does it every few seconds by itself."""
+        self._heartbeats.beat()
+
     def cancel(self, execution_id: UUID, by: str) -> ExecutionState:
         """Stop an execution (`engine.control`)."""
         return self._control.cancel(execution_id, by)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from dct_pipelines.domain.ports import RunInfo
+from dct_pipelines.domain.ports import DaemonHealth, RunInfo
 
 
 class FakeGateway:
@@ -18,6 +18,7 @@ class FakeGateway:
         self.marked_as_lost: dict[str, str] = {}
         self.jobs: frozenset[str] = frozenset()
         self.reloads = 0
+        self.health: tuple[DaemonHealth, ...] = ()
 
     def begin(
         self, run_id: str, execution_id: UUID | None, attempt: int | None, status: str = "STARTED"
@@ -50,6 +51,9 @@ class FakeGateway:
 
     def loaded_jobs(self) -> frozenset[str]:
         return self.jobs
+
+    def daemons(self) -> Sequence[DaemonHealth]:
+        return self.health
 
     def reload(self) -> None:
         self.reloads += 1

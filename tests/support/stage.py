@@ -31,6 +31,7 @@ TIMES = Times(
     heartbeat_seconds=0.5,
     self_fence_seconds=3,
     stale_seconds=5,
+    start_within_seconds=5,
     lease_wait_seconds=0.2,
     lease_poll_seconds=0.02,
     record_wait_seconds=20,
@@ -193,13 +194,6 @@ class Stage:
 
     def age_heartbeat(self, execution_id: UUID, seconds: float = 60) -> None:
         """Let the last sign of life of every attempt lie that far back."""
-        # The time in which the server was not there does not count, so it must have been there long enough.
-        while self.scalar(
-            text(
-                f"SELECT clock_timestamp() - pg_postmaster_start_time() < interval '{TIMES.stale_seconds} s'"
-            )
-        ):
-            time.sleep(0.1)
         self._age(execution_id, "heartbeat_at", seconds)
 
     def age_dispatch(self, execution_id: UUID, seconds: float = 60) -> None:
@@ -207,6 +201,10 @@ class Stage:
         self._age(execution_id, "dispatched_at", seconds)
 
     def _age(self, execution_id: UUID, column: str, seconds: float) -> None:
+        # Time in which the server was not there does not count, so it must have been there long enough.
+        young = f"SELECT clock_timestamp() - pg_postmaster_start_time() < interval '{TIMES.stale_seconds} s'"
+        while self.scalar(text(young)):
+            time.sleep(0.1)
         rows = tables.execution_attempts
         with self.database.begin() as connection:
             connection.execute(
