@@ -250,6 +250,12 @@ class Stage:
         with self.database.begin() as connection:
             return connection.execute(wanted).one_or_none()
 
+    def lease(self, key: str, execution_id: UUID, attempt: int = 1) -> None:
+        """Let that attempt hold the lease, as a process that was killed outright leaves it."""
+        held = insert(tables.leases).values(key=key, execution_id=execution_id, attempt=attempt)
+        with self.database.begin() as connection:
+            connection.execute(held)
+
     def leases(self) -> dict[str, tuple[UUID, int]]:
         """Who holds what."""
         with self.database.begin() as connection:

@@ -20,7 +20,7 @@ _EXECUTION = trigger_executions.c
 
 
 def older_than(column: ColumnElement[Any], seconds: float) -> ColumnElement[bool]:
-    """Whether that moment lies more than `seconds` back, by the database's clock.
+    """Whether that moment, which must not be NULL, lies more than `seconds` back by the database's clock.
 
     Time in which the database was down does not count: nobody could have renewed anything then.
     """
@@ -120,6 +120,7 @@ def cancelling(connection: Connection, seconds: float) -> Sequence[UUID]:
     """Executions that were asked to stop more than `seconds` ago and have not."""
     statement = select(_EXECUTION.id).where(
         _EXECUTION.status.in_([ExecutionState.RUNNING, ExecutionState.DISPATCHED]),
+        _EXECUTION.cancel_requested_at.is_not(None),
         older_than(_EXECUTION.cancel_requested_at, seconds),
     )
     return connection.scalars(statement).all()
