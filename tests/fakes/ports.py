@@ -13,6 +13,7 @@ from dct_pipelines.domain.errors import CredentialRefused, LeaseBusy
 from dct_pipelines.domain.ports import ActionPorts
 from tests.fakes.channels import FakeChannel
 from tests.fakes.deployers import FakeDeployer, FakeSuites
+from tests.fakes.git import FakeGit
 from tests.fakes.library import FakeLibrary
 from tests.fakes.processes import FakeProcesses
 from tests.fakes.records import FakeRecords
@@ -97,7 +98,7 @@ def fake_ports(**changes: Any) -> ActionPorts:
     fakes: dict[str, Any] = {
         "clock": FakeClock(),
         "secrets": FakeSecrets(),
-        "git": None,
+        "git": FakeGit(),
         "processes": FakeProcesses(),
         "library": FakeLibrary(),
         "records": FakeRecords(),

@@ -11,6 +11,7 @@ from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted
 from dct_pipelines.domain.outcome import Outcome, OutcomeStatus
 from tests.fakes.channels import FakeChannel
 from tests.fakes.ports import action_context, fake_ports
+from tests.fakes.shop import Shop
 
 PASSING = ActionInterrupted("the server is away")
 FINAL = ActionFailed("no such mailbox")
@@ -117,3 +118,9 @@ def test_a_cancelled_execution_tells_nobody_more():
 def test_a_subject_is_one_short_line():
     assert one_line("a\r\nBcc: b@example.org\tc") == "a Bcc: b@example.org c"
     assert len(one_line("x" * 1000)) == 200
+
+
+def test_a_dry_run_says_whom_it_would_tell_and_tells_nobody():
+    shop = Shop()
+    outcome = shop.rehearse(ACTION, **config("ann", "bob").model_dump())
+    assert outcome.summary == "would tell ann over outbox: 'S'; tell bob over outbox: 'S'"
