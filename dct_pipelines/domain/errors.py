@@ -63,14 +63,19 @@ class DatabaseUnavailable(DctError):
     """The database does not answer; work waits and goes on by itself once it is back."""
 
     transient = True
+    exit_code = 4
 
 
 class SchemaMismatch(DctError):
     """The database's tables are not those of this release; run `dct db migrate`, then `dct db verify`."""
 
+    exit_code = 4
+
 
 class EmbeddedPostgresError(DctError):
     """The embedded PostgreSQL could not be started; set DCT_DATABASE_URL to use a server of your own."""
+
+    exit_code = 4
 
 
 class DiskFull(DctError):

@@ -1,6 +1,7 @@
 """Managing definitions: apply a set of manifests, pause, resume, delete; list, show and export."""
 
 from dct_pipelines.engine.manage.catalog import Catalog, Looked
+from dct_pipelines.engine.manage.history import History
 from dct_pipelines.engine.manage.manager import DEFAULT_SET, Manager, Wanted
 from dct_pipelines.engine.manage.plan import Change, Verb
 from dct_pipelines.engine.manage.probe import GitProbe, Probe
@@ -12,6 +13,7 @@ __all__ = [
     "Catalog",
     "Change",
     "GitProbe",
+    "History",
     "Looked",
     "Manager",
     "Probe",

@@ -84,6 +84,12 @@ class Manager:
             new_jobs = writer.triggers(_planned(wanted, writer.storage)[1], wanted.applied_set)
         return ApplyReport(changes, tuple(dict.fromkeys(warnings)), new_jobs)
 
+    def check(self, wanted: Wanted) -> Checked:
+        """What the manifests say, checked like by `apply`; nothing is looked at outside or stored."""
+        with self.database.connect() as connection:
+            storage = load(connection)
+        return check(wanted.documents, storage.world, wanted.only)
+
     def set_status(self, names: Sequence[str], status: TriggerStatus, by: str, reason: str) -> list[str]:
         """Pause, resume or disable triggers; returns the names of those that were in another state.
 
