@@ -145,13 +145,19 @@ def _parse(raw: bytes) -> _Parsed:
 
 def _add(parsed: _Parsed, name: str, oid: str) -> None:
     name = name.removesuffix("^{}")
-    fault = name_fault(name) or (None if _OID.fullmatch(oid) else "its object id is malformed")
-    if fault:
+    if fault := name_fault(name) or _oid_fault(oid):
         parsed.rejected.append(RejectedRef(_printable(name), fault))
     elif name.startswith(HEADS):
         parsed.branches[name[len(HEADS) :]] = Oid(oid)
     else:
         parsed.tags[name[len(TAGS) :]] = Oid(oid)
+
+
+def _oid_fault(oid: str) -> str | None:
+    """git lists a reference that it cannot read with an id of zeros."""
+    if not oid.strip("0"):
+        return "it is broken: it points to nothing"
+    return None if _OID.fullmatch(oid) else "its object id is malformed"
 
 
 def _printable(name: str) -> str:

@@ -22,7 +22,6 @@ from dct_pipelines.clients.git.locations import Location
 from dct_pipelines.domain.errors import ItemTemporarilyUnreadable
 
 _LOOK_AGAIN_SECONDS = 0.02
-_MANY_PACKS = 50
 _OLD_DRAFT_SECONDS = 3600
 
 
@@ -72,7 +71,7 @@ class Cache:
     def tidy(self, path: Path) -> None:
         """Only under `writing`: keep many small fetches fast. No object is ever dropped."""
         packs = path / "objects" / "pack"
-        if sum(1 for _ in packs.glob("*.pack")) <= _MANY_PACKS:
+        if sum(1 for _ in packs.glob("*.pack")) <= self._calls.limits.packs_before_tidying:
             return
         for draft in packs.glob("tmp_*"):
             if draft.stat().st_mtime < time.time() - _OLD_DRAFT_SECONDS:

@@ -19,12 +19,13 @@ _NO_REPOSITORY = Path("/nonexistent")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitLimits:
-    """How long a call may take and how much it may say."""
+    """How long a call may take, how much it may say, and how many packs a copy may gather."""
 
     list_timeout_seconds: float = 60
     fetch_timeout_seconds: float = 1800
     local_timeout_seconds: float = 120
     output_limit_bytes: int = 128 * 1024 * 1024
+    packs_before_tidying: int = 50
 
 
 @dataclass(frozen=True, slots=True)

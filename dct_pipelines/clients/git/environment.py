@@ -10,6 +10,7 @@ import base64
 import os
 import shlex
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,8 @@ PASSED_ON = (
     "SSL_CERT_FILE",
     "GIT_SSL_CAINFO",
 )
+
+_LONGEST_CALL_SECONDS = 6 * 3600  # a key file older than this was left behind by a process that was killed
 
 # `safe.directory = *`: in repositories of others we run upload-pack and receive-pack only, the latter with
 # its hooks and programs switched off. `unpackLimit`: a pack appears whole or not at all, also after a kill.
@@ -54,7 +57,6 @@ CONFIG = """\
 \tfsckObjects = true
 \tunpackLimit = 1
 \trecurseSubmodules = false
-\tshowForcedUpdates = false
 [fetch "fsck"]
 \tzeroPaddedFilemode = ignore
 \tbadTimezone = ignore
@@ -72,6 +74,8 @@ CONFIG = """\
 [http]
 \tlowSpeedLimit = 1000
 \tlowSpeedTime = 60
+[advice]
+\tfetchShowForcedUpdates = false
 [log]
 \tshowSignature = false
 [i18n]
@@ -123,6 +127,7 @@ class Surroundings:
         self, repo: RepositoryRef, location: Location
     ) -> Iterator[tuple[dict[str, str], tuple[str, ...]]]:
         """For calls to the repository itself: the environment, and the secrets that no message may repeat."""
+        self.prepare()
         env = self.base() | {"GIT_ALLOW_PROTOCOL": location.transport.value}
         if location.transport is Transport.FILE:
             yield env, ()
@@ -176,6 +181,9 @@ def _one_call_config(values: Mapping[str, str]) -> dict[str, str]:
 @contextmanager
 def _key_file(folder: Path, secret: str | None) -> Iterator[Path | None]:
     """ssh takes a private key from a file only: readable by us alone, and gone after the call."""
+    for left_over in folder.glob("key-*"):
+        if left_over.stat().st_mtime < time.time() - _LONGEST_CALL_SECONDS:
+            left_over.unlink(missing_ok=True)
     if not secret:
         yield None
         return

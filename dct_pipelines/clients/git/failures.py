@@ -19,7 +19,7 @@ from dct_pipelines.domain.errors import (
 )
 from dct_pipelines.domain.process import ProcessResult
 
-_SAID_BYTES = 600
+_LONGEST_QUOTE = 600
 
 
 class CacheDamaged(Exception):
@@ -49,7 +49,8 @@ _DAMAGED = re.compile(
     r"is corrupt|is empty|inflate|hash mismatch|cannot be accessed|packfile .* index|unable to read tree|"
     r"not a git repository|failed to read object|unable to read|broken link|missing (?:blob|tree)|"
     r"remote did not send all necessary objects|bad config|unable to parse|garbage at end|unresolved delta|"
-    r"unexpected line in .*packed-refs|invalid sha1 pointer|unable to normalize|pack has bad object",
+    r"unexpected line in .*packed-refs|unterminated line|"
+    r"invalid sha1 pointer|unable to normalize|pack has bad object",
     re.I,
 )
 _REFUSED = re.compile(
@@ -61,7 +62,8 @@ _REFUSED = re.compile(
 _HOST_KEY = re.compile(r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED")
 _CERTIFICATE = re.compile(r"certificate|SSL peer|self[- ]signed", re.I)
 _MISSING_REPOSITORY = re.compile(
-    r"does not appear to be a git repository|repository '?.*'? not found|Repository not found|does not exist|"
+    r"does not appear to be a git repository|invalid gitfile|"
+    r"repository '?.*'? not found|Repository not found|does not exist|"
     r"not found:? did you|returned error: 404|could not be found",
     re.I,
 )
@@ -73,10 +75,10 @@ _DAMAGED_THERE = re.compile(r"remote: |on the remote side|packed-refs|upload-pac
 def explain_local(said: str) -> Exception:
     """Why a call inside the cache failed. Nobody else writes there, so odd content means damage."""
     if _DISK_FULL.search(said):
-        return DiskFull(f"the disk of the git cache is full; free some space: {said}")
+        return DiskFull(f"the disk of the git cache is full; free some space: {_cut(said)}")
     if _LOCKED.search(said):
-        return Locked(said)
-    return CacheDamaged(said) if _DAMAGED.search(said) else Refused(said)
+        return Locked(_cut(said))
+    return CacheDamaged(_cut(said)) if _DAMAGED.search(said) else Refused(said)
 
 
 def explain_remote(result: ProcessResult, location: Location, secrets: tuple[str, ...]) -> Exception:
@@ -86,14 +88,14 @@ def explain_remote(result: ProcessResult, location: Location, secrets: tuple[str
         took = f"{result.duration_seconds:.0f} s"
         return ConnectionDown(f"{where} did not answer within {took}; it is tried again with growing pauses")
     if _DISK_FULL.search(said):
-        return DiskFull(f"a disk is full while talking to {where}; free some space: {said}")
+        return DiskFull(f"a disk is full while talking to {where}; free some space: {_cut(said)}")
     if _LOCKED.search(said):
-        return Locked(said)
+        return Locked(_cut(said))
     if _NOT_HAD.search(said):
-        return NotHad(said)
+        return NotHad(_cut(said))
     if _UNSAFE.search(said):
         return ItemUnreadable(
-            f"{where} holds something that git refuses for safety; run `git fsck` there: {said}"
+            f"{where} holds something that git refuses for safety; run `git fsck` there: {_cut(said)}"
         )
     if "does not support --atomic" in said:
         return NotAtomic(said)
@@ -105,43 +107,56 @@ def explain_remote(result: ProcessResult, location: Location, secrets: tuple[str
 def _of_a_folder(said: str, where: str) -> Exception:
     if _MISSING_REPOSITORY.search(said):
         return ItemUnreadable(
-            f"there is no git repository that can be read at {where}; check its path: {said}"
+            f"there is no git repository that can be read at {where}; check its path: {_cut(said)}"
         )
     if _DAMAGED.search(said):
         if _DAMAGED_THERE.search(said):
-            return ItemUnreadable(f"the repository at {where} is damaged; run `git fsck` there: {said}")
-        return CacheDamaged(said)
+            return ItemUnreadable(f"the repository at {where} is damaged; run `git fsck` there: {_cut(said)}")
+        return CacheDamaged(_cut(said))
     if _DENIED_FILE.search(said):
         return ItemUnreadable(
-            f"the repository at {where} may not be read by us; change its permissions: {said}"
+            f"the repository at {where} may not be read by us; change its permissions: {_cut(said)}"
         )
-    return ItemTemporarilyUnreadable(f"the repository at {where} could not be read this time: {said}")
+    return ItemTemporarilyUnreadable(f"the repository at {where} could not be read this time: {_cut(said)}")
 
 
 def _of_a_host(said: str, where: str) -> DctError | Exception:
     if _HOST_KEY.search(said):
         return CredentialRefused(
             f"the host of {where} shows another key than before; if that is right, remove the old one from "
-            f"known_hosts in the git cache: {said}"
+            f"known_hosts in the git cache: {_cut(said)}"
         )
     if _REFUSED.search(said):
         return CredentialRefused(
-            f"{where} refused the credential; renew it and run `dct connection check`: {said}"
+            f"{where} refused the credential; renew it and run `dct connection check`: {_cut(said)}"
         )
     if _CERTIFICATE.search(said):
-        return ConnectionDown(f"the certificate of {where} is not trusted; check the host or the CA: {said}")
+        return ConnectionDown(
+            f"the certificate of {where} is not trusted; check the host or the CA: {_cut(said)}"
+        )
     if _MISSING_REPOSITORY.search(said):
-        return ItemUnreadable(f"{where} does not exist, or the credential may not see it; check both: {said}")
+        return ItemUnreadable(
+            f"{where} does not exist, or the credential may not see it; check both: {_cut(said)}"
+        )
     if _DAMAGED.search(said) and not _DAMAGED_THERE.search(said):
-        return CacheDamaged(said)
-    return ConnectionDown(f"{where} could not be reached; it is tried again with growing pauses: {said}")
+        return CacheDamaged(_cut(said))
+    return ConnectionDown(
+        f"{where} could not be reached; it is tried again with growing pauses: {_cut(said)}"
+    )
 
 
 def words(result: ProcessResult, secrets: tuple[str, ...] = ()) -> str:
-    """The end of what git said, on one line, without secrets."""
+    """What git said, on one line, without secrets."""
     said = result.stderr.decode("utf-8", "replace").strip()
     for secret in secrets:
         said = said.replace(secret, "***")
     said = re.sub(r"://[^/@\s]+@", "://***@", said)
-    said = " ".join(said.split())
-    return said[-_SAID_BYTES:] or f"exit code {result.exit_code}, without a word"
+    return " ".join(said.split()) or f"exit code {result.exit_code}, without a word"
+
+
+def _cut(said: str) -> str:
+    """Both ends of a long answer: the first line tends to name the cause, the last one the consequence."""
+    if len(said) <= _LONGEST_QUOTE:
+        return said
+    half = _LONGEST_QUOTE // 2
+    return f"{said[:half]} [...] {said[-half:]}"
