@@ -13,7 +13,7 @@ from dct_pipelines.domain.errors import DatabaseUnavailable, InvalidInput
 from dct_pipelines.domain.execution import ExecutionState, TriggeredBy
 from dct_pipelines.domain.ports import RunGateway
 from dct_pipelines.domain.trigger import ActionSpec, ResourceLimits, step_names_of
-from dct_pipelines.engine.claims import Ask, Keep, Refuse, Start, decide
+from dct_pipelines.engine.claims import Ask, Refuse, Start, decide
 from dct_pipelines.engine.heartbeat import Heartbeats, Hold
 from dct_pipelines.engine.identity import RunIdentity
 from dct_pipelines.engine.times import Times
@@ -105,8 +105,6 @@ class Attempts:
             done = results.read(connection, execution.id)
         hold = self.heartbeats.watch(execution.id, execution.attempt, run.run_id)
         hold.is_cancel_requested = answer == "cancelled"
-        if isinstance(verdict, Keep) and answer is None:
-            hold.is_over = True
         return Taken(execution, done, hold)
 
 
