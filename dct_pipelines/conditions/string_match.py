@@ -105,7 +105,8 @@ def _judge(config: StringMatch, texts: Iterator[NewText]) -> Verdict:
     if not wanted:
         return no(f"there is no new {(config.field or 'text').replace('_', ' ')}")
     named = dict.fromkeys(map(str, wanted))
-    return no(f"{' and '.join(named)} do not match {shown(config.pattern)!r}: {shown(wanted[0].after)!r}")
+    do_not = f"{' and '.join(named)} {'does' if len(named) == 1 else 'do'} not match"
+    return no(f"{do_not} {shown(config.pattern)!r}: {shown(wanted[0].after)!r}")
 
 
 def _test(config: StringMatch, event: Event) -> Verdict:

@@ -30,7 +30,9 @@ Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 
 def fold(text: str) -> str:
     """The form in which names are compared: composed, without case, single spaces."""
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
+    return " ".join(text.casefold().split())
 
 
 def shown(text: str) -> str:
