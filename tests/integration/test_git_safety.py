@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ import pytest
 from dct_pipelines.clients.git import GitClient, GitLimits, failures
 from dct_pipelines.clients.git.locations import locate
 from dct_pipelines.clients.processes import Processes
-from dct_pipelines.domain.errors import DiskFull, ItemUnreadable
+from dct_pipelines.domain.errors import DiskFull, ItemTemporarilyUnreadable, ItemUnreadable
 from dct_pipelines.domain.git import PushStatus, RefUpdate, RepositoryRef
 from dct_pipelines.domain.git_refs import HEADS, Oid
 from tests.support.repos import SampleRepository, git
@@ -411,3 +412,51 @@ def test_ten_thousand_references_cost_one_call_and_little_time(
     spent = sum(after[:4]) - sum(before[:4])
     assert spent < 0.5, f"{spent:.2f} CPU-s; about 0.05 where this was written"
     assert len(snapshot.branches) == 10_001
+
+
+# ---------------------------------------------------------------- working directories
+
+
+def test_a_workspace_that_another_user_worked_in_is_collected_with_that_users_eyes(
+    origin: SampleRepository, tmp_path: Path
+) -> None:
+    private = SampleRepository.create(tmp_path / "private.git")
+    with tempfile.TemporaryDirectory(prefix="dct-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        client = GitClient(folder / "cache", Processes(folder))
+        start = origin.commit("main", {"a": "1\n"})
+        secret = private.commit("main", {"s": "1\n"})
+        client.fetch(_repo(private), {"refs/heads/main": secret})
+        (folder / "cache").chmod(0o700)
+        place = folder / "place"
+        client.add_worktree(_repo(origin), "ws", start, place)
+        for path in [place, *place.rglob("*")] if os.geteuid() == 0 else []:
+            os.chown(path, 65534, 65534)
+        assert client.collect_worktree(_repo(origin), "ws", place) == start
+        copy = _copy(folder, private)
+        (place / ".git" / "objects" / "info").mkdir(exist_ok=True)
+        (place / ".git" / "objects" / "info" / "alternates").write_text(f"{copy}/objects\n")
+        (place / ".git" / "refs" / "heads" / "ws").write_text(f"{secret}\n")
+        if os.geteuid() == 0:
+            with pytest.raises(ItemTemporarilyUnreadable, match="could not be collected"):
+                client.collect_worktree(_repo(origin), "ws", place)
+
+
+def test_a_workspace_keeps_its_history_when_the_cache_is_thrown_away(
+    client: GitClient, origin: SampleRepository, tmp_path: Path
+) -> None:
+    origin.commit("main", {"a": "1\n"})
+    head = origin.commit("main", {"a": "2\n"})
+    client.add_worktree(_repo(origin), "ws", head, tmp_path / "ws")
+    shutil.rmtree(tmp_path / "cache")
+    assert git("rev-list", "--count", "HEAD", cwd=tmp_path / "ws") == "2"
+    assert git("status", "--porcelain", cwd=tmp_path / "ws") == ""
+    assert git("remote", "get-url", "origin", cwd=tmp_path / "ws") == origin.url
+
+
+def test_a_workspace_that_is_gone_cannot_be_collected(
+    client: GitClient, origin: SampleRepository, tmp_path: Path
+) -> None:
+    with pytest.raises(ItemUnreadable, match="is gone"):
+        client.collect_worktree(_repo(origin), "ws", tmp_path / "nowhere")

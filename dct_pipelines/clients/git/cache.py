@@ -8,6 +8,7 @@ writer at a time, and makes every lock file that git finds there a left-over, wh
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import shutil
 import time
@@ -23,6 +24,12 @@ from dct_pipelines.domain.errors import ItemTemporarilyUnreadable
 
 _LOOK_AGAIN_SECONDS = 0.02
 _OLD_DRAFT_SECONDS = 3600
+_TIDYING = (
+    ("repack", "-d", "-q", "--geometric=2"),
+    ("pack-refs", "--all"),
+    ("commit-graph", "write", "--reachable", "--split"),
+)
+_log = logging.getLogger(__name__)
 
 
 class Cache:
@@ -69,16 +76,21 @@ class Cache:
             left_over.unlink(missing_ok=True)
 
     def tidy(self, path: Path) -> None:
-        """Only under `writing`: keep many small fetches fast. No object is ever dropped."""
+        """Only under `writing`: keep many small fetches fast. No object is ever dropped.
+
+        What was fetched is there in any case, so a failure is only noted; the next fetch tries again.
+        """
         packs = path / "objects" / "pack"
         if sum(1 for _ in packs.glob("*.pack")) <= self._calls.limits.packs_before_tidying:
             return
         for draft in packs.glob("tmp_*"):
             if draft.stat().st_mtime < time.time() - _OLD_DRAFT_SECONDS:
                 draft.unlink(missing_ok=True)
-        self._calls.local(path, "repack", "-d", "-q", "--geometric=2")
-        self._calls.local(path, "pack-refs", "--all")
-        self._calls.local(path, "commit-graph", "write", "--reachable")
+        try:
+            for task in _TIDYING:
+                self._calls.local(path, *task, timeout_seconds=self._calls.limits.fetch_timeout_seconds)
+        except (Refused, ItemTemporarilyUnreadable) as error:
+            _log.warning("the git cache %s could not be tidied: %s", path.name, error)
 
     def _path(self, location: Location) -> Path:
         return self._folder / f"{location.key}.git"

@@ -43,17 +43,19 @@ class Calls:
         stdin: bytes = b"",
         env: Mapping[str, str] | None = None,
         accepted: Sequence[int] = (0,),
+        timeout_seconds: float | None = None,
     ) -> ProcessResult:
         """In a repository of ours. An exit code that is not `accepted` is raised by `explain_local`."""
+        timeout_seconds = timeout_seconds or self.limits.local_timeout_seconds
         result = self._run(
             ("git", f"--git-dir={git_dir}", *args),
             stdin,
             {**self.surroundings.base(), **(env or {})},
-            self.limits.local_timeout_seconds,
+            timeout_seconds,
         )
         if result.timed_out:
             raise ItemTemporarilyUnreadable(
-                f"git {args[0]} took longer than {self.limits.local_timeout_seconds:.0f} s; it is tried again"
+                f"git {args[0]} took longer than {timeout_seconds:.0f} s; it is tried again"
             )
         if result.exit_code not in accepted:
             raise failures.explain_local(failures.words(result))

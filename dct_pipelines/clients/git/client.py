@@ -9,9 +9,9 @@ from dct_pipelines.clients.git import history, merging, pushing, trees
 from dct_pipelines.clients.git.calls import Calls, GitLimits
 from dct_pipelines.clients.git.copies import Copies
 from dct_pipelines.clients.git.environment import Surroundings
-from dct_pipelines.clients.git.failures import CacheDamaged, Locked, NotAtomic, NotHad
+from dct_pipelines.clients.git.failures import CacheDamaged, Locked, NotAtomic, NotHad, Refused
 from dct_pipelines.clients.git.locations import locate
-from dct_pipelines.domain.errors import ItemUnreadable
+from dct_pipelines.domain.errors import ItemTemporarilyUnreadable, ItemUnreadable
 from dct_pipelines.domain.git import (
     AheadBehind,
     Assessment,
@@ -165,10 +165,17 @@ class GitClient:
         location = locate(repo.url)
 
         def bring() -> Oid:
+            if not directory.is_dir():
+                raise ItemUnreadable(f"the workspace {directory} is gone; make it again")
             with self._copies.cache.writing(location) as path:
                 return trees.collect_worktree(self._calls, path, branch, directory)
 
-        return self._copies.mending(location, bring)
+        try:
+            return self._copies.mending(location, bring)
+        except Refused as refused:
+            raise ItemTemporarilyUnreadable(
+                f"the work in {directory} could not be collected: {refused}"
+            ) from refused
 
     def remove_worktree(self, repo: RepositoryRef, directory: Path) -> None:
         """Remove a working directory."""

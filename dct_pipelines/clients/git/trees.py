@@ -6,13 +6,15 @@ Both are drawn up beside their place and moved there at the end, so each is comp
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from dct_pipelines.clients.git.calls import Calls
+from dct_pipelines.clients.git.failures import CacheDamaged, Refused
 from dct_pipelines.clients.git.locations import Location
 from dct_pipelines.domain.errors import ActionFailed
 from dct_pipelines.domain.git_refs import HEADS, Oid
@@ -30,7 +32,7 @@ def checkout_to(calls: Calls, path: Path, oid: Oid, directory: Path) -> None:
         index = draft.with_name(f"{draft.name}.index")
         try:
             args = (f"--work-tree={draft}", "read-tree", "--reset", "-u", f"{oid}^{{commit}}")
-            calls.local(path, *args, env={"GIT_INDEX_FILE": str(index)})
+            _at_length(calls, path, *args, env={"GIT_INDEX_FILE": str(index)})
         finally:
             index.unlink(missing_ok=True)
 
@@ -53,7 +55,7 @@ def add_worktree(
             git_dir, "fetch", "-q", "--no-tags", "--update-shallow", str(path), f"{start}:{HEADS}{branch}"
         )
         calls.local(git_dir, "symbolic-ref", "HEAD", HEADS + branch)
-        calls.local(git_dir, tree, "read-tree", "--reset", "-u", "HEAD")
+        _at_length(calls, git_dir, tree, "read-tree", "--reset", "-u", "HEAD")
         for name, value in (
             ("remote.origin.url", location.url),
             ("remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"),
@@ -64,10 +66,17 @@ def add_worktree(
 
 
 def collect_worktree(calls: Calls, path: Path, branch: str, directory: Path) -> Oid:
-    """Fetch from a working directory: upload-pack runs nothing that its configuration could name."""
+    """Fetch from a working directory: upload-pack runs nothing that its configuration could name.
+
+    It runs as the owner of the directory, so that a link to objects that only we may read leads nowhere.
+    """
     kept = "refs/dct/workspaces/" + hashlib.sha256(f"{directory}\0{branch}".encode()).hexdigest()[:40]
     source = ("--end-of-options", str(directory), f"+{HEADS}{branch}:{kept}")
-    calls.local(path, "fetch", "-q", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", *source)
+    options = "-q --no-tags --no-write-fetch-head --no-auto-maintenance --update-shallow".split()
+    try:
+        _at_length(calls, path, "fetch", *options, *_as_owner_of(directory), *source)
+    except CacheDamaged as error:
+        raise Refused(str(error)) from error  # damage in there must not cost us our own copy
     return Oid(calls.local(path, "rev-parse", "--verify", f"{kept}^{{commit}}").stdout.decode().strip())
 
 
@@ -78,6 +87,19 @@ def remove(directory: Path) -> None:
     trash = directory.with_name(f".{directory.name}.removed-{uuid.uuid4().hex}")
     directory.rename(trash)
     shutil.rmtree(trash)
+
+
+def _at_length(calls: Calls, git_dir: Path, *args: str, env: Mapping[str, str] | None = None) -> None:
+    """What moves the whole content of a repository may take as long as a fetch."""
+    calls.local(git_dir, *args, env=env, timeout_seconds=calls.limits.fetch_timeout_seconds)
+
+
+def _as_owner_of(directory: Path) -> tuple[str, ...]:
+    owner, setpriv = directory.stat(), shutil.which("setpriv")
+    if os.geteuid() != 0 or owner.st_uid == 0 or setpriv is None:
+        return ()
+    user = f"--reuid={owner.st_uid} --regid={owner.st_gid} --clear-groups"
+    return (f"--upload-pack={setpriv} {user} git upload-pack",)
 
 
 def _branch_of(directory: Path) -> str | None:
