@@ -15,7 +15,6 @@ from pathlib import Path
 
 from dct_pipelines.clients.deployers.local import directory_within
 from dct_pipelines.clients.deployers.releases import Releases
-from dct_pipelines.clients.files import private_directory
 from dct_pipelines.domain.commands import OperatorCommand, run_command
 from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted
 from dct_pipelines.domain.git import GitPort
@@ -76,7 +75,8 @@ class SuiteRunner:
             yield release
             return
         try:
-            outer = Path(tempfile.mkdtemp(prefix="suite-", dir=private_directory(self.scratch)))
+            self.scratch.mkdir(mode=0o711, parents=True, exist_ok=True)
+            outer = Path(tempfile.mkdtemp(prefix="suite-", dir=self.scratch))
         except OSError as error:
             raise ActionInterrupted(
                 f"{self.scratch} cannot be written ({error.strerror}); free or repair the disk"

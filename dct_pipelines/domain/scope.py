@@ -3,7 +3,7 @@
 event      the event that fired: id, kind, subject, occurred_at, actor and every field of its payload
 item       the context item it happened to: id, name, kind, location
 trigger    name, priority, type, description
-execution  id, attempt, idempotency_key, triggered_by
+execution  id, attempt, created_at, idempotency_key, triggered_by
 steps      `steps.<name>.<output>`: outputs of the actions before this one
 workspace  in a workspace draft only: id, short_id
 """
@@ -22,7 +22,7 @@ from dct_pipelines.domain.template import Names
 _ANY_OF = ("id", "kind", "subject", "occurred_at")
 _ITEM: Names = dict.fromkeys(("id", "name", "kind", "location"))
 _TRIGGER: Names = dict.fromkeys(("name", "priority", "type", "description"))
-_EXECUTION: Names = dict.fromkeys(("id", "attempt", "idempotency_key", "triggered_by"))
+_EXECUTION: Names = dict.fromkeys(("id", "attempt", "created_at", "idempotency_key", "triggered_by"))
 _WORKSPACE: Names = dict.fromkeys(("id", "short_id"))
 _PERSON: Names = dict.fromkeys(Person.model_fields)
 
