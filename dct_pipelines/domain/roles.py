@@ -63,3 +63,10 @@ def define_fault(role: Role, kind: Kind) -> str | None:
 def users_fault(role: Role) -> str | None:
     """Why this role may not add users; None when it may."""
     return None if role is Role.ADMIN else f"only an admin may change users, not a {role}"
+
+
+def launch_fault(role: Role) -> str | None:
+    """Why this role may not launch, cancel or retry work; None when it may."""
+    if role is not Role.PRODUCT_MANAGER:
+        return None
+    return f"a {role} may look at executions, not cancel or retry them; ask a developer, tester or operator"

@@ -106,6 +106,11 @@ class DagsterGateway:
             _log.warning("the code server did not reload (%s); it is asked again", error)
 
 
+def gateway_of(home: Path, project_root: Path) -> DagsterGateway:
+    """A gateway to the instance of `project_root`'s dagster.yaml, also where DAGSTER_HOME is not set."""
+    return DagsterGateway(home, lambda: dg.DagsterInstance.from_config(str(project_root)))
+
+
 def _info(record: dg.RunRecord) -> RunInfo:
     run = record.dagster_run
     execution, attempt = run.tags.get(EXECUTION_TAG), run.tags.get(ATTEMPT_TAG)

@@ -8,7 +8,7 @@ from typing import Any
 
 from dct_pipelines.domain.errors import DctError, NotFound, NotPermitted
 from dct_pipelines.domain.manifest import Kind, brief, parse
-from dct_pipelines.domain.roles import Role, users_fault
+from dct_pipelines.domain.roles import Role, launch_fault, users_fault
 from dct_pipelines.domain.trigger import TriggerSpec
 from dct_pipelines.domain.words import TriggerStatus
 from dct_pipelines.engine.manage.probe import Probe
@@ -95,6 +95,27 @@ class Catalog:
             return [_trigger_manifest(stored) for stored in chosen]
         found = [self.find(kind, name) for name in names] or list(storage.shelves[kind].values())
         return [{"kind": kind.value, **brief(parse(kind, stored.spec))} for stored in found]
+
+    def kind_of(self, name: str) -> str | None:
+        """`trigger` or `item`, whichever is called so; a trigger first."""
+        with self.database.connect() as connection:
+            if triggers.find(connection, name) is not None:
+                return Kind.TRIGGER.value
+            found = SHELVES[Kind.ITEM].find(connection, name)
+        return Kind.ITEM.value if found is not None else None
+
+    def nearest_of(self, name: str) -> str:
+        """A clause with the nearest name of a trigger or item."""
+        with self.database.connect() as connection:
+            known = {*triggers.live(connection), *SHELVES[Kind.ITEM].names(connection)}
+        return nearest(name, frozenset(known))
+
+    def permit_launch(self, by: str) -> None:
+        """`NotPermitted` unless this user may cancel and retry executions."""
+        with self.database.connect() as connection:
+            role = load(connection).role(by)
+        if message := launch_fault(role):
+            raise NotPermitted(message)
 
     def check_connection(self, name: str) -> list[Looked]:
         """Look at every item of a connection through its provider, now."""

@@ -1,0 +1,196 @@
+"""`dct connection|item|environment|suite|channel|draft`: what triggers refer to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dct_pipelines.cli.options import LOCAL, As, DryRun, Files, Json
+
+if TYPE_CHECKING:
+    from dct_pipelines.store.definitions.shelves import Stored
+
+Name = Annotated[str, typer.Argument(help="Its name: lower-case letters, digits, - and _.")]
+HELP = {
+    "connection": "Accounts at providers, with their credential by reference and their health.",
+    "item": "The context library: what is watched, and what workspaces get to read.",
+    "environment": "Deploy targets: which branch they run and the operator's command that deploys.",
+    "suite": "Test suites: an operator's command, and where its JUnit XML is.",
+    "channel": "Ways to tell people: mail, signed webhooks, the file outbox.",
+    "draft": "Templates of workspaces.",
+}
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "connection": ("type", "base", "credential", "health", "last_ok_at", "health_detail"),
+    "item": ("type", "connection", "location", "title"),
+    "environment": ("repository", "branch", "current_commit", "merged_from", "running_since"),
+    "suite": ("command", "junit", "description"),
+    "channel": ("type", "url", "host", "receivers"),
+    "draft": ("title", "repository", "branch", "suites"),
+}
+
+
+def _app(word: str) -> typer.Typer:
+    """The commands that every kind has."""
+    app = typer.Typer(help=HELP[word], no_args_is_help=True)
+
+    @app.command("apply", help=f"Create or update each {word} of the manifests; other kinds are left alone.")
+    def apply(file: Files, dry_run: DryRun = False, by: As = LOCAL, json_output: Json = False) -> None:
+        from dct_pipelines.cli.apply import apply_files
+        from dct_pipelines.domain.manifest import Kind
+
+        apply_files(file, only={Kind(word)}, dry_run=dry_run, by=by, json_output=json_output)
+
+    @app.command("list", help=f"Every {word} that is defined.")
+    def list_all(json_output: Json = False) -> None:
+        from dct_pipelines.cli.output import as_json, table
+        from dct_pipelines.cli.session import catalog_of, services
+        from dct_pipelines.domain.manifest import Kind
+
+        with services() as services_:
+            found = [_row(stored) for stored in catalog_of(services_).every(Kind(word))]
+        if json_output:
+            as_json(found)
+            return
+        columns = ("name", *COLUMNS[word])
+        rows = [[one.get(column) for column in columns] for one in found]
+        table(columns, rows, empty=f"no {word} is defined yet: dct {word} apply -f FILE")
+
+    @app.command("show", help=f"One {word}: its definition, what became of it, and who changed it.")
+    def show(name: Name, json_output: Json = False) -> None:
+        show_definition(word, name, json_output)
+
+    @app.command("export", help=f"Print each {word} (or those named) as a manifest.")
+    def export(
+        names: Annotated[list[str] | None, typer.Argument()] = None, json_output: Json = False
+    ) -> None:
+        export_definitions(word, names or [], json_output)
+
+    return app
+
+
+def _row(stored: Stored) -> dict[str, Any]:
+    return {"id": stored.id, **stored.spec, **stored.state, "created_by": stored.created_by}
+
+
+def show_definition(word: str, name: str, json_output: bool) -> None:
+    """Print one definition, its latest changes last."""
+    from dct_pipelines.cli.output import as_json, clean, facts, table
+    from dct_pipelines.cli.session import catalog_of, services
+    from dct_pipelines.domain.manifest import Kind
+
+    with services() as app:
+        shown = catalog_of(app).show(Kind(word), name)
+    if json_output:
+        as_json(shown)
+        return
+    changes = shown.pop("changes", [])
+    versions = shown.pop("versions", [])
+    facts(shown)
+    if versions:
+        rows = [
+            [one["version"], one["status"], one["created_at"], one["created_by"], one["reason"]]
+            for one in versions
+        ]
+        table(("version", "status", "since", "by", "reason"), rows, empty="")
+    rows = [[one["at"], one["actor"], one["verb"], _paths(one["detail"])] for one in changes]
+    table(("changed at", "by", "change", "what"), rows, empty=clean("no change was noted"))
+
+
+def _paths(detail: dict[str, Any]) -> str:
+    listed = [one["path"] for one in detail.get("differences", [])]
+    return ", ".join(listed[:8]) + (" …" if len(listed) > 8 else "")
+
+
+def export_definitions(word: str, names: list[str], json_output: bool) -> None:
+    """Print definitions as manifests that can be applied again."""
+    from dct_pipelines.cli.output import as_json
+    from dct_pipelines.cli.session import catalog_of, services
+    from dct_pipelines.cli.yaml_text import to_yaml
+    from dct_pipelines.domain.manifest import Kind
+
+    with services() as app:
+        manifests = catalog_of(app).export(Kind(word), names)
+    if json_output:
+        as_json(manifests)
+    else:
+        typer.echo(to_yaml(manifests), nl=False)
+
+
+APPS = {word: _app(word) for word in HELP}
+
+
+@APPS["connection"].command("add")
+def add_connection(
+    name: Name,
+    type_: Annotated[str, typer.Option("--type", help="What it speaks to.")] = "git",
+    base: Annotated[
+        str | None, typer.Option(help="Folder or URL that the locations of its items are relative to.")
+    ] = None,
+    credential: Annotated[
+        str | None, typer.Option(help="Where its secret is read when used: env:NAME or file:/path.")
+    ] = None,
+    poll_interval_seconds: Annotated[int | None, typer.Option(help="Read it this often, in seconds.")] = None,
+    by: As = LOCAL,
+    json_output: Json = False,
+) -> None:
+    """Add a connection, or change the one of that name. The secret itself is never stored."""
+    given = {
+        "name": name,
+        "type": type_,
+        "base": base,
+        "credential": credential,
+        "poll_interval_seconds": poll_interval_seconds,
+    }
+    _add("connection", given, by, json_output)
+
+
+@APPS["connection"].command("check")
+def check_connection(name: Name, json_output: Json = False) -> None:
+    """Look at each item of a connection through its provider, now. Exit code 1 if one cannot be read."""
+    from dct_pipelines.cli.output import as_json, table
+    from dct_pipelines.cli.session import catalog_of, services
+
+    with services() as app:
+        looked = catalog_of(app).check_connection(name)
+    if json_output:
+        as_json([{"item": one.item, "ok": one.is_ok, "said": one.said} for one in looked])
+    else:
+        rows = [[one.item, "ok" if one.is_ok else "failed", one.said] for one in looked]
+        table(("item", "state", "said"), rows, empty=f"nothing is read through {name} yet: dct item add")
+    if not all(one.is_ok for one in looked):
+        raise typer.Exit(1)
+
+
+@APPS["item"].command("add")
+def add_item(
+    name: Name,
+    location: Annotated[str, typer.Option(help="Path or URL, relative to the connection's base.")],
+    connection: Annotated[str | None, typer.Option(help="The connection that it is read through.")] = None,
+    type_: Annotated[str, typer.Option("--type", help="Its kind.")] = "git_repository",
+    title: Annotated[str, typer.Option(help="What people call it.")] = "",
+    tag: Annotated[list[str] | None, typer.Option(help="A tag; may be repeated.")] = None,
+    by: As = LOCAL,
+    json_output: Json = False,
+) -> None:
+    """Add an item to the context library, or change the one of that name."""
+    given = {
+        "name": name,
+        "type": type_,
+        "connection": connection,
+        "location": location,
+        "title": title or None,
+        "tags": tag,
+    }
+    _add("item", given, by, json_output)
+
+
+def _add(word: str, given: dict[str, Any], by: str, json_output: bool) -> None:
+    from dct_pipelines.cli.apply import apply_documents
+    from dct_pipelines.domain.manifest import Kind
+    from dct_pipelines.engine.manifests import Document
+
+    data = {"kind": word} | {key: value for key, value in given.items() if value is not None}
+    document = Document("command line", data, Path.cwd())
+    apply_documents([document], only={Kind(word)}, by=by, json_output=json_output)

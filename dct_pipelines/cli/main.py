@@ -1,0 +1,109 @@
+"""The `dct` command: its parts, what its errors look like, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from typing import Annotated, Any
+
+import typer
+
+from dct_pipelines.cli import (
+    apply,
+    database,
+    definitions,
+    executions,
+    explain,
+    schema,
+    status,
+    triggers,
+    up,
+    users,
+)
+from dct_pipelines.domain.errors import DctError
+
+EXIT_CODES = """Exit codes: 0 done · 1 failed · 2 invalid input, nothing was changed · 3 not permitted ·
+4 the database is not available or does not fit this release."""
+
+app = typer.Typer(
+    name="dct",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Dynamic Context Triggers: watches where a team works, and starts work when something changes.",
+    epilog=EXIT_CODES,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from dct_pipelines import __version__
+
+        typer.echo(f"dct {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an unexpected error came from.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the release.")
+    ] = False,
+) -> None:
+    """Options that stand before the command."""
+
+
+app.command()(up.up)
+app.command()(apply.apply)
+app.command()(status.status)
+app.command()(explain.explain)
+app.command()(schema.schema)
+app.add_typer(triggers.app, name="trigger")
+app.add_typer(executions.app, name="execution")
+for name, part in definitions.APPS.items():
+    app.add_typer(part, name=name)
+app.add_typer(users.app, name="user")
+app.add_typer(database.app, name="db")
+app.add_typer(up.listener, name="listener")
+app.add_typer(up.engine, name="engine")
+app.add_typer(up.monitor, name="monitor")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; every error becomes a message on stderr and an exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        app(args=given)
+    except DctError as error:
+        _tell(error, "--json" in given)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - the last line of defence; a traceback helps nobody by itself
+        if "--debug" in given:
+            traceback.print_exc()
+        hint = "" if "--debug" in given else "; `dct --debug ...` shows where"
+        typer.echo(f"dct: an unexpected error: {type(error).__name__}: {error}{hint}", err=True)
+        sys.exit(1)
+
+
+def _tell(error: DctError, as_json: bool) -> None:
+    if not as_json:
+        typer.echo(f"dct: {error}", err=True)
+        return
+    told: dict[str, Any] = {
+        "error": type(error).__name__,
+        "message": str(error),
+        "exit_code": error.exit_code,
+    }
+    if faults := getattr(error, "faults", ()):
+        told["faults"] = [
+            {"file": one.file, "line": one.line, "path": list(one.path), "message": one.message}
+            for one in faults
+        ]
+    typer.echo(json.dumps(told, ensure_ascii=False), err=True)
+
+
+if __name__ == "__main__":
+    main()

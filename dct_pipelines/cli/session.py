@@ -1,0 +1,48 @@
+"""What a command works with: the services over a database that is there and fits this release."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dct_pipelines.bootstrap import App
+    from dct_pipelines.domain.ports import RunGateway
+    from dct_pipelines.engine.manage import Catalog
+    from dct_pipelines.settings import Settings
+
+
+@contextmanager
+def services(*, dagster: bool = False) -> Iterator[App]:
+    """The services. An embedded database is started and migrated; one of your own must be migrated.
+
+    `dagster` also opens Dagster's instance, which takes a second or two.
+    """
+    from dct_pipelines.bootstrap import build
+    from dct_pipelines.settings import load_settings
+
+    settings = load_settings()
+    app = build(settings, _gateway(settings) if dagster else None)
+    try:
+        yield app.ready()
+    finally:
+        app.database.dispose()
+
+
+def catalog_of(app: App) -> Catalog:
+    """The definitions, for reading."""
+    from dct_pipelines.engine.manage import Catalog
+
+    return Catalog(app.database, app.manager.probe)
+
+
+def _gateway(settings: Settings) -> RunGateway | None:
+    """The way to Dagster; None where no project is, so that nothing is made there."""
+    from dct_pipelines.settings import PROJECT_MARK
+
+    if not (settings.project_root / PROJECT_MARK).is_file():
+        return None
+    from dct_pipelines.instance.gateway import gateway_of
+
+    return gateway_of(settings.home, settings.project_root)

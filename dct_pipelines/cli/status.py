@@ -1,0 +1,57 @@
+"""`dct status`: are the sources read, what waits and why, what runs, is Dagster alive."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from dct_pipelines.cli.options import Json
+
+if TYPE_CHECKING:
+    from dct_pipelines.engine.status import Status
+
+
+def status(json_output: Json = False) -> None:
+    """How things stand: sources, queue with its reasons to wait, runs, daemons, isolation.
+
+    Exit code 1 when something needs attention.
+    """
+    from dct_pipelines.cli.output import as_json
+    from dct_pipelines.cli.session import services
+
+    with services(dagster=True) as app:
+        found = app.status.status()
+    if json_output:
+        as_json({**_plain(found), "problems": list(found.problems)})
+    else:
+        _show(found)
+    if found.problems:
+        raise typer.Exit(1)
+
+
+def _plain(found: Status) -> dict[str, object]:
+    return dict(found.model_dump(mode="json"))
+
+
+def _show(found: Status) -> None:
+    from dct_pipelines.cli.output import say, short, table
+
+    for source in found.sources:
+        say(source.in_words(found.at), "" if source.is_well else "red")
+    if not found.sources:
+        say("Nothing is watched yet: dct connection add, dct item add.")
+    rows = [[one.reason, one.count, one.oldest, one.detail] for one in found.waiting]
+    table(("waiting for", "executions", "oldest", "detail"), rows, empty="nothing waits")
+    runs = [
+        [short(one.id), one.trigger, one.subject, one.status, one.attempt, one.dagster_run_id]
+        for one in found.executing
+    ]
+    table(("execution", "trigger", "subject", "state", "attempt", "Dagster run"), runs, empty="nothing runs")
+    ended = ", ".join(f"{count} {state}" for state, count in found.ended_last_hour.items())
+    say(f"last hour: {ended or 'nothing ended'}")
+    daemons = ", ".join(f"{one.name} {'ok' if one.is_healthy else 'down'}" for one in found.daemons)
+    say(f"Dagster's daemons: {daemons or 'none is known; start them with dct up'}")
+    say(f"isolation of commands: {found.isolation.level} ({found.isolation.explanation})")
+    for problem in found.problems:
+        say(f"! {problem}", "red")
