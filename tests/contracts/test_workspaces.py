@@ -1,0 +1,83 @@
+"""The files of workspaces, on disk and in memory: made once, written whole, packed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from dct_pipelines.clients.git import GitClient
+from dct_pipelines.clients.processes import Processes
+from dct_pipelines.clients.workspaces import WorkspaceFiles
+from dct_pipelines.domain.git import RepositoryRef
+from dct_pipelines.domain.git_refs import Oid
+from dct_pipelines.domain.ports import BundleFile, Repository, WorkspaceFilesPort
+from dct_pipelines.domain.process import IsolationMode
+from tests.fakes.workspaces import FakeWorkspaceFiles
+from tests.support.repos import SampleRepository
+
+ONE = UUID(int=1)
+
+
+@dataclass
+class Case:
+    """The port, a repository with a commit, and how to look at a file of the bundle."""
+
+    port: WorkspaceFilesPort
+    repository: Repository
+    commit: Oid
+    read: Callable[[str], str]
+
+
+def _fake(_directory: Path) -> Iterator[Case]:
+    port = FakeWorkspaceFiles()
+    repository = Repository(UUID(int=9), "shop", RepositoryRef("/srv/shop.git"))
+    yield Case(port, repository, Oid("a" * 40), lambda name: port.bundles[ONE][name])
+
+
+def _real(directory: Path) -> Iterator[Case]:
+    sample = SampleRepository.create(directory / "shop.git")
+    commit = sample.commit("main", {"a.txt": "1\n"})
+    processes = Processes(directory / "home", IsolationMode.NONE)
+    port = WorkspaceFiles(directory / "home", GitClient(directory / "git", processes))
+    repository = Repository(UUID(int=9), "shop", RepositoryRef(sample.url))
+    yield Case(port, repository, commit, lambda name: (port.directory_for(ONE) / name).read_text())
+
+
+FILES = {"fake": _fake, "real": _real}
+
+
+@pytest.fixture(params=FILES)
+def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
+    yield from FILES[request.param](tmp_path)
+
+
+def test_a_workspace_is_where_it_was_said_to_be(case):
+    directory = case.port.open(ONE, case.repository, "ws/1", case.commit)
+    assert directory == case.port.directory_for(ONE)
+
+
+def test_opening_again_finds_it_as_it_is(case):
+    case.port.open(ONE, case.repository, "ws/1", case.commit)
+    case.port.write(ONE, [BundleFile(".dct/context.md", "hello")])
+    assert case.port.open(ONE, case.repository, "ws/1", case.commit) == case.port.directory_for(ONE)
+    assert case.read(".dct/context.md") == "hello"
+
+
+def test_a_file_is_replaced_as_a_whole(case):
+    case.port.open(ONE, case.repository, "ws/1", case.commit)
+    for text in ("a long first text", "short"):
+        case.port.write(ONE, [BundleFile(".dct/context.md", text)])
+    assert case.read(".dct/context.md") == "short"
+
+
+def test_packing_again_gives_the_same_archive(case):
+    case.port.open(ONE, case.repository, "ws/1", case.commit)
+    manifest = {"id": str(ONE), "branch": "ws/1"}
+    first = case.port.archive(ONE, case.repository, manifest)
+    assert case.port.archive(ONE, case.repository, manifest) == first
+    assert first.size_bytes > 0
+    assert len(first.sha256) == 64
