@@ -73,7 +73,7 @@ def apply_documents(
     json_output: bool,
 ) -> None:
     """Check and apply; print the report."""
-    from dct_pipelines.cli.output import as_json
+    from dct_pipelines.cli.output import print_json
     from dct_pipelines.cli.session import services
     from dct_pipelines.domain.manifest import Kind
     from dct_pipelines.engine.manage import Wanted
@@ -82,7 +82,7 @@ def apply_documents(
         wanted = Wanted(documents, by, frozenset(only or Kind), prune, applied_set)
         report = app.manager.apply(wanted, dry_run=dry_run)
     if json_output:
-        as_json(report.as_data())
+        print_json(report.as_data())
     else:
         show(report)
 

@@ -53,7 +53,7 @@ def optimize(json_output: Json = False) -> None:
 @app.command("stop")
 def stop(json_output: Json = False) -> None:
     """Stop the embedded database; the next command starts it again. One of your own is left alone."""
-    from dct_pipelines.cli.output import as_json, say
+    from dct_pipelines.cli.output import print_json, say
     from dct_pipelines.settings import load_settings
     from dct_pipelines.store.embedded import EmbeddedPostgres
 
@@ -64,13 +64,13 @@ def stop(json_output: Json = False) -> None:
         stopped = EmbeddedPostgres(settings.home).stop()
         told = "stopped the embedded database" if stopped else "the embedded database does not run"
     if json_output:
-        as_json({"stopped": stopped})
+        print_json({"stopped": stopped})
     else:
         say(told)
 
 
 def _tell(work: Callable[[Database], list[str]], json_output: bool, key: str, nothing: str) -> list[str]:
-    from dct_pipelines.cli.output import as_json, say
+    from dct_pipelines.cli.output import print_json, say
     from dct_pipelines.settings import load_settings
     from dct_pipelines.store.database import Database
 
@@ -80,7 +80,7 @@ def _tell(work: Callable[[Database], list[str]], json_output: bool, key: str, no
     finally:
         database.dispose()
     if json_output:
-        as_json({key: found})
+        print_json({key: found})
     else:
         say("\n".join(found) or nothing)
     return found

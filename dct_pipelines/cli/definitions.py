@@ -44,14 +44,14 @@ def _app(word: str) -> typer.Typer:
 
     @app.command("list", help=f"Every {word} that is defined.")
     def list_all(json_output: Json = False) -> None:
-        from dct_pipelines.cli.output import as_json, table
+        from dct_pipelines.cli.output import print_json, table
         from dct_pipelines.cli.session import catalog_of, services
         from dct_pipelines.domain.manifest import Kind
 
         with services() as services_:
             found = [_row(stored) for stored in catalog_of(services_).every(Kind(word))]
         if json_output:
-            as_json(found)
+            print_json(found)
             return
         columns = ("name", *COLUMNS[word])
         rows = [[one.get(column) for column in columns] for one in found]
@@ -76,14 +76,14 @@ def _row(stored: Stored) -> dict[str, Any]:
 
 def show_definition(word: str, name: str, json_output: bool) -> None:
     """Print one definition, its latest changes last."""
-    from dct_pipelines.cli.output import as_json, clean, facts, table
+    from dct_pipelines.cli.output import clean, facts, print_json, table
     from dct_pipelines.cli.session import catalog_of, services
     from dct_pipelines.domain.manifest import Kind
 
     with services() as app:
         shown = catalog_of(app).show(Kind(word), name)
     if json_output:
-        as_json(shown)
+        print_json(shown)
         return
     changes = shown.pop("changes", [])
     versions = shown.pop("versions", [])
@@ -105,7 +105,7 @@ def _paths(detail: dict[str, Any]) -> str:
 
 def export_definitions(word: str, names: list[str], json_output: bool) -> None:
     """Print definitions as manifests that can be applied again."""
-    from dct_pipelines.cli.output import as_json
+    from dct_pipelines.cli.output import print_json
     from dct_pipelines.cli.session import catalog_of, services
     from dct_pipelines.cli.yaml_text import to_yaml
     from dct_pipelines.domain.manifest import Kind
@@ -113,7 +113,7 @@ def export_definitions(word: str, names: list[str], json_output: bool) -> None:
     with services() as app:
         manifests = catalog_of(app).export(Kind(word), names)
     if json_output:
-        as_json(manifests)
+        print_json(manifests)
     else:
         typer.echo(to_yaml(manifests), nl=False)
 
@@ -149,13 +149,13 @@ def add_connection(
 @APPS["connection"].command("check")
 def check_connection(name: Name, json_output: Json = False) -> None:
     """Look at each item of a connection through its provider, now. Exit code 1 if one cannot be read."""
-    from dct_pipelines.cli.output import as_json, table
+    from dct_pipelines.cli.output import print_json, table
     from dct_pipelines.cli.session import catalog_of, services
 
     with services() as app:
         looked = catalog_of(app).check_connection(name)
     if json_output:
-        as_json([{"item": one.item, "ok": one.is_ok, "said": one.said} for one in looked])
+        print_json([{"item": one.item, "ok": one.is_ok, "said": one.said} for one in looked])
     else:
         rows = [[one.item, "ok" if one.is_ok else "failed", one.said] for one in looked]
         table(("item", "state", "said"), rows, empty=f"nothing is read through {name} yet: dct item add")

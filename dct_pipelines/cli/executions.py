@@ -22,14 +22,14 @@ def list_latest(
     json_output: Json = False,
 ) -> None:
     """The latest executions, newest first."""
-    from dct_pipelines.cli.output import as_json, short, table
+    from dct_pipelines.cli.output import print_json, short, table
     from dct_pipelines.cli.session import services
     from dct_pipelines.engine.manage import History
 
     with services() as services_:
         found = History(services_.database).latest(status=status, trigger=trigger, limit=limit)
     if json_output:
-        as_json(found)
+        print_json(found)
         return
     rows = [
         [
@@ -51,7 +51,7 @@ def list_latest(
 @app.command("show")
 def show(execution_id: Id, json_output: Json = False) -> None:
     """One execution with every action, its attempts, and the runs in Dagster's UI."""
-    from dct_pipelines.cli.output import as_json
+    from dct_pipelines.cli.output import print_json
     from dct_pipelines.cli.session import services
     from dct_pipelines.engine.manage import History
 
@@ -59,7 +59,7 @@ def show(execution_id: Id, json_output: Json = False) -> None:
         history = History(services_.database)
         found = history.show(history.execution_id(execution_id))
     if json_output:
-        as_json(found)
+        print_json(found)
     else:
         show_execution(found)
 
@@ -130,10 +130,10 @@ def _permit(services_: Any, by: str) -> None:
 
 
 def _tell(found: Any, state: ExecutionState, told: str, json_output: bool) -> None:
-    from dct_pipelines.cli.output import as_json, say, short
+    from dct_pipelines.cli.output import print_json, say, short
 
     if json_output:
-        as_json({"id": found, "status": state.value})
+        print_json({"id": found, "status": state.value})
     else:
         say(f"execution {short(found)} {told}")
 

@@ -32,14 +32,14 @@ def explain(
     Names are looked for among triggers first, then among items; `trigger:NAME`, `item:NAME`, `event:ID` and
     `execution:ID` say which is meant. When there was no event at all, it says how the sources are read.
     """
-    from dct_pipelines.cli.output import as_json
+    from dct_pipelines.cli.output import print_json
     from dct_pipelines.cli.session import services
 
     with services() as app:
         story = _story(app, what, subject, limit)
         now = app.outside.clock.now()
     if json_output:
-        as_json(story.model_dump(mode="json"))
+        print_json(story.model_dump(mode="json"))
         return
     from dct_pipelines.cli.output import say
 

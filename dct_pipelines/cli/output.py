@@ -91,7 +91,7 @@ def facts(pairs: Mapping[str, Any]) -> None:
     console().print(grid)
 
 
-def as_json(data: Any) -> None:
+def print_json(data: Any) -> None:
     """Print one JSON document."""
     typer.echo(json.dumps(data, ensure_ascii=False, indent=2, default=_plain))
 

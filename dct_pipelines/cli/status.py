@@ -17,13 +17,13 @@ def status(json_output: Json = False) -> None:
 
     Exit code 1 when something needs attention.
     """
-    from dct_pipelines.cli.output import as_json
+    from dct_pipelines.cli.output import print_json
     from dct_pipelines.cli.session import services
 
     with services(dagster=True) as app:
         found = app.status.status()
     if json_output:
-        as_json({**_plain(found), "problems": list(found.problems)})
+        print_json({**_plain(found), "problems": list(found.problems)})
     else:
         _show(found)
     if found.problems:

@@ -51,7 +51,7 @@ def list_all(
     json_output: Json = False,
 ) -> None:
     """Every trigger with its state and how often it fired."""
-    from dct_pipelines.cli.output import as_json, table
+    from dct_pipelines.cli.output import print_json, table
     from dct_pipelines.cli.session import catalog_of, services
 
     with services() as services_:
@@ -74,7 +74,7 @@ def list_all(
         for one in found
     ]
     if json_output:
-        as_json(rows)
+        print_json(rows)
         return
     columns = ("name", "status", "priority", "items", "job", "fired", "failed", "last_fired")
     shown = [[", ".join(row[key]) if key == "items" else row[key] for key in columns] for row in rows]
@@ -120,7 +120,7 @@ def delete(
     json_output: Json = False,
 ) -> None:
     """Delete triggers. Their history stays explainable, and what they have started goes on."""
-    from dct_pipelines.cli.output import as_json, say
+    from dct_pipelines.cli.output import print_json, say
     from dct_pipelines.cli.session import services
 
     if not yes and not json_output:
@@ -128,19 +128,19 @@ def delete(
     with services() as services_:
         deleted = services_.manager.delete(names, by)
     if json_output:
-        as_json({"deleted": deleted})
+        print_json({"deleted": deleted})
     else:
         say(f"deleted {', '.join(deleted)}")
 
 
 def _set_status(names: list[str], status: TriggerStatus, reason: str, by: str, json_output: bool) -> None:
-    from dct_pipelines.cli.output import as_json, say
+    from dct_pipelines.cli.output import print_json, say
     from dct_pipelines.cli.session import services
 
     with services() as services_:
         changed = services_.manager.set_status(names, status, by, reason)
     if json_output:
-        as_json({"status": status.value, "changed": changed})
+        print_json({"status": status.value, "changed": changed})
         return
     for name in names:
         say(f"{name} is {status.value}" + ("" if name in changed else " already"))
@@ -159,7 +159,7 @@ def simulate(
 
     Writes nothing. Uses the same rules and limits as the real decision.
     """
-    from dct_pipelines.cli.output import as_json
+    from dct_pipelines.cli.output import print_json
     from dct_pipelines.cli.session import services
     from dct_pipelines.cli.simulated import specs_to_simulate
 
@@ -167,7 +167,7 @@ def simulate(
         specs = specs_to_simulate(services_, name, file)
         answers = [services_.simulator.simulate(spec, days) for spec in specs]
     if json_output:
-        as_json([answer.model_dump(mode="json") for answer in answers])
+        print_json([answer.model_dump(mode="json") for answer in answers])
         return
     for answer in answers:
         _show_simulation(answer)

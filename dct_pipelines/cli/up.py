@@ -7,13 +7,14 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dct_pipelines.cli.supervisor import Stack, log_directory, running
 from dct_pipelines.domain.errors import DatabaseUnavailable
-from dct_pipelines.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from dct_pipelines.cli.supervisor import Stack
 
 listener = typer.Typer(help="Read what is watched.", no_args_is_help=True)
 engine = typer.Typer(help="Decide, dispatch and carry out.", no_args_is_help=True)
@@ -29,19 +30,19 @@ def up(
     json_output: Json = False,
 ) -> None:
     """Start everything and keep it running until Ctrl-C: database, code server, daemon, web UI."""
-    _run(load_settings(), json_output, engine=True, ui=not no_ui, ui_port=ui_port)
+    _run(json_output, engine=True, ui=not no_ui, ui_port=ui_port)
 
 
 @engine.command("start")
 def start_engine(json_output: Json = False) -> None:
     """Start the code server and Dagster's daemon, which runs listeners, dispatch and executions."""
-    _run(load_settings(), json_output, engine=True, ui=False, ui_port=None)
+    _run(json_output, engine=True, ui=False, ui_port=None)
 
 
 @monitor.command("start")
 def start_monitor(ui_port: Port = None, json_output: Json = False) -> None:
     """Start Dagster's web UI; it uses the engine's code server when one runs."""
-    _run(load_settings(), json_output, engine=False, ui=True, ui_port=ui_port)
+    _run(json_output, engine=False, ui=True, ui_port=ui_port)
 
 
 @listener.command("start")
@@ -52,10 +53,11 @@ def start_listener(json_output: Json = False) -> None:
     """
     from dct_pipelines import registry
     from dct_pipelines.bootstrap import build
+    from dct_pipelines.settings import load_settings
 
     settings = load_settings()
     app = build(settings).ready()
-    with _until_signal() as stop:
+    with until_signal() as stop:
         if json_output:
             typer.echo(json.dumps({"ready": True, "kinds": sorted(registry.listeners())}))
         while not stop.is_set():
@@ -70,11 +72,16 @@ def start_listener(json_output: Json = False) -> None:
             stop.wait(settings.trigger_polling_min_interval_ms / 1000)
 
 
-def _run(settings: Settings, json_output: bool, *, engine: bool, ui: bool, ui_port: int | None) -> None:
+def _run(json_output: bool, *, engine: bool, ui: bool, ui_port: int | None) -> None:
+    from dct_pipelines.cli.supervisor import running
+    from dct_pipelines.settings import load_settings
+
+    settings = load_settings()
+
     def say(line: str) -> None:
         typer.echo(line, err=json_output)
 
-    with _until_signal() as stop:
+    with until_signal() as stop:
         say("starting ...")
         with running(settings, engine=engine, ui=ui, ui_port=ui_port, say=say) as stack:
             _say_ready(stack, json_output)
@@ -83,6 +90,8 @@ def _run(settings: Settings, json_output: bool, *, engine: bool, ui: bool, ui_po
 
 
 def _say_ready(stack: Stack, json_output: bool) -> None:
+    from dct_pipelines.cli.supervisor import log_directory
+
     logs = log_directory(stack.settings)
     if json_output:
         facts = {"ready": True, "ui": stack.ui_url, "pids": stack.pids, "logs": str(logs)}
@@ -95,7 +104,7 @@ def _say_ready(stack: Stack, json_output: bool) -> None:
 
 
 @contextmanager
-def _until_signal() -> Iterator[threading.Event]:
+def until_signal() -> Iterator[threading.Event]:
     """An event that SIGINT and SIGTERM set."""
     stop = threading.Event()
     earlier = {

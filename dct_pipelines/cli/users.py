@@ -21,13 +21,13 @@ def add(
     json_output: Json = False,
 ) -> None:
     """Add a user, or give an existing one another role."""
-    from dct_pipelines.cli.output import as_json, say
+    from dct_pipelines.cli.output import print_json, say
     from dct_pipelines.cli.session import catalog_of, services
 
     with services() as services_:
         catalog_of(services_).save_user(name, role, email, by)
     if json_output:
-        as_json({"name": name, "role": role.value, "email": email})
+        print_json({"name": name, "role": role.value, "email": email})
     else:
         say(f"{name} is a {role}")
 
@@ -35,13 +35,13 @@ def add(
 @app.command("list")
 def list_all(json_output: Json = False) -> None:
     """Every user."""
-    from dct_pipelines.cli.output import as_json, table
+    from dct_pipelines.cli.output import print_json, table
     from dct_pipelines.cli.session import catalog_of, services
 
     with services() as services_:
         found = catalog_of(services_).users()
     if json_output:
-        as_json(
+        print_json(
             [
                 {"name": one.name, "role": one.role, "email": one.email, "is_active": one.is_active}
                 for one in found
