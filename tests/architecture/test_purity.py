@@ -43,6 +43,7 @@ ENVIRONMENT = frozenset({"os.environ", "os.environb", "os.getenv", "os.getenvb",
 READS_ENVIRONMENT = {
     "dct_pipelines/settings.py": "every variable that means something to us",
     "dct_pipelines/clients/processes/runner.py": "the allow-list that a child process gets handed on",
+    "dct_pipelines/cli/demo/command.py": "hides another deployment's database from the demo's processes",
 }
 
 
