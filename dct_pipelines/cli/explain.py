@@ -44,12 +44,14 @@ def explain(
     from dct_pipelines.cli.output import say
 
     say(story.about, "bold")
-    for source in story.sources:
-        say(f"  {source.in_words(now)}", "" if source.is_well else "red")
+    read = {source.in_words(now): source.is_well for source in story.sources}
+    for sentence, is_well in read.items():
+        say(f"  {sentence}", "" if is_well else "red")
     for event in story.events:
         _show_event(event)
     for sentence in story.advice:
-        say(f"  {sentence}")
+        if sentence not in read:
+            say(f"  {sentence}")
 
 
 def _story(app: App, what: str, subject: str | None, limit: int) -> Story:

@@ -1,0 +1,187 @@
+"""The command line without a database: help, schema, exit codes, and how errors look."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import typer
+from ruamel.yaml import YAML
+
+from dct_pipelines import registry
+from dct_pipelines.cli.main import app, main
+from dct_pipelines.cli.output import clean
+from dct_pipelines.cli.yaml_text import to_yaml
+from dct_pipelines.engine.manifests.schema import manifest_schema
+
+HEAVY = ("dagster", "sqlalchemy", "alembic", "psycopg2", "httpx", "dct_pipelines.bootstrap", "ruamel")
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Every command as it is typed, e.g. `trigger apply`."""
+
+    def below(group: Any, typed: str) -> Iterator[tuple[str, Any]]:
+        for name, command in group.commands.items():
+            path = f"{typed} {name}".strip()
+            if hasattr(command, "commands"):
+                yield from below(command, path)
+            else:
+                yield path, command
+
+    yield from below(typer.main.get_command(app), "")
+
+
+def test_every_command_explains_itself_and_all_its_options():
+    faults = [
+        f"{path}: {parameter.name if parameter else 'no help'}"
+        for path, command in commands()
+        for parameter in (*command.params, None)
+        if not (getattr(parameter, "help", None) if parameter else command.help)
+        and (parameter is None or parameter.param_type_name == "option")
+    ]
+    assert not faults, "\n".join(faults)
+
+
+def test_every_command_but_those_that_write_files_or_run_for_ever_speaks_json():
+    silent = {"schema", "demo"}
+    faults = [
+        path
+        for path, command in commands()
+        if path not in silent and not any("--json" in parameter.opts for parameter in command.params)
+    ]
+    assert not faults
+
+
+def test_the_commands_of_the_product_are_there():
+    wanted = """
+        up apply status explain schema listener_start engine_start monitor_start
+        db_migrate db_verify db_optimize db_stop
+        connection_add connection_list connection_check item_add item_list item_show
+        trigger_apply trigger_export trigger_list trigger_show trigger_pause trigger_resume trigger_delete
+        trigger_simulate execution_list execution_show execution_cancel execution_retry
+        environment_apply environment_list environment_show suite_apply suite_list suite_show
+        draft_apply draft_list draft_show channel_apply channel_list channel_show
+    """.split()
+    assert {one.replace("_", " ") for one in wanted} <= {path for path, _ in commands()}
+
+
+def test_help_loads_nothing_heavy():
+    program = (
+        "import sys; from dct_pipelines.cli import main; "
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "[]"
+
+
+def test_an_unknown_command_is_invalid_input(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as ended:
+        main(["triger", "list"])
+    assert ended.value.code == 2
+    assert "trigger" in capsys.readouterr().err
+
+
+def test_a_wrong_setting_is_explained_with_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    monkeypatch.setenv("DCT_DATABASE_ULR", "x")
+    with pytest.raises(SystemExit) as ended:
+        main(["trigger", "list"])
+    assert ended.value.code == 2
+    assert "did you mean DCT_DATABASE_URL" in capsys.readouterr().err
+
+
+def test_a_database_that_does_not_answer_is_exit_code_4(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    monkeypatch.setenv("DCT_DATABASE_URL", "postgresql://me:hunter2@127.0.0.1:1/nothing")
+    with pytest.raises(SystemExit) as ended:
+        main(["trigger", "list", "--json"])
+    told = json.loads(capsys.readouterr().err)
+    assert (ended.value.code, told["exit_code"], told["error"]) == (4, 4, "DatabaseUnavailable")
+    assert "hunter2" not in told["message"]
+
+
+def test_faults_of_manifests_are_told_before_any_database_is_needed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    (tmp_path / "broken.yaml").write_text("kind: [\n")
+    with pytest.raises(SystemExit) as ended:
+        main(["apply", "-f", str(tmp_path), "--json"])
+    told = json.loads(capsys.readouterr().err)
+    assert ended.value.code == 2
+    assert [fault["file"] for fault in told["faults"]] == [str(tmp_path / "broken.yaml")]
+
+
+def test_what_comes_from_outside_cannot_steer_the_terminal():
+    assert clean("a\x1b[31mb\nc\x07") == "a [31mb c "
+
+
+def test_exported_texts_of_several_lines_stay_readable_and_the_same():
+    data = {"kind": "draft", "instructions": "First.\nThen.\n", "title": "x: {{ y }}", "tags": ["on", "1"]}
+    text = to_yaml([data])
+    assert "|\n" in text
+    assert YAML(typ="safe").load(text) == data
+
+
+@pytest.fixture(scope="module")
+def schema() -> jsonschema.Draft202012Validator:
+    jsonschema.Draft202012Validator.check_schema(manifest_schema())
+    return jsonschema.Draft202012Validator(manifest_schema())
+
+
+def trigger(**parts: Any) -> dict[str, Any]:
+    """A trigger's manifest around the example configurations of all plug-ins."""
+    conditions = [{"type": one.kind, "config": dict(one.example)} for one in registry.conditions().values()]
+    actions = [{"type": one.kind, "config": dict(one.example)} for one in registry.actions().values()]
+    given = {"kind": "trigger", "name": "x", "items": ["app"], "conditions": conditions, "actions": actions}
+    return given | parts
+
+
+def test_the_schema_accepts_every_plugins_example(schema: jsonschema.Draft202012Validator):
+    assert list(schema.iter_errors(trigger())) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"priority": 11},
+        {"prioritty": 1},
+        {"conditions": [{"type": "branch_redy"}]},
+        {"conditions": [{"type": "branch_ready", "config": {"brnch": "x", "branch": "y"}}]},
+        {"actions": [{"type": "merge_branches", "config": {"source": "x"}}]},
+        {"kind": "triger"},
+    ],
+)
+def test_the_schema_refuses_what_apply_refuses(
+    schema: jsonschema.Draft202012Validator, wrong: dict[str, Any]
+):
+    assert list(schema.iter_errors(trigger(**wrong)))
+
+
+def test_the_schema_tells_the_forms_of_a_channel_apart(schema: jsonschema.Draft202012Validator):
+    assert not list(schema.iter_errors({"kind": "channel", "name": "files", "type": "outbox"}))
+    assert list(schema.iter_errors({"kind": "channel", "name": "files", "type": "pigeon"}))
+
+
+def test_the_reference_names_every_command_and_option():
+    page = Path(__file__).parents[2].joinpath("docs/reference/cli.md").read_text(encoding="utf-8")
+    missing = [path for path, _ in commands() if f"`dct {path}`" not in page]
+    options = {
+        option
+        for _, command in commands()
+        for parameter in command.params
+        for option in parameter.opts
+        if option.startswith("--")
+    }
+    missing += sorted(option for option in options if f"`{option}`" not in page)
+    assert not missing, f"docs/reference/cli.md: {', '.join(missing)}"
