@@ -38,17 +38,6 @@ class Control:
                     self.gateway.cancel(run.run_id)
         return execution.status
 
-    def cancel_run(self, run_id: str, by: str) -> None:
-        """Cancel the execution that this run works on now, if there is one."""
-        with self.database.begin() as connection:
-            execution_id = reading.execution_of_run(connection, run_id)
-            if execution_id is None:
-                return
-            execution = reading.lock(connection, execution_id)
-            if execution.status is ExecutionState.RUNNING and execution.run_id == run_id:
-                message = f"its run was cancelled by {by}"
-                transition(connection, execution_id, ExecutionState.CANCELLED, message=message)
-
     def retry(self, execution_id: UUID, by: str) -> ExecutionState:
         """Failed or cancelled → waiting, at once. What was done stays done, what failed is tried again.
 

@@ -8,7 +8,6 @@ from uuid import UUID
 
 from dct_pipelines import registry
 from dct_pipelines.domain.action import ActionType
-from dct_pipelines.domain.errors import ActionFailed
 from dct_pipelines.domain.execution import ExecutionState
 from dct_pipelines.domain.ports import Clock, RunGateway
 from dct_pipelines.engine.attempts import Attempts, Manual, Refused
@@ -100,14 +99,12 @@ class Executor:
         return self._performer.perform(run, index, log, is_cancelled)
 
     def close(self, run: RunIdentity) -> CloseReport:
-        """The last step of a run: verify the deliverables and end the execution.
+        """The last step of a run: verify the deliverables and end the execution, completed or failed.
 
-        ActionFailed names what was not done or is missing, once the execution is recorded as failed.
+        Does not raise for a failed one: `because` names what was not done or is missing, for the caller to
+        show the run as failed too.
         """
-        report = self._closer.close(run)
-        if report.status is ExecutionState.FAILED and not report.is_noop:
-            raise ActionFailed(report.because)
-        return report
+        return self._closer.close(run)
 
     def release(self, run: RunIdentity) -> None:
         """Give no more signs of life for this run: it is over, however it ended."""
@@ -124,11 +121,6 @@ class Executor:
     def cancel(self, execution_id: UUID, by: str) -> ExecutionState:
         """Stop an execution (`engine.control`)."""
         return self._control.cancel(execution_id, by)
-
-    def cancel_run(self, run: RunIdentity, by: str) -> None:
-        """The run itself is being stopped by somebody: its execution is cancelled, if it holds it."""
-        self._control.cancel_run(run.run_id, by)
-        self.release(run)
 
     def retry(self, execution_id: UUID, by: str) -> ExecutionState:
         """Take a failed or cancelled execution up again (`engine.control`)."""

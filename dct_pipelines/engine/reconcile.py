@@ -6,9 +6,12 @@ again under the execution's lock and leaves alone what somebody else is settling
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from dct_pipelines.domain.errors import DatabaseUnavailable
 from dct_pipelines.domain.execution import AttemptState, ExecutionState
 from dct_pipelines.domain.ports import RunGateway, RunInfo
 from dct_pipelines.engine.aftermath import end_attempt
@@ -18,6 +21,7 @@ from dct_pipelines.store.executions import Connection, leases, reading
 from dct_pipelines.store.executions.rows import Attempt, Execution
 from dct_pipelines.store.executions.transitions import note_run, transition
 
+logger = logging.getLogger(__name__)
 CANCELED = "CANCELED"
 """Dagster's word for a run that somebody stopped."""
 
@@ -39,17 +43,19 @@ class SweepReport:
     settled: tuple[Settled, ...] = ()
     freed_leases: tuple[str, ...] = ()
     reminded_runs: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         said = [f"execution {one.execution_id} is {one.status} ({one.because})" for one in self.settled]
         said += [f"freed {key}" for key in self.freed_leases]
         said += [f"told run {run_id} again to stop" for run_id in self.reminded_runs]
+        said += self.faults
         return "; ".join(said) or "every execution is where it should be"
 
 
 @dataclass(frozen=True)
 class _Finding:
-    """Why an attempt is over. `at_once`: it never had a run. `dead_run` is to be ended in Dagster as well."""
+    """Why an attempt is over. `at_once`: it never had a run; `ended_run`: the run that ended in Dagster."""
 
     attempt: Attempt
     because: str
@@ -57,7 +63,7 @@ class _Finding:
     at_once: bool = False
     is_stopped: bool = False
     is_overdue: bool = False
-    dead_run: str | None = None
+    is_silent: bool = False
     ended_run: str | None = None
 
 
@@ -70,19 +76,29 @@ class Reconciler:
     times: Times = field(default_factory=Times)
 
     def sweep(self) -> SweepReport:
-        """Look at everything that is dispatched or running, once. DatabaseUnavailable when it cannot."""
+        """Look at everything that is dispatched or running, once. DatabaseUnavailable when it cannot.
+
+        What cannot be settled (Dagster does not answer for that run) stays as it is for the next sweep.
+        """
         with self.database.begin() as connection:
             live = reading.live_attempts(
                 connection, self.times.stale_seconds, self.times.start_within_seconds
             )
             overdue = set(reading.overdue(connection, self.times.overdue_grace_seconds))
+            asked = reading.cancelling(connection, self.times.stale_seconds)
             freed = leases.free_orphans(connection)
-        settled = []
+        settled, faults = [], []
         for attempt, is_late in live:
-            finding = self._look_at(attempt, is_late, attempt.execution_id in overdue)
-            if finding is not None and (done := self._settle(finding)) is not None:
-                settled.append(done)
-        return SweepReport(tuple(settled), tuple(freed), tuple(self._remind()))
+            try:
+                finding = self._look_at(attempt, is_late, attempt.execution_id in overdue)
+                if finding is not None and (done := self._settle(finding)) is not None:
+                    settled.append(done)
+            except DatabaseUnavailable:
+                raise
+            except Exception as error:
+                logger.exception("execution %s cannot be settled now", attempt.execution_id)
+                faults.append(f"execution {attempt.execution_id} cannot be settled now: {error}")
+        return SweepReport(tuple(settled), tuple(freed), tuple(self._remind(asked)), tuple(faults))
 
     def _look_at(self, attempt: Attempt, is_late: bool, is_overdue: bool) -> _Finding | None:
         if attempt.state is AttemptState.DISPATCHED:
@@ -92,10 +108,10 @@ class Reconciler:
             return _ended(attempt, info)
         if attempt.is_stale:
             silence = f"gave no sign of life for {self.times.stale_seconds:.0f} s"
-            return _Finding(attempt, f"the process of its run {silence}", dead_run=attempt.run_id)
+            return _Finding(attempt, f"the process of its run {silence}", is_silent=True)
         if is_overdue:
             because = "timed out: it ran longer than its limit and did not stop; raise timeout_seconds"
-            return _Finding(attempt, because, AttemptState.FAILED, is_overdue=True, dead_run=attempt.run_id)
+            return _Finding(attempt, because, AttemptState.FAILED, is_overdue=True)
         return None
 
     def _look_at_dispatched(self, attempt: Attempt, is_late: bool) -> _Finding | None:
@@ -114,9 +130,13 @@ class Reconciler:
             execution = reading.try_lock(connection, attempt.execution_id)
             if execution is None or not self._is_still_so(connection, execution, finding):
                 return None
+            # Before our own commit: if Dagster does not take it, the next sweep finds both again.
+            if finding.is_overdue and attempt.run_id is not None:
+                self.gateway.cancel(attempt.run_id)
+            elif finding.is_silent and attempt.run_id is not None:
+                message = f"attempt {attempt.attempt} is over: {finding.because}"
+                self.gateway.fail_lost_run(attempt.run_id, message)
             after = self._end(connection, execution, finding)
-        if finding.dead_run is not None:
-            self._end_run(finding.dead_run, f"attempt {attempt.attempt} is over: {finding.because}", finding)
         return Settled(after.id, attempt.attempt, after.status, after.error_message or finding.because)
 
     def _end(self, connection: Connection, execution: Execution, finding: _Finding) -> Execution:
@@ -133,12 +153,6 @@ class Reconciler:
             at_once=finding.at_once,
         )
 
-    def _end_run(self, run_id: str, message: str, finding: _Finding) -> None:
-        if finding.is_overdue:
-            self.gateway.cancel(run_id)
-        else:
-            self.gateway.fail_lost_run(run_id, message)
-
     def _is_still_so(self, connection: Connection, execution: Execution, finding: _Finding) -> bool:
         seen = finding.attempt
         if execution.attempt != seen.attempt:
@@ -149,16 +163,12 @@ class Reconciler:
             return False
         return now.is_stale or not seen.is_stale
 
-    def _remind(self) -> list[str]:
+    def _remind(self, asked: Sequence[UUID]) -> Iterator[str]:
         """Tell runs again that were asked to stop and have not."""
-        with self.database.begin() as connection:
-            asked = reading.cancelling(connection, self.times.stale_seconds)
-        return [
-            run.run_id
-            for execution_id in asked
-            for run in self.gateway.find_runs(execution_id)
-            if not run.is_over and self.gateway.cancel(run.run_id)
-        ]
+        for execution_id in asked:
+            for run in self.gateway.find_runs(execution_id):
+                if not run.is_over and self.gateway.cancel(run.run_id):
+                    yield run.run_id
 
 
 def _ended(attempt: Attempt, run: RunInfo) -> _Finding:

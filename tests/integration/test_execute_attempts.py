@@ -6,12 +6,12 @@ import threading
 
 import pytest
 
-from dct_pipelines.domain.errors import ActionFailed, DctError, ExecutionTimedOut, StaleAttempt
+from dct_pipelines.domain.errors import ActionFailed, ExecutionTimedOut, StaleAttempt
 from dct_pipelines.domain.execution import ExecutionState
 from dct_pipelines.domain.outcome import done
 from dct_pipelines.engine.execute import SKIPPED, Claim
 from dct_pipelines.store.database import Database
-from tests.support.stage import Killed, MovableDatabase, Stage
+from tests.support.stage import Killed, Stage
 
 pytestmark = pytest.mark.integration
 
@@ -237,41 +237,4 @@ def test_what_was_done_although_it_was_told_to_stop_is_recorded(stage: Stage):
     with pytest.raises(ExecutionTimedOut):
         stage.perform(run, 1)
     assert stage.effects == []
-    assert stage.state(execution_id) is ExecutionState.FAILED
-
-
-def test_a_result_waits_for_a_database_that_is_away(stage: Stage):
-    movable = MovableDatabase.beside(stage.database)
-    executor = stage.process(movable)
-    execution_id = stage.execution()
-    run = stage.run(execution_id)
-    executor.claim(run)
-
-    def goes_away(context, *_):
-        stage.effects.append(context.idempotency_key)
-        movable.away = 4
-        return done("did it")
-
-    stage.behaviours["check"] = goes_away
-    assert stage.perform(run, executor=executor).state == "done"
-    assert len(stage.effects) == 1
-    assert any("waits for the database" in line for line in stage.log)
-    assert any("the database is back" in line for line in stage.log)
-    assert executor.close(run).status is ExecutionState.COMPLETED
-
-
-def test_a_failure_waits_for_a_database_that_is_away(stage: Stage):
-    movable = MovableDatabase.beside(stage.database)
-    executor = stage.process(movable)
-    execution_id = stage.execution()
-    run = stage.run(execution_id)
-    executor.claim(run)
-
-    def goes_away(*_):
-        movable.away = 3
-        raise ActionFailed("no")
-
-    stage.behaviours["check"] = goes_away
-    with pytest.raises(DctError, match="no"):
-        stage.perform(run, executor=executor)
     assert stage.state(execution_id) is ExecutionState.FAILED

@@ -9,8 +9,9 @@ import pytest
 
 from dct_pipelines.domain.errors import StaleAttempt
 from dct_pipelines.domain.execution import ExecutionState
-from dct_pipelines.engine.reconcile import SweepReport
+from dct_pipelines.engine.reconcile import Reconciler, SweepReport
 from dct_pipelines.store.database import Database
+from tests.fakes.gateway import FakeGateway
 from tests.support.stage import Stage
 
 pytestmark = pytest.mark.integration
@@ -201,3 +202,23 @@ def test_a_lease_whose_attempt_is_over_is_freed(stage: Stage):
     stage.lease("environment:qa", execution_id)
     assert stage.reconciler.sweep().freed_leases == ("environment:qa",)
     assert stage.leases() == {}
+
+
+def test_what_dagster_cannot_answer_for_stays_for_the_next_sweep(stage: Stage):
+    class Mute(FakeGateway):
+        def fail_lost_run(self, run_id: str, message: str) -> None:
+            raise OSError("no answer")
+
+    silent, run = stage.claimed("check")
+    dead, other = stage.claimed("check")
+    stage.executor.release(run)
+    stage.age_heartbeat(silent)
+    stage.kill(other)
+    mute = Mute()
+    mute.runs = stage.gateway.runs
+    report = Reconciler(stage.database, mute, stage.times).sweep()
+    assert report.faults == (f"execution {silent} cannot be settled now: no answer",)
+    assert stage.state(silent) is ExecutionState.RUNNING
+    assert stage.state(dead) is ExecutionState.WAITING
+    stage.reconciler.sweep()
+    assert stage.state(silent) is ExecutionState.WAITING

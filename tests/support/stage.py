@@ -52,9 +52,14 @@ class Told(ActionConfig):
 
 
 class MovableDatabase(Database):
-    """A database that can go away: `away` is for how many further transactions it does not answer."""
+    """A database that can go away: `away` is for how many further transactions it does not answer.
+
+    `is_lossy`: every second one is committed, but the answer gets lost.
+    """
 
     away: int = 0
+    is_lossy: bool = False
+    answers: int = 0
 
     @classmethod
     def beside(cls, database: Database) -> MovableDatabase:
@@ -68,6 +73,9 @@ class MovableDatabase(Database):
             raise DatabaseUnavailable("the database does not answer (it was taken away)")
         with super().begin() as connection:
             yield connection
+        self.answers += 1
+        if self.is_lossy and self.answers % 2:
+            raise DatabaseUnavailable("the connection broke (the answer got lost)")
 
 
 @dataclass
