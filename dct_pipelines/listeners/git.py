@@ -7,7 +7,7 @@ Names of branches and files, authors and messages are data from outside; nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from pydantic import Field
 
@@ -21,8 +21,11 @@ from dct_pipelines.domain.repository.plan import Compared, reports_of
 from dct_pipelines.domain.repository.reader import RepositoryReader
 from dct_pipelines.domain.repository.reading import RepositoryReading
 from dct_pipelines.domain.repository.token import GitToken, digest_of_checks
+from dct_pipelines.domain.snapshot import State
 from dct_pipelines.domain.words import ItemKind
 
+PAGE_SIZE = 200
+"""Events that are stored in one transaction, about."""
 MAX_NOTES = 10
 EMPTY_READS_BELIEVED = 3
 """A repository that had references is believed to be empty when it said so so often in a row."""
@@ -43,7 +46,9 @@ class GitRepositoryItem(ItemConfig):
         return branch if branch in refs.branches else None
 
 
-def read(item: WatchedItem, context: ReadContext, port: RepositoryReader) -> Iterator[Page]:
+def read(
+    item: WatchedItem, context: ReadContext, port: RepositoryReader, *, page_size: int = PAGE_SIZE
+) -> Iterator[Page]:
     """Pages of what changed since the last read; the first read takes the repository as it is."""
     token = GitToken.model_validate(item.token)
     refs = port.refs()
@@ -59,7 +64,12 @@ def read(item: WatchedItem, context: ReadContext, port: RepositoryReader) -> Ite
     elif done == token.model_copy(update={"empty_reads": 0}) and not context.due_timers:
         yield Page(item_id=item.id, token=done.stored(), notes=token.notes)
     else:
-        yield from _changes(item, context, port, refs, token, done)
+        states = context.snapshots.states(item.id)
+        if refs.is_empty and states and token.empty_reads + 1 < EMPTY_READS_BELIEVED:
+            yield from _disbelieved(item, token)
+        compared = _compared(item, context, refs, states, token)
+        done = done.model_copy(update={"notes": _notes(refs, compared.asks.missing)})
+        yield from RepositoryReading(item.id, port, compared, token, done, page_size).pages()
 
 
 def _first_page(item: WatchedItem, context: ReadContext, refs: RefSnapshot, done: GitToken) -> Page:
@@ -75,24 +85,14 @@ def _first_page(item: WatchedItem, context: ReadContext, refs: RefSnapshot, done
     return builder.page(token, is_last=True, notes=notes)
 
 
-def _changes(
-    item: WatchedItem,
-    context: ReadContext,
-    port: RepositoryReader,
-    refs: RefSnapshot,
-    token: GitToken,
-    done: GitToken,
-) -> Iterator[Page]:
-    states = context.snapshots.states(item.id)
-    if refs.is_empty and states and token.empty_reads + 1 < EMPTY_READS_BELIEVED:
-        yield from _disbelieved(item, token)
-    asks = BranchAsks(
-        item.asks, refs.branches, GitRepositoryItem.model_validate(item.config).default_of(refs)
-    )
-    compared = Compared(
+def _compared(
+    item: WatchedItem, context: ReadContext, refs: RefSnapshot, states: Mapping[str, State], token: GitToken
+) -> Compared:
+    default = GitRepositoryItem.model_validate(item.config).default_of(refs)
+    return Compared(
         refs=refs,
         states=states,
-        asks=asks,
+        asks=BranchAsks(item.asks, refs.branches, default),
         reports=context.checks,
         due=context.due_timers,
         now=context.now,
@@ -100,8 +100,6 @@ def _changes(
         asks_changed=token.asks != item.asks_digest,
         restless=frozenset(token.restless),
     )
-    done = done.model_copy(update={"notes": _notes(refs, asks.missing)})
-    yield from RepositoryReading(item.id, port, compared, token, done).pages()
 
 
 def _disbelieved(item: WatchedItem, token: GitToken) -> Iterator[Page]:

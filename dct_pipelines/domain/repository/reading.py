@@ -15,27 +15,30 @@ from dct_pipelines.domain.repository.reader import RepositoryReader
 from dct_pipelines.domain.repository.token import GitToken
 from dct_pipelines.domain.snapshot import BranchState
 
-MAX_EVENTS_PER_PAGE = 200
 Entry = BranchState | BranchWork | TagWork
 """A branch that is gone, one to look at, a tag that is new, moved or gone."""
 
 
 @dataclass
 class RepositoryReading:
-    """`token` is what the last page left, `done` what is left when everything was handled."""
+    """`token` is what the last page left, `done` what is left when everything was handled.
+
+    A page has at most `page_size` events, but all events of one branch.
+    """
 
     item_id: UUID
     reader: RepositoryReader
     compared: Compared
     token: GitToken
     done: GitToken
+    page_size: int
 
     def pages(self) -> Iterator[Page]:
-        """At most `MAX_EVENTS_PER_PAGE` events each, but all events of a branch in one."""
+        """What changed: branches that are gone, that moved, that need another look, then tags."""
         history = History(self.reader, self.compared.refs, self.compared.asks.default)
         compared = self._settled(history)
         entries: list[Entry] = [*compared.gone(), *self._within_reach(compared, history), *compared.tags()]
-        pages = list(_cut(entries)) or [[]]
+        pages = list(_cut(entries, self.page_size)) or [[]]
         token, set_again = self.token, set[tuple[str, str]]()
         for page in pages[:-1]:
             builder = self._built(page, compared, history, token)
@@ -103,12 +106,12 @@ class RepositoryReading:
         return builder
 
 
-def _cut(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+def _cut(entries: Iterable[Entry], page_size: int) -> Iterator[list[Entry]]:
     page: list[Entry] = []
     weight = 0
     for entry in entries:
         its_weight = entry.weight if isinstance(entry, BranchWork) else 1
-        if page and weight + its_weight > MAX_EVENTS_PER_PAGE:
+        if page and weight + its_weight > page_size:
             yield page
             page, weight = [], 0
         page.append(entry)
