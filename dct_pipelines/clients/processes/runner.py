@@ -106,6 +106,9 @@ class Processes:
             )
         env["PATH"] = self._isolation.open_path(env.get("PATH", os.defpath))
         program = _check_program(command.argv[0], cwd, env["PATH"])
+        if barrier := self._isolation.barrier(cwd.parent):
+            who = self._isolation.status.explanation
+            raise ProcessFailed(f"no command can run in {cwd}: others may not enter {barrier}, and {who}")
         writable = [cwd] if command.cwd else []
         writable += [path.resolve() for path in command.writable]
         barrier = self._isolation.barrier(program)
