@@ -32,20 +32,21 @@ def reconcile_sensor() -> dg.SensorDefinition:
 
 def run_ended_sensor(status: dg.DagsterRunStatus) -> dg.RunStatusSensorDefinition:
     """A sensor that sweeps as soon as a run of this location ended with `status`."""
-
-    def ended(context: dg.RunStatusSensorContext) -> dg.SkipReason | None:
-        try:
-            getattr(context.resources, RESOURCE).app.reconciler.sweep()
-        except DatabaseUnavailable as error:
-            return dg.SkipReason(f"the next sweep will see it: {error}")
-        return None
-
     return dg.RunStatusSensorDefinition(
         name=f"run_{status.value.lower()}",
         description=f"Settles the execution of a run as soon as Dagster calls it {status.value}.",
         run_status=status,
-        run_status_sensor_fn=ended,
+        run_status_sensor_fn=sweep_now,
         minimum_interval_seconds=LOOP_SECONDS - HAIR_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={RESOURCE},
     )
+
+
+def sweep_now(context: dg.RunStatusSensorContext) -> dg.SkipReason | None:
+    """Sweep because a run ended."""
+    try:
+        getattr(context.resources, RESOURCE).app.reconciler.sweep()
+    except DatabaseUnavailable as error:
+        return dg.SkipReason(f"the next sweep will see it: {error}")
+    return None

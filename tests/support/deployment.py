@@ -68,7 +68,7 @@ def run_job(
     tags: dict[str, str] | None = None,
     again_from: str | None = None,
 ) -> dg.ExecuteJobResult:
-    """Carry a run out in this process. `again_from` is the failed run that is re-executed from its failure."""
+    """Carry a run out in this process; `again_from` is a failed run to re-execute from its failure."""
     recipe = dg.build_reconstructable_job("tests.support.deployment", "job_named", (name,))
     options = dg.ReexecutionOptions.from_failure(again_from, instance) if again_from else None
     return dg.execute_job(
