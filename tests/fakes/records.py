@@ -29,16 +29,20 @@ class FakeRecords:
         self.deployments[deployment.id] = deployment
 
     def find_deployment(self, execution_id: UUID, environment: str) -> Deployment | None:
-        for deployment in self.deployments.values():
-            if (deployment.execution_id, deployment.environment) == (execution_id, environment):
-                return deployment
-        return None
+        made = [
+            deployment
+            for deployment in self.deployments.values()
+            if (deployment.execution_id, deployment.environment) == (execution_id, environment)
+        ]
+        return max(made, key=lambda deployment: deployment.started_at, default=None)
 
     def find_check(self, repository_item_id: UUID, commit: str, name: str) -> Check | None:
         return self.checks.get((repository_item_id, commit, name))
 
     def report_check(self, check: Check) -> None:
-        self.checks[check.repository_item_id, check.commit, check.name] = check
+        known = self.find_check(check.repository_item_id, check.commit, check.name)
+        if known is None or known.reported_at <= check.reported_at:
+            self.checks[check.repository_item_id, check.commit, check.name] = check
 
     def save_workspace(self, workspace: Workspace) -> None:
         self.workspaces[workspace.id] = workspace
