@@ -57,7 +57,7 @@ def explain(
 def _story(app: App, what: str, subject: str | None, limit: int) -> Story:
     from dct_pipelines.cli.session import catalog_of
     from dct_pipelines.domain.errors import NotFound
-    from dct_pipelines.engine.manage import History
+    from dct_pipelines.engine.manage.history import History, is_id
 
     kind, colon, rest = what.partition(":")
     known = ("trigger", "item", "event", "execution")
@@ -74,10 +74,8 @@ def _story(app: App, what: str, subject: str | None, limit: int) -> Story:
         return app.explainer.trigger(name, subject=_full(subject), limit=limit)
     if wanted == "item":
         return app.explainer.item(name, subject=_full(subject), limit=limit)
-    for look_up, tell in (
-        (history.execution_id, app.explainer.execution),
-        (history.event_id, app.explainer.event),
-    ):
+    by_id = ((history.execution_id, app.explainer.execution), (history.event_id, app.explainer.event))
+    for look_up, tell in by_id if is_id(name) else ():
         try:
             return tell(look_up(name))
         except NotFound:

@@ -14,6 +14,11 @@ from dct_pipelines.store.executions import listing
 SHORTEST_PREFIX = 4
 
 
+def is_id(text: str) -> bool:
+    """Whether it could be an id, or the first digits of one."""
+    return len(text) >= SHORTEST_PREFIX and not set(text.lower()) - set("0123456789abcdef-")
+
+
 @dataclass(frozen=True)
 class History:
     """Reads executions; changes none."""
@@ -45,7 +50,7 @@ class History:
         return self._resolved("event", text)
 
     def _resolved(self, what: str, text: str) -> UUID:
-        if len(text) < SHORTEST_PREFIX or set(text.lower()) - set("0123456789abcdef-"):
+        if not is_id(text):
             raise InvalidInput(f"{text!r} is not the id of an {what}; give {SHORTEST_PREFIX} digits or more")
         with self.database.connect() as connection:
             found = listing.with_prefix(connection, what, text)
