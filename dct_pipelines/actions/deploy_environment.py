@@ -16,6 +16,8 @@ from dct_pipelines.domain.operations import EnvironmentSpec
 from dct_pipelines.domain.outcome import Link, Outcome, done, nothing_to_do
 from dct_pipelines.domain.ports import ActionPorts, Repository
 
+_NO_WORKSPACE = {"workspace_id": "", "workspace_path": "", "workspace_branch": ""}
+
 
 class MergeFirst(ActionConfig):
     """A branch that is merged into the environment's own before it is deployed."""
@@ -54,9 +56,7 @@ def run(context: ActionContext, config: DeployEnvironmentConfig, ports: ActionPo
         "deployment_id": str(deployment.id),
         "url": url or "",
         "merged_from": target.merged_from or "",
-        "workspace_id": "",
-        "workspace_path": "",
-        "workspace_branch": "",
+        **_NO_WORKSPACE,
     }
     is_new, words = (
         deployment.execution_id == context.execution_id,
@@ -104,18 +104,7 @@ ACTION = ActionType(
     config=DeployEnvironmentConfig,
     recovery=Recovery.CHECK,
     run=run,
-    outputs=frozenset(
-        {
-            "environment",
-            "commit",
-            "deployment_id",
-            "url",
-            "merged_from",
-            "workspace_id",
-            "workspace_path",
-            "workspace_branch",
-        }
-    ),
+    outputs=frozenset({"environment", "commit", "deployment_id", "url", "merged_from", *_NO_WORKSPACE}),
     example={"environment": "qa", "merge": {"source": "{{ event.branch }}"}, "workspace": "try-it"},
     leases=lambda config: (f"environment:{config.environment}",),
 )

@@ -1,0 +1,81 @@
+"""The file outbox and the memory of what was sent: whole files, once, and disks that are in the way."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+
+from dct_pipelines.clients.clock import SystemClock
+from dct_pipelines.clients.files import create_file, replace_file
+from dct_pipelines.clients.outbox import FileOutbox
+from dct_pipelines.clients.sent_once import SentOnce
+from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted
+from dct_pipelines.domain.operations import Notification
+from tests.fakes.channels import FakeChannel
+from tests.fakes.ports import NOON, FakeClock
+
+
+def note(key: str = "k1", receiver: str = "qa") -> Notification:
+    return Notification(channel="outbox", receiver=receiver, subject="S", text="T", idempotency_key=key)
+
+
+def test_a_message_is_a_file_for_its_owner_only(tmp_path):
+    FileOutbox(tmp_path / "outbox", FakeClock()).send(note())
+    path = tmp_path / "outbox/k1.json"
+    message = json.loads(path.read_text())
+    assert (message["subject"], message["sent_at"]) == ("S", NOON.isoformat())
+    assert (path.stat().st_mode & 0o077, path.parent.stat().st_mode & 0o077) == (0, 0)
+    assert [file.name for file in path.parent.iterdir()] == ["k1.json"]
+
+
+def test_of_many_who_send_the_same_at_once_one_does(tmp_path):
+    outbox = FileOutbox(tmp_path, FakeClock())
+    states: list[str] = []
+    threads = [threading.Thread(target=lambda: states.append(outbox.send(note()).state)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(states) == ["duplicate"] * 7 + ["sent"]
+
+
+@pytest.mark.parametrize("key", ["", "../x", "a/b", "a b", "ü", "x" * 200])
+def test_a_key_that_is_no_file_name_is_refused(tmp_path, key):
+    with pytest.raises(ActionFailed, match="cannot be the name of a file"):
+        FileOutbox(tmp_path, FakeClock()).send(note(key))
+
+
+def test_a_disk_that_is_in_the_way_is_tried_again(tmp_path):
+    (tmp_path / "outbox").write_text("a file")
+    with pytest.raises(ActionInterrupted, match="cannot be written"):
+        FileOutbox(tmp_path / "outbox", FakeClock()).send(note())
+
+
+def test_a_failure_is_not_remembered_as_sent(tmp_path):
+    channel = FakeChannel(refuses={"qa": ActionInterrupted("away")})
+    once = SentOnce(channel, tmp_path)
+    with pytest.raises(ActionInterrupted):
+        once.send(note())
+    channel.refuses.clear()
+    assert [once.send(note()).state for _ in range(2)] == ["sent", "duplicate"]
+
+
+def test_a_file_is_made_once_and_replaced_as_a_whole(tmp_path):
+    path = tmp_path / "x"
+    assert create_file(path, b"one")
+    assert not create_file(path, b"two")
+    assert path.read_bytes() == b"one"
+    replace_file(path, b"three")
+    assert path.read_bytes() == b"three"
+    (tmp_path / "d/e").mkdir(parents=True)
+    with pytest.raises(OSError, match="directory"):
+        replace_file(tmp_path / "d", b"x")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["d", "x"]
+
+
+def test_the_clock_is_aware_and_utc():
+    offset = SystemClock().now().utcoffset()
+    assert offset is not None
+    assert not offset
