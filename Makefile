@@ -2,6 +2,7 @@
 # PYTHON=python3.12    the interpreter for .venv (default: the first of python3.11..3.14, python3 that will do)
 # REPO=path-or-url     a repository of yours for `make demo`
 # KILLS=100            kills of `make crash-test`
+# CRASH_ARGS=...       further arguments for it, e.g. --break to prove that it can fail
 # JOBS=2               parallel workers of `make test`
 # PYTEST_ARGS=...      further arguments for pytest
 
@@ -13,6 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 KILLS ?= 100
+CRASH_ARGS ?=
 JOBS ?= 2
 PYTEST_ARGS ?=
 
@@ -58,7 +60,7 @@ format: $(READY) ## let ruff repair what it can
 	$(BIN)/ruff format .
 
 crash-test: $(READY) ## kill processes under load and count what was lost or doubled (KILLS=100)
-	@$(BIN)/python -m benchmarks.crash --kills $(KILLS)
+	@$(BIN)/python -m benchmarks.crash --kills $(KILLS) $(CRASH_ARGS)
 
 bench: $(READY) ## measure ticks and decisions at 5,000 triggers and 10,000 refs
 	@$(BIN)/python -m benchmarks
