@@ -28,6 +28,7 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 _MOST_TASKS_OF_THE_USER = 4096
 _TASKS_A_PROCESS = 16
+_PRIORITY = -15
 _END_WITHIN_SECONDS = 10.0
 _PROC = Path("/proc")
 
@@ -88,6 +89,7 @@ def _end_everything() -> dict[int, int]:
 
 def _restrict(plan: dict[str, Any]) -> None:
     """In the child, after its user was changed: bounds, and death with the supervisor."""
+    os.setpriority(os.PRIO_PROCESS, 0, plan["priority"])
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for name in ("cpu_seconds", "memory_bytes"):
@@ -149,6 +151,9 @@ def _supervise(plan: dict[str, Any], control: socket.socket) -> dict[str, Any]:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGTERM, lambda *_: control.shutdown(socket.SHUT_RD))
     prctl(PR_SET_CHILD_SUBREAPER, 1)
+    plan["priority"] = os.getpriority(os.PRIO_PROCESS, 0)
+    with contextlib.suppress(PermissionError):  # what a fork bomb starves cannot end it
+        os.setpriority(os.PRIO_PROCESS, 0, _PRIORITY)
     try:
         child = _start(plan)
     except (OSError, subprocess.SubprocessError) as error:
