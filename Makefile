@@ -3,6 +3,7 @@
 # REPO=path-or-url     a repository of yours for `make demo`
 # KILLS=100            kills of `make crash-test`
 # CRASH_ARGS=...       further arguments for it, e.g. --break to prove that it can fail
+# BENCH_ARGS=...       arguments of `make bench`
 # JOBS=2               parallel workers of `make test`
 # PYTEST_ARGS=...      further arguments for pytest
 
@@ -15,6 +16,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 KILLS ?= 100
 CRASH_ARGS ?=
+BENCH_ARGS ?=
 JOBS ?= 2
 PYTEST_ARGS ?=
 
@@ -63,7 +65,7 @@ crash-test: $(READY) ## kill processes under load and count what was lost or dou
 	@$(BIN)/python -m benchmarks.crash --kills $(KILLS) $(CRASH_ARGS)
 
 bench: $(READY) ## measure ticks and decisions at 5,000 triggers and 10,000 refs
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks.listening $(BENCH_ARGS)
 
 constraints: ## resolve pyproject.toml anew and write constraints.txt
 	@scripts/write-constraints.sh
