@@ -72,6 +72,10 @@ class SuiteRunner:
             return
         release = self.releases.current(request.environment) if request.environment else None
         if release is not None:
+            if self.releases.commit_of(release) != request.commit:
+                raise ActionInterrupted(
+                    f"{request.environment} is between two deployments; it is tried again when it is settled"
+                )
             yield release
             return
         try:

@@ -196,10 +196,20 @@ def test_a_suite_runs_in_the_live_release_of_an_environment(place):
     release = place.releases.directory("qa", place.commit, "k0")
     release.mkdir(parents=True)
     (release / "built.txt").touch()
+    place.releases.mark_done(release, place.commit)
     place.releases.activate("qa", release)
     ran = place.suite("test -e built.txt && echo $DCT_ENVIRONMENT", {"environment": "qa"})
     assert ran.process.exit_code == 0
     assert "qa" in place.log
+
+
+def test_what_is_live_but_not_on_record_is_not_tested_under_the_wrong_commit(place):
+    release = place.releases.directory("qa", "b" * 40, "k0")
+    release.mkdir(parents=True)
+    place.releases.mark_done(release, "b" * 40)
+    place.releases.activate("qa", release)
+    with pytest.raises(ActionInterrupted, match="between two deployments"):
+        place.suite("true", {"environment": "qa"})
 
 
 def test_an_environment_of_another_system_is_tested_from_a_fresh_export(place):

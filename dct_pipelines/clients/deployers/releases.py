@@ -45,6 +45,11 @@ class Releases:
         """Note, durably, that its command has succeeded."""
         create_file(_mark(directory), commit.encode())
 
+    def commit_of(self, directory: Path) -> str | None:
+        """The commit whose command has succeeded there."""
+        mark = _mark(directory)
+        return mark.read_text(encoding="ascii") if mark.exists() else None
+
     def forget(self, directory: Path) -> None:
         """Take the mark back: the command runs again next time."""
         _mark(directory).unlink(missing_ok=True)
