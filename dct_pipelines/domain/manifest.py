@@ -82,18 +82,22 @@ class TriggerManifest(TriggerSpec):
         return TriggerSpec.model_validate(self.model_dump(exclude={"status"}))
 
 
-MODELS: Mapping[Kind, TypeAdapter[Any]] = MappingProxyType(
+FORMS: Mapping[Kind, Any] = MappingProxyType(
     {
-        Kind.CONNECTION: TypeAdapter(ConnectionSpec),
-        Kind.ITEM: TypeAdapter(ItemSpec),
-        Kind.SUITE: TypeAdapter(SuiteSpec),
-        Kind.CHANNEL: TypeAdapter(ChannelSpec),
-        Kind.ENVIRONMENT: TypeAdapter(EnvironmentSpec),
-        Kind.DRAFT: TypeAdapter(DraftSpec),
-        Kind.TRIGGER: TypeAdapter(TriggerManifest),
+        Kind.CONNECTION: ConnectionSpec,
+        Kind.ITEM: ItemSpec,
+        Kind.SUITE: SuiteSpec,
+        Kind.CHANNEL: ChannelSpec,
+        Kind.ENVIRONMENT: EnvironmentSpec,
+        Kind.DRAFT: DraftSpec,
+        Kind.TRIGGER: TriggerManifest,
     }
 )
-"""The model of each kind, without the key `kind` itself."""
+"""The model of each kind, or the union of its forms; without the key `kind` itself."""
+MODELS: Mapping[Kind, TypeAdapter[Any]] = MappingProxyType(
+    {kind: TypeAdapter(form) for kind, form in FORMS.items()}
+)
+"""What validates each of them."""
 
 
 def parse(kind: Kind, definition: Mapping[str, Any]) -> BaseModel:

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dct_pipelines.domain.manifest import Kind
+from dct_pipelines.domain.manifest import FORMS, Kind
 from dct_pipelines.engine.manifests import Fault, InvalidManifests, World, check, read_documents
 from dct_pipelines.engine.manifests.check import Checked
+from dct_pipelines.engine.manifests.models import models_in
 from dct_pipelines.engine.manifests.source import parse_text
 
 BASE = """
@@ -369,3 +370,17 @@ branch: "ws/{{ workspace.shrt_id }}"
     found = "\n".join(map(str, faults(text)))
     assert "suites[0]: there is no suite 'unit'" in found
     assert "branch: 'workspace.shrt_id' is not known here" in found
+
+
+def test_the_reference_describes_every_kind_and_every_key():
+    page = Path(__file__).parents[2].joinpath("docs/reference/manifests.md").read_text(encoding="utf-8")
+    sections = {part.split("`")[0]: part for part in page.split("\n## `")[1:]}
+    assert set(sections) == {kind.value for kind in Kind}
+    missing = [
+        f"{kind}: {key}"
+        for kind in Kind
+        for model in models_in(FORMS[kind])
+        for key in model.model_fields
+        if f"`{key}`" not in sections[kind.value] and f"`{key}`" not in sections["environment"]
+    ]
+    assert not missing, missing

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from dct_pipelines.domain.manifest import MODELS, ConnectionSpec, Kind
+from dct_pipelines.domain.manifest import FORMS, MODELS, ConnectionSpec, Kind
 from dct_pipelines.engine.manifests import cycles, definitions, triggers
 from dct_pipelines.engine.manifests.faults import Fault, InvalidManifests
 from dct_pipelines.engine.manifests.models import hint, validated
@@ -35,7 +35,7 @@ def check(documents: Sequence[Document], stored: World, only: Collection[Kind] =
     manifests: list[Manifest] = []
     for document, kind in mine:
         data = {key: value for key, value in document.data.items() if key != "kind"}
-        spec, wrong = validated(document, (), MODELS[kind], data)
+        spec, wrong = validated(document, (), FORMS[kind], data, MODELS[kind])
         faults += wrong
         if spec is not None:
             manifests.append(Manifest(kind, spec, document))

@@ -27,16 +27,17 @@ def hint(name: str, known: Iterable[str]) -> str:
 
 
 def validated(
-    document: Document, path: Path, model: type[BaseModel] | TypeAdapter[Any], data: Any
+    document: Document, path: Path, form: Any, data: Any, adapter: TypeAdapter[Any] | None = None
 ) -> tuple[Any, list[Fault]]:
-    """`data` (what the document has at `path`) as its model, or None and the faults."""
-    adapter = model if isinstance(model, TypeAdapter) else TypeAdapter(model)
-    root = model._type if isinstance(model, TypeAdapter) else model
+    """`data` (what the document has at `path`) as its model, or None and the faults.
+
+    `form` is a model or a union of models; `adapter` saves making the one for a union anew.
+    """
     try:
-        return adapter.validate_python(data), []
+        return (adapter or TypeAdapter(form)).validate_python(data), []
     except ValidationError as error:
         details = error.errors(include_url=False)
-        return None, [_fault(document, path, root, data, detail) for detail in details]
+        return None, [_fault(document, path, form, data, detail) for detail in details]
 
 
 def _fault(document: Document, path: Path, root: Any, data: Any, detail: ErrorDetails) -> Fault:
@@ -115,24 +116,25 @@ def _clipped(value: Any) -> str:
 
 def _known_keys(root: Any, location: tuple[int | str, ...]) -> frozenset[str]:
     """Keys that the models at the end of `location` have; follows fields, and the tags of unions."""
-    models = list(_models(root))
+    models = list(models_in(root))
     for part in location[:-1]:
         if isinstance(part, int):
             continue
         fields = [model.model_fields[part] for model in models if part in model.model_fields]
         if fields:
-            models = [below for field in fields for below in _models(field.annotation)]
+            models = [below for field in fields for below in models_in(field.annotation)]
         else:
             models = [model for model in models if _tag(model) == part] or models
     return frozenset(name for model in models for name in model.model_fields)
 
 
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Every model that a type mentions: the model itself, the forms of a union."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     else:
         for argument in get_args(annotation):
-            yield from _models(argument)
+            yield from models_in(argument)
 
 
 def _tag(model: type[BaseModel]) -> str | None:
