@@ -5,14 +5,33 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.architecture.tree import ROOT
+from tests.architecture.tree import ROOT, imports, name_of, python_files
 
 PIN = re.compile(r"([A-Za-z0-9._-]+)==([0-9][A-Za-z0-9.+!]*)")
+
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+DEVELOPMENT = PROJECT["optional-dependencies"]["dev"]
+
+
+def foreign(*folders: str) -> dict[str, str]:
+    """Distribution of every package that the folders import, with one place where that happens."""
+    ours = {"dct_pipelines", "tests", "benchmarks", *sys.stdlib_module_names}
+    owners = packages_distributions()
+    return {
+        canonicalize_name(owner): f"{name_of(path)}:{line}"
+        for path in python_files(*folders)
+        for line, name in imports(path)
+        if (top := name.partition(".")[0]) not in ours
+        for owner in owners.get(top, [top])
+    }
 
 
 def pins() -> dict[str, str]:
@@ -23,8 +42,7 @@ def pins() -> dict[str, str]:
 
 
 def test_every_dependency_is_pinned_to_one_version_of_its_range():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [Requirement(text) for text in project["dependencies"] + project["optional-dependencies"]["dev"]]
+    wanted = [Requirement(text) for text in PROJECT["dependencies"] + DEVELOPMENT]
     pinned = pins()
     faults = [
         str(requirement)
@@ -32,6 +50,18 @@ def test_every_dependency_is_pinned_to_one_version_of_its_range():
         if pinned.get(canonicalize_name(requirement.name), "") not in requirement.specifier
     ]
     assert not faults, "run `make constraints`: " + ", ".join(faults)
+
+
+def test_what_is_imported_is_declared_not_borrowed_from_another_dependency():
+    library = {canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]}
+    tools = library | {canonicalize_name(Requirement(text).name) for text in DEVELOPMENT}
+    undeclared = [
+        f"{place} imports {owner}"
+        for declared, folders in ((library, ["dct_pipelines"]), (tools, ["tests", "benchmarks"]))
+        for owner, place in foreign(*folders).items()
+        if owner not in declared
+    ]
+    assert not undeclared, "\n".join(undeclared)
 
 
 def test_a_missing_python_is_explained():
