@@ -107,8 +107,9 @@ class Cache:
 
     @contextmanager
     def _locked(self, location: Location, name: str, kind: int) -> Iterator[None]:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder = self._folder / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
         descriptor = os.open(folder / f"{location.key}.{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             self._wait_for(descriptor, kind, location)

@@ -92,7 +92,7 @@ RECEIVE_PACK = (
 
 
 class Surroundings:
-    """Makes the environment of a call. `folder` is ours alone: configuration, known hosts, an empty home."""
+    """Makes the environment of a call. `folder`, in the cache, is ours alone: configuration, known hosts, home."""
 
     def __init__(self, folder: Path, extra: Mapping[str, str]) -> None:
         self._folder = folder
@@ -115,6 +115,7 @@ class Surroundings:
 
     def prepare(self) -> None:
         """Write what calls refer to; harmless when several processes do it at once."""
+        self._folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         (self._folder / "home").mkdir(parents=True, exist_ok=True)
         config = self._folder / "config"
         if not config.exists() or config.read_text() != CONFIG:
