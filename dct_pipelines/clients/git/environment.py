@@ -92,7 +92,7 @@ RECEIVE_PACK = (
 
 
 class Surroundings:
-    """Makes the environment of a call. `folder`, in the cache, has our configuration, known hosts and home."""
+    """Makes the environment of a call. `folder`, in the cache, has our configuration, known hosts, home."""
 
     def __init__(self, folder: Path, extra: Mapping[str, str]) -> None:
         self._folder = folder
