@@ -23,6 +23,14 @@ EMBEDDED_URL = "postgresql+psycopg2://dct@/dct"
 """Its host is filled in at each connection: it may lie elsewhere after a move."""
 IDLE_IN_TRANSACTION_SECONDS = 300
 """A process that hangs inside a transaction must not hold its locks for ever."""
+PATIENCE: dict[str, Any] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+"""So that a server that vanished without a word is noticed within a minute; the URL may say otherwise."""
 NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
@@ -72,6 +80,7 @@ def open_engine(settings: StoreSettings, session: Session, **pool: Any) -> Engin
     def connect(
         dialect: Dialect, _entry: ConnectionPoolEntry, arguments: Sequence[Any], named: dict[str, Any]
     ) -> DBAPIConnection:
+        named = PATIENCE | named
         connection = (
             _connect(server, dialect, arguments, named) if server else dialect.connect(*arguments, **named)
         )

@@ -18,7 +18,7 @@ from dct_pipelines.domain.errors import EmbeddedPostgresError
 from dct_pipelines.store.embedded import EmbeddedPostgres, ServerState
 from tests.support.embedded import ROOT, START, answer, server
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 __all__ = ["server"]
 
@@ -122,3 +122,15 @@ def test_a_variable_of_libpq_does_not_lead_elsewhere(
     for name, value in {"PGPORT": "1", "PGHOST": "/nowhere", "PGDATABASE": "x", "PGUSER": "y"}.items():
         monkeypatch.setenv(name, value)
     assert answer(server.ensure()) == 42
+
+
+def test_a_home_that_cannot_be_made_is_explained(reachable_directory: Path) -> None:
+    (reachable_directory / "file").touch()
+    with pytest.raises(EmbeddedPostgresError, match=r"cannot be used: .*file"):
+        EmbeddedPostgres(reachable_directory / "file" / "home").ensure()
+
+
+def test_a_home_that_is_a_file_is_explained(reachable_directory: Path) -> None:
+    (reachable_directory / "file").touch()
+    with pytest.raises(EmbeddedPostgresError, match=r"cannot be used: .*file"):
+        EmbeddedPostgres(reachable_directory / "file").ensure()

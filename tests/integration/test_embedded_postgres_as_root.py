@@ -22,7 +22,7 @@ from tests.support.embedded import ROOT, answer, server
 
 __all__ = ["server"]
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 AS_ANOTHER = """
 import os, sys

@@ -27,7 +27,7 @@ from tests.support.postgres import administrator
 
 __all__ = ["server"]
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 ANNOUNCED = START.replace("EmbeddedPostgres(Path", "print('go', flush=True)\nEmbeddedPostgres(Path")
 MOMENTS_MS = (0, 80, 300, 500, 700, 900, 1100)
@@ -192,6 +192,6 @@ def test_a_server_whose_socket_was_swept_away_is_replaced(reachable_directory: P
     directory = embedded.status().socket_directory
     assert directory is not None
     (directory / ".s.PGSQL.5432").unlink()
-    assert EmbeddedPostgres(embedded.home, timeout_seconds=1).ensure() == url
+    assert EmbeddedPostgres(embedded.home, timeout_seconds=8).ensure() == url
     assert answer(url) == 42
     embedded.stop()

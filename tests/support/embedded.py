@@ -12,6 +12,8 @@ from sqlalchemy.pool import NullPool
 from dct_pipelines.store.embedded import EmbeddedPostgres
 
 ROOT = Path(__file__).resolve().parents[2]
+TIMEOUT_SECONDS = 150
+"""Longer than users wait: initialising syncs a thousand files, on a machine that may be busy with other tests."""
 START = """
 import sys
 from pathlib import Path
@@ -24,7 +26,9 @@ EmbeddedPostgres(Path(sys.argv[1])).ensure()
 @pytest.fixture
 def server(reachable_directory: Path) -> Iterator[EmbeddedPostgres]:
     """A server of this test alone, not yet started."""
-    embedded = EmbeddedPostgres(reachable_directory / "home", shared=reachable_directory / "shared")
+    embedded = EmbeddedPostgres(
+        reachable_directory / "home", shared=reachable_directory / "shared", timeout_seconds=TIMEOUT_SECONDS
+    )
     yield embedded
     embedded.stop()
 

@@ -64,7 +64,7 @@ def test_a_secret_never_shows_in_a_settings_text_or_in_a_fault(password: str) ->
 
 def test_an_unknown_name_of_ours_is_answered_with_the_nearest_known_one(tmp_path: Path) -> None:
     with pytest.raises(
-        InvalidSetting, match="DCT_DATABSE_URL is not a setting; did you mean DCT_DATABASE_URL?"
+        InvalidSetting, match="DCT_DATABSE_URL is not a setting; did you mean DCT_DATABASE_URL"
     ):
         load_settings({"DAGSTER_HOME": str(tmp_path), "DCT_DATABSE_URL": "postgresql://h/d"})
 

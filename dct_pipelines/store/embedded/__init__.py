@@ -9,6 +9,7 @@ server and all its children, so whoever can take it knows that no old server liv
 process id that may have been given to somebody else. Both need a local file system.
 """
 
-from dct_pipelines.store.embedded.server import EmbeddedPostgres, ServerState, ServerStatus
+from dct_pipelines.store.embedded.probe import ServerState
+from dct_pipelines.store.embedded.server import EmbeddedPostgres, ServerStatus
 
 __all__ = ["EmbeddedPostgres", "ServerState", "ServerStatus"]

@@ -10,10 +10,12 @@ import shutil
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
+from psycopg2.errors import DuplicateDatabase, UniqueViolation
 
 from dct_pipelines.domain.errors import DatabaseUnavailable, EmbeddedPostgresError
 from dct_pipelines.store.embedded.account import Account
@@ -151,6 +153,8 @@ def create_database(place: Place) -> None:
         with connection.cursor() as cursor:
             cursor.execute("select 1 from pg_database where datname = %s", (NAME,))
             if not cursor.fetchone():
-                cursor.execute(f"create database {NAME}")
+                # A starter that was killed may have left the server doing just this.
+                with suppress(DuplicateDatabase, UniqueViolation):
+                    cursor.execute(f"create database {NAME}")
     finally:
         connection.close()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import signal
 import time
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
-import psutil
 import psycopg2
 from sqlalchemy.engine import URL
 
@@ -19,30 +17,9 @@ from dct_pipelines.store.embedded.binaries import binaries_for
 from dct_pipelines.store.embedded.launch import NAME, Launch, create_database
 from dct_pipelines.store.embedded.locks import PAUSE_SECONDS, held, open_lock, require_local, try_lock
 from dct_pipelines.store.embedded.place import PORT, SHARED, Place, find_place, prepare_place
+from dct_pipelines.store.embedded.probe import ServerState, interrupt, meet, server_pid
 
-
-class ServerState(StrEnum):
-    """What a connection to the server meets."""
-
-    UP = "up"
-    STARTING = "starting"
-    STOPPING = "stopping"
-    """It was told to stop and waits, perhaps for ever, until idle clients leave."""
-    EMPTY = "empty"
-    """It runs, but its starter was killed before it made our database."""
-    DOWN = "down"
-
-
-REFUSALS = {
-    "shutting down": ServerState.STOPPING,
-    "starting up": ServerState.STARTING,
-    "not yet accepting": ServerState.STARTING,
-    "recovery mode": ServerState.STARTING,
-    f'database "{NAME}" does not exist': ServerState.EMPTY,
-    "too many clients": ServerState.UP,
-    "connection slots": ServerState.UP,
-}
-"""By the server's words, since libpq gives no code when a connection is refused; `lc_messages` is C."""
+SHORTAGES = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM}
 
 
 @dataclass(frozen=True)
@@ -71,15 +48,11 @@ class EmbeddedPostgres:
 
         Raises `EmbeddedPostgresError` if it can never start so, `DatabaseUnavailable` if it may later.
         """
-        account = Account.for_this_process()
-        self._own_home(account)
-        place = find_place(self.home, account)
-        if place is None or _meet(place) is not ServerState.UP:
-            deadline = time.monotonic() + self._timeout_seconds
-            with held(self.home / "start.lock", deadline):
-                place = prepare_place(self.home, account, self._shared)
-                self._bring_up(place, account, deadline)
-        return _url(place)
+        try:
+            return _url(self._find_or_start(Account.for_this_process()))
+        except (OSError, psycopg2.Error) as error:
+            kind = DatabaseUnavailable if _passes(error) else EmbeddedPostgresError
+            raise kind(f"the embedded PostgreSQL of {self.home} cannot be used: {error}") from error
 
     def connect_arguments(self) -> dict[str, str]:
         """Arguments of libpq for the place where the server is or was; empty before its first start."""
@@ -95,7 +68,7 @@ class EmbeddedPostgres:
         with held(self.home / "start.lock", deadline), open_lock(place.life_lock) as life:
             if try_lock(life):
                 return False
-            _interrupt(place)
+            interrupt(place)
             while not try_lock(life):
                 if time.monotonic() > deadline:
                     raise EmbeddedPostgresError(
@@ -109,15 +82,25 @@ class EmbeddedPostgres:
         place = self._place()
         if place is None:
             return ServerStatus(ServerState.DOWN, None, None, None)
-        return ServerStatus(_meet(place), _server_pid(place), place.data, place.socket_directory)
+        return ServerStatus(meet(place).state, server_pid(place), place.data, place.socket_directory)
 
     def pid(self) -> int | None:
         """Return the process id of the running server, never one that now belongs to something else."""
         place = self._place()
-        return _server_pid(place) if place else None
+        return server_pid(place) if place else None
 
     def _place(self) -> Place | None:
         return find_place(self.home, Account.for_this_process()) if self.home.is_dir() else None
+
+    def _find_or_start(self, account: Account) -> Place:
+        self._own_home(account)
+        place = find_place(self.home, account)
+        if place is None or meet(place).state is not ServerState.UP:
+            deadline = time.monotonic() + self._timeout_seconds
+            with held(self.home / "start.lock", deadline):
+                place = prepare_place(self.home, account, self._shared)
+                self._bring_up(place, account, deadline)
+        return place
 
     def _own_home(self, account: Account) -> None:
         if not self.home.exists():
@@ -138,7 +121,7 @@ class EmbeddedPostgres:
         patience = deadline - self._timeout_seconds / 2
         with open_lock(place.life_lock) as life:
             while not try_lock(life):
-                state = _meet(place)
+                state, said = meet(place)
                 if state is ServerState.EMPTY:
                     create_database(place)
                 if state is ServerState.UP:
@@ -146,16 +129,26 @@ class EmbeddedPostgres:
                 if state is ServerState.STOPPING or (
                     state is ServerState.DOWN and time.monotonic() > patience
                 ):
-                    _interrupt(place)
+                    interrupt(place)
                 if time.monotonic() > deadline:
-                    raise DatabaseUnavailable(
-                        f"an old server of {place.data} is {state} and does not go; see its log"
-                    )
+                    raise DatabaseUnavailable(f"the old server of {place.data} is {state} and stays: {said}")
                 time.sleep(PAUSE_SECONDS)
             require_local(place.directory)
             programs = binaries_for(account, self._shared)
-            Launch(place, account, programs, life, self._timeout_seconds).run()
+            try:
+                Launch(place, account, programs, life, self._timeout_seconds).run()
+            except EmbeddedPostgresError as error:
+                if server_pid(place) is None:
+                    raise
+                raise DatabaseUnavailable(f"the server of {place.data} needs longer to recover") from error
             create_database(place)
+
+
+def _passes(error: Exception) -> bool:
+    """Whether the same may succeed later: the server went again, or the machine is short of something."""
+    if isinstance(error, OSError):
+        return error.errno in SHORTAGES
+    return True
 
 
 def _url(place: Place) -> str:
@@ -163,33 +156,3 @@ def _url(place: Place) -> str:
     return URL.create("postgresql+psycopg2", NAME, database=NAME, query=query).render_as_string(
         hide_password=False
     )
-
-
-def _meet(place: Place) -> ServerState:
-    """Ask by a real connection (4 ms): that the socket accepts says nothing about the server behind it."""
-    if not place.socket.exists():
-        return ServerState.DOWN
-    if place.socket_directory.lstat().st_uid != Account.for_this_process().uid:
-        raise EmbeddedPostgresError(f"{place.socket_directory} belongs to somebody else; remove it")
-    try:
-        psycopg2.connect(
-            host=str(place.socket_directory), port=PORT, user=NAME, dbname=NAME, connect_timeout=5
-        ).close()
-    except psycopg2.OperationalError as refusal:
-        return next((state for words, state in REFUSALS.items() if words in str(refusal)), ServerState.DOWN)
-    return ServerState.UP
-
-
-def _server_pid(place: Place) -> int | None:
-    """Believe `postmaster.pid` only if that process works in our data directory, as PostgreSQL's does."""
-    try:
-        pid = int((place.data / "postmaster.pid").read_text().splitlines()[0])
-        return pid if psutil.Process(pid).cwd() == str(place.data) else None
-    except (OSError, ValueError, IndexError, psutil.Error):
-        return None
-
-
-def _interrupt(place: Place) -> None:
-    """Ask for a fast shutdown: SIGTERM's smart one waits for pooled clients, which never leave."""
-    if (pid := _server_pid(place)) is not None:
-        os.kill(pid, signal.SIGINT)
