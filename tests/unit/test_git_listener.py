@@ -204,6 +204,18 @@ def test_a_contained_branch_is_compared_again_when_the_target_is_rewritten(desk:
     assert ahead.ahead == 1
 
 
+def test_a_rewritten_target_is_not_forgotten_when_the_read_stops_behind_it(desk: Desk):
+    desk.page_size = 1
+    base = desk.repository.head("main")
+    assert base
+    head = desk.repository.commit("feature/x", {"b.txt": "1"}, parents=[base])
+    desk.repository.branch("main", head)
+    desk.tick()
+    desk.repository.branch("main", base)
+    assert kinds(desk.tick(stored_pages=1)) == [("force_pushed", "heads/main")]
+    assert [found.ahead for found in assessments(desk.tick())] == [1]
+
+
 def test_a_target_that_appears_is_compared_with_every_head_pushed_since_the_first_read():
     desk = Desk(asks=(AssessmentAsk("feature/*", "QA"),))
     base = desk.repository.commit("main", {"a.txt": "1"})
