@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dct_pipelines.store.definitions.shelves import Stored
 
 Name = Annotated[str, typer.Argument(help="Its name: lower-case letters, digits, - and _.")]
+Names = Annotated[list[str] | None, typer.Argument(help="All when none is named.")]
 HELP = {
     "connection": "Accounts at providers, with their credential by reference and their health.",
     "item": "The context library: what is watched, and what workspaces get to read.",
@@ -62,9 +63,7 @@ def _app(word: str) -> typer.Typer:
         show_definition(word, name, json_output)
 
     @app.command("export", help=f"Print each {word} (or those named) as a manifest.")
-    def export(
-        names: Annotated[list[str] | None, typer.Argument()] = None, json_output: Json = False
-    ) -> None:
+    def export(names: Names = None, json_output: Json = False) -> None:
         export_definitions(word, names or [], json_output)
 
     return app

@@ -2,147 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
-from uuid import UUID
-
 import pytest
-from sqlalchemy import func, select
 
-from dct_pipelines.domain.errors import (
-    ItemTemporarilyUnreadable,
-    ItemUnreadable,
-    NotFound,
-    NotPermitted,
-)
-from dct_pipelines.domain.manifest import ConnectionSpec, ItemSpec, Kind
-from dct_pipelines.domain.roles import Role
+from dct_pipelines.domain.errors import ItemTemporarilyUnreadable, ItemUnreadable
+from dct_pipelines.domain.manifest import Kind
 from dct_pipelines.domain.words import TriggerStatus
-from dct_pipelines.engine.manage import ApplyReport, Catalog, Manager, Verb, Wanted
-from dct_pipelines.engine.manifests import Document, InvalidManifests
-from dct_pipelines.engine.manifests.source import parse_text
+from dct_pipelines.engine.manage import Verb
+from dct_pipelines.engine.manifests import InvalidManifests
 from dct_pipelines.store import tables
 from dct_pipelines.store.database import Database
-from dct_pipelines.store.definitions import triggers
-from dct_pipelines.store.library import Library
-from dct_pipelines.store.order import advance, current_generation, lock_order
-from tests.fakes.ports import FakeClock, FakeSecrets
+from dct_pipelines.store.order import current_generation
+from tests.support.desk import LIBRARY, TRIGGER, Desk, desk_on, verbs
 
 pytestmark = pytest.mark.integration
-
-LIBRARY = """
-kind: connection
-name: local
-type: git
----
-kind: item
-name: app
-type: git_repository
-connection: local
-location: app.git
----
-kind: suite
-name: unit
-command: [make, test]
----
-kind: environment
-name: qa
-repository: app
-branch: qa
-deployer: {type: local, command: [./deploy]}
----
-kind: draft
-name: review
-title: Look
-repository: app
-suites: [unit]
-"""
-TRIGGER = """
-kind: trigger
-name: ready
-items: [app]
-conditions:
-  - {type: branch_ready, config: {branch: feature/*}}
-actions:
-  - type: merge_branches
-    config: {repository: app, source: "{{ event.branch }}", target: qa}
-"""
-
-
-@dataclass
-class Refreshed:
-    problems: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Outside:
-    """What readings of items say; remembers what was read, and whether triggers existed then."""
-
-    database: Database
-    error: Exception | None = None
-    read: list[tuple[list[UUID], int]] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-
-    def refresh(self, item_ids: Sequence[UUID]) -> Refreshed:
-        with self.database.connect() as connection:
-            self.read.append((list(item_ids), len(triggers.live(connection))))
-        return Refreshed(self.problems)
-
-    def probe(self, _connection: ConnectionSpec, _item: ItemSpec) -> str:
-        if self.error is not None:
-            raise self.error
-        return "2 branches"
-
-
-@dataclass
-class Desk:
-    """A manager on a fresh database."""
-
-    database: Database
-    clock: FakeClock
-    outside: Outside
-    manager: Manager
-    catalog: Catalog
-
-    def apply(self, text: str, by: str = "local", **options: Any) -> ApplyReport:
-        documents, faults = parse_text(text, "team.yaml", Path("/srv"))
-        assert faults == []
-        dry_run = options.pop("dry_run", False)
-        return self.manager.apply(Wanted(documents, by, **options), dry_run=dry_run)
-
-    def rows(self, table: str) -> int:
-        with self.database.connect() as connection:
-            return connection.scalar(select(func.count()).select_from(getattr(tables, table))) or 0
-
-    def versions(self, name: str = "ready") -> list[Any]:
-        """(version, status, from_seq, to_seq), oldest first."""
-        v, t = tables.trigger_versions, tables.dynamic_context_triggers
-        statement = (
-            select(v.c.version, v.c.status, v.c.from_seq, v.c.to_seq)
-            .join(t, t.c.id == v.c.trigger_id)
-            .where(t.c.name == name)
-            .order_by(v.c.version)
-        )
-        with self.database.connect() as connection:
-            return [tuple(row) for row in connection.execute(statement)]
-
-    def pass_events(self, count: int) -> None:
-        with self.database.begin() as connection:
-            lock_order(connection)
-            advance(connection, seqs=count)
 
 
 @pytest.fixture
 def desk(database: Database) -> Desk:
-    clock, outside = FakeClock(), Outside(database)
-    manager = Manager(database, clock, outside.refresh, outside.probe)
-    return Desk(database, clock, outside, manager, Catalog(database, outside.probe))
-
-
-def verbs(report: ApplyReport) -> dict[str, Verb]:
-    return {change.name: change.verb for change in report.changes}
+    return desk_on(database)
 
 
 def test_a_set_is_created_then_unchanged(desk: Desk):
@@ -286,96 +163,3 @@ def test_only_the_kind_that_was_asked_for_is_stored(desk: Desk):
     report = desk.apply(LIBRARY, only={Kind.CONNECTION})
     assert verbs(report) == {"local": Verb.CREATE}
     assert desk.rows("context_library") == 0
-
-
-@pytest.mark.parametrize(
-    ("role", "trigger_type", "allowed"),
-    [
-        (Role.DEVELOPER, "development", True),
-        (Role.DEVELOPER, "testing", True),
-        (Role.DEVELOPER, "deployment", False),
-        (Role.TESTER, "testing", True),
-        (Role.TESTER, "development", False),
-        (Role.PRODUCT_MANAGER, "business", True),
-        (Role.PRODUCT_MANAGER, "testing", False),
-        (Role.OPERATOR, "deployment", True),
-        (Role.ADMIN, "business", True),
-    ],
-)
-def test_a_role_edits_the_types_of_triggers_that_are_its_own(
-    desk: Desk, role: Role, trigger_type: str, allowed: bool
-):
-    desk.apply(LIBRARY)
-    desk.catalog.save_user("someone", role, None, "local")
-    text = TRIGGER.replace("name: ready", f"name: ready\ntype: {trigger_type}")
-    if allowed:
-        desk.apply(text, by="someone")
-        assert desk.catalog.triggers()[0].created_by == "someone"
-    else:
-        with pytest.raises(NotPermitted, match="may edit triggers of type"):
-            desk.apply(text, by="someone")
-        assert desk.rows("dynamic_context_triggers") == 0
-
-
-def test_a_developer_deploys_to_qa_only_and_defines_no_environment(desk: Desk):
-    desk.apply(LIBRARY + "---" + LIBRARY.split("---")[3].replace("name: qa", "name: production"))
-    desk.catalog.save_user("someone", Role.DEVELOPER, None, "local")
-    deploy = "  - {type: deploy_environment, config: {environment: %s}}\n"
-    desk.apply(TRIGGER + deploy % "qa", by="someone")
-    with pytest.raises(NotPermitted, match="not to 'production'"):
-        desk.apply(TRIGGER + deploy % "production", by="someone")
-    with pytest.raises(NotPermitted, match="may not define a suite"):
-        desk.apply(LIBRARY.replace("[make, test]", "[make, evil]"), by="someone")
-    assert desk.apply(LIBRARY, by="someone").changed == ()
-
-
-def test_somebody_unknown_may_do_nothing(desk: Desk):
-    with pytest.raises(NotFound, match="there is no user 'nobody'"):
-        desk.apply(LIBRARY, by="nobody")
-
-
-def test_every_change_is_noted_with_who_and_what(desk: Desk):
-    desk.apply(LIBRARY + "---" + TRIGGER)
-    desk.apply(TRIGGER.replace("name: ready", "name: ready\npriority: 7"))
-    latest = desk.catalog.show(Kind.TRIGGER, "ready")["changes"][0]
-    assert (latest["actor"], latest["verb"]) == ("local", "update")
-    assert latest["detail"]["differences"] == [{"path": "priority", "before": 5, "after": 7}]
-
-
-def test_what_is_exported_applies_as_unchanged(desk: Desk):
-    desk.apply(LIBRARY + "---" + TRIGGER)
-    for kind in Kind:
-        documents = [Document("exported", data) for data in desk.catalog.export(kind)]
-        report = desk.manager.apply(Wanted(documents, "local"))
-        assert set(verbs(report).values()) <= {Verb.UNCHANGED}, kind
-
-
-def test_a_name_that_is_not_there_is_answered_with_the_nearest(desk: Desk):
-    desk.apply(LIBRARY + "---" + TRIGGER)
-    with pytest.raises(NotFound, match="did you mean 'ready'"):
-        desk.manager.delete(["redy"], "local")
-    with pytest.raises(NotFound, match="did you mean 'app'"):
-        desk.catalog.show(Kind.ITEM, "apps")
-
-
-def test_checking_a_connection_looks_at_each_of_its_items(desk: Desk):
-    desk.apply(LIBRARY)
-    assert [(look.item, look.is_ok) for look in desk.catalog.check_connection("local")] == [("app", True)]
-    desk.outside.error = ItemUnreadable("gone")
-    assert [(look.is_ok, look.said) for look in desk.catalog.check_connection("local")] == [(False, "gone")]
-
-
-def test_the_library_gives_actions_what_was_defined(desk: Desk):
-    based = LIBRARY.replace("type: git\n", "type: git\nbase: https://example.org\ncredential: env:TOKEN\n", 1)
-    desk.apply(based)
-    library = Library(desk.database, FakeSecrets({"env:TOKEN": "s3cret"}))
-    repository = library.repository("app")
-    assert repository.ref.url == "https://example.org/app.git"
-    assert repository.ref.credential is not None
-    assert repository.ref.credential() == "s3cret"
-    assert library.environment("qa").branch == "qa"
-    assert library.suite("unit").command == ("make", "test")
-    assert library.draft("review").suites == ("unit",)
-    assert library.context_item("app")["kind"] == "git_repository"
-    with pytest.raises(NotFound, match="did you mean 'qa'"):
-        library.environment("qaa")

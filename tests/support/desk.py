@@ -1,98 +1,133 @@
-"""The git listener's desk: a fake repository, what intake stored of it, and ticks that may be cut short."""
+"""A manager at work on a test's database, and what it reads of the outside."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
-from dct_pipelines.domain.condition import AssessmentAsk
-from dct_pipelines.domain.event import EventDraft
-from dct_pipelines.domain.git import RepositoryRef
-from dct_pipelines.domain.listener import Page, ReadContext, Timer, WatchedItem
-from dct_pipelines.domain.repository.reader import RepositoryReader
-from dct_pipelines.domain.snapshot import BranchState
-from dct_pipelines.domain.trigger_index import digest_of_asks
-from dct_pipelines.domain.words import CheckState, ItemKind
-from dct_pipelines.listeners.git import read
-from tests.fakes.git import FakeGit, FakeRepository
+from sqlalchemy import func, select
+
+from dct_pipelines.domain.manifest import ConnectionSpec, ItemSpec
+from dct_pipelines.engine.manage import ApplyReport, Catalog, Manager, Verb, Wanted
+from dct_pipelines.engine.manifests.source import parse_text
+from dct_pipelines.store import tables
+from dct_pipelines.store.database import Database
+from dct_pipelines.store.definitions import triggers
+from dct_pipelines.store.order import advance, lock_order
 from tests.fakes.ports import FakeClock
-from tests.fakes.snapshots import FakeSnapshots
-from tests.support.facts import ITEM
 
-URL = "/srv/shop.git"
+LIBRARY = """
+kind: connection
+name: local
+type: git
+---
+kind: item
+name: app
+type: git_repository
+connection: local
+location: app.git
+---
+kind: suite
+name: unit
+command: [make, test]
+---
+kind: environment
+name: qa
+repository: app
+branch: qa
+deployer: {type: local, command: [./deploy]}
+---
+kind: draft
+name: review
+title: Look
+repository: app
+suites: [unit]
+"""
+TRIGGER = """
+kind: trigger
+name: ready
+items: [app]
+conditions:
+  - {type: branch_ready, config: {branch: feature/*}}
+actions:
+  - type: merge_branches
+    config: {repository: app, source: "{{ event.branch }}", target: qa}
+"""
+
+
+@dataclass
+class Refreshed:
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Outside:
+    """What readings of items say; remembers what was read, and whether triggers existed then."""
+
+    database: Database
+    error: Exception | None = None
+    read: list[tuple[list[UUID], int]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def refresh(self, item_ids: Sequence[UUID]) -> Refreshed:
+        with self.database.connect() as connection:
+            self.read.append((list(item_ids), len(triggers.live(connection))))
+        return Refreshed(self.problems)
+
+    def probe(self, _connection: ConnectionSpec, _item: ItemSpec) -> str:
+        if self.error is not None:
+            raise self.error
+        return "2 branches"
 
 
 @dataclass
 class Desk:
-    """Stores pages as intake does: all of a page or nothing of it."""
+    """A manager on a fresh database."""
 
-    asks: tuple[AssessmentAsk, ...] = ()
-    config: Mapping[str, Any] = field(default_factory=dict)
-    page_size: int = 200
-    git: FakeGit = field(default_factory=FakeGit)
-    clock: FakeClock = field(default_factory=FakeClock)
-    snapshots: FakeSnapshots = field(default_factory=FakeSnapshots)
-    token: Mapping[str, Any] = field(default_factory=dict)
-    timers: dict[tuple[str, str], Timer] = field(default_factory=dict)
-    checks: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
-    events: list[EventDraft] = field(default_factory=list)
-    notes: tuple[str, ...] = ()
+    database: Database
+    clock: FakeClock
+    outside: Outside
+    manager: Manager
+    catalog: Catalog
 
-    @property
-    def repository(self) -> FakeRepository:
-        """The repository, for its users."""
-        return self.git.repository(URL)
+    def apply(self, text: str, by: str = "local", **options: Any) -> ApplyReport:
+        documents, faults = parse_text(text, "team.yaml", Path("/srv"))
+        assert faults == []
+        dry_run = options.pop("dry_run", False)
+        return self.manager.apply(Wanted(documents, by, **options), dry_run=dry_run)
 
-    def report(self, commit: str, name: str, state: CheckState) -> None:
-        """A CI reports a check."""
-        self.checks.setdefault(commit, {})[name] = {"state": state, "url": None}
+    def rows(self, table: str) -> int:
+        with self.database.connect() as connection:
+            return connection.scalar(select(func.count()).select_from(getattr(tables, table))) or 0
 
-    def pages(self) -> list[Page]:
-        """Read without storing anything: what a process that dies now has done."""
-        return list(self._read())
-
-    def tick(self, seconds: float = 10, *, stored_pages: int | None = None) -> list[EventDraft]:
-        """Time passes, then a read; only the first `stored_pages` pages get stored. The new events."""
-        self.clock.advance(seconds=seconds)
-        known = len(self.events)
-        for place, page in enumerate(self._read()):
-            if stored_pages is not None and place >= stored_pages:
-                break
-            self._store(page)
-        return self.events[known:]
-
-    def state(self, branch: str) -> BranchState:
-        """What is stored of a branch."""
-        state = self.snapshots.states(ITEM)[f"refs/heads/{branch}"]
-        assert isinstance(state, BranchState)
-        return state
-
-    def _read(self) -> Any:
-        asks = tuple(sorted(self.asks, key=repr))
-        item = WatchedItem(
-            ITEM, "shop", ItemKind.GIT_REPOSITORY, URL, self.config, self.token, asks, digest_of_asks(asks)
+    def versions(self, name: str = "ready") -> list[Any]:
+        """(version, status, from_seq, to_seq), oldest first."""
+        v, t = tables.trigger_versions, tables.dynamic_context_triggers
+        statement = (
+            select(v.c.version, v.c.status, v.c.from_seq, v.c.to_seq)
+            .join(t, t.c.id == v.c.trigger_id)
+            .where(t.c.name == name)
+            .order_by(v.c.version)
         )
-        now = self.clock.now()
-        due = tuple(timer for timer in self.timers.values() if timer.due_at <= now)
-        context = ReadContext(now, self.snapshots, due, self.checks)
-        reader = RepositoryReader(self.git, RepositoryRef(URL))
-        return read(item, context, reader, page_size=self.page_size)
+        with self.database.connect() as connection:
+            return [tuple(row) for row in connection.execute(statement)]
 
-    def _store(self, page: Page) -> None:
-        keys = {event.dedup_key for event in self.events}
-        new = [event.dedup_key for event in page.events]
-        assert len({*keys, *new}) == len(keys) + len(new), "two different events have the same key"
-        self.events.extend(page.events)
-        self.snapshots.store(page.snapshots)
-        self.snapshots.remove(page.item_id, page.removed)
-        for key in page.timers_done:
-            self.timers.pop(key, None)
-        self.timers.update({(timer.subject, timer.key): timer for timer in page.timers})
-        self.token = page.token
-        self.notes = page.notes
+    def pass_events(self, count: int) -> None:
+        with self.database.begin() as connection:
+            lock_order(connection)
+            advance(connection, seqs=count)
 
 
-def kinds(events: list[EventDraft]) -> list[tuple[str, str]]:
-    """Kind and subject of each event."""
-    return [(event.payload.kind, event.subject.removeprefix("refs/")) for event in events]
+def desk_on(database: Database) -> Desk:
+    """A manager and its catalog on that database."""
+    clock, outside = FakeClock(), Outside(database)
+    manager = Manager(database, clock, outside.refresh, outside.probe)
+    return Desk(database, clock, outside, manager, Catalog(database, outside.probe))
+
+
+def verbs(report: ApplyReport) -> dict[str, Verb]:
+    """What became of each definition, by name."""
+    return {change.name: change.verb for change in report.changes}
