@@ -25,7 +25,7 @@ from dct_pipelines.domain.payloads import (
     TagCreated,
 )
 from dct_pipelines.domain.words import CheckState
-from tests.support.desk import URL, Desk
+from tests.support.git_reading import URL, GitDesk
 
 BRANCHES = ("main", "qa", "feature/a", "feature/b", "feature/b/c")
 ASKS = (AssessmentAsk("feature/**", None, 30), AssessmentAsk("feature/*", "qa"))
@@ -48,7 +48,7 @@ class Story:
     """Plays steps on a desk as users, a CI and a scheduler would."""
 
     def __init__(self, page_size: int) -> None:
-        self.desk = Desk(asks=ASKS, page_size=page_size)
+        self.desk = GitDesk(asks=ASKS, page_size=page_size)
         self.commits = 0
         self.commit("main", "a.txt", 0)
         self.desk.tick()
