@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import dct_pipelines
 from dct_pipelines import registry
 from dct_pipelines.bootstrap.outside import Outside
-from dct_pipelines.domain.errors import NotFound
+from dct_pipelines.domain.errors import NotFound, SchemaMismatch
 from dct_pipelines.domain.event import Event
 from dct_pipelines.domain.ports import ActionPorts, RunGateway
+from dct_pipelines.domain.release import release_name
 from dct_pipelines.domain.repository.reader import RepositoryReader
 from dct_pipelines.domain.shapes import job_name
 from dct_pipelines.settings import Settings
@@ -59,14 +60,20 @@ class App:
         return Database.open(self.settings)
 
     def ready(self) -> App:
-        """Bring an embedded database to this release; a server of one's own must be there already.
+        """Bring an embedded database to this release; a server of one's own must have been brought there.
 
         Raises `SchemaMismatch` when `dct db migrate` has to be run first.
         """
-        from dct_pipelines.store.schema import migrate
+        from dct_pipelines.store.schema import current_revision, head_revision, migrate
 
         if self.settings.database_url is None:
             migrate(self.database)
+            return self
+        with self.database.connect() as connection:
+            found = current_revision(connection)
+        if found != (wanted := head_revision()):
+            state = f"is at revision {found}" if found else "has no tables of ours yet"
+            raise SchemaMismatch(f"the database {state}, this release needs {wanted}; run `dct db migrate`")
         return self
 
     @cached_property
@@ -77,18 +84,23 @@ class App:
         return Library(self.database, self.outside.secrets)
 
     @cached_property
+    def release(self) -> str:
+        """The release with the versions of its rules, as it is stored with every event and decision."""
+        return release_name(dct_pipelines.__version__, registry.conditions())
+
+    @cached_property
     def decider(self) -> Decider:
         """Decides events; remembers compiled triggers."""
         from dct_pipelines.engine.decide import Decider
 
-        return Decider(registry.conditions(), dct_pipelines.__version__)
+        return Decider(registry.conditions(), self.release)
 
     @cached_property
     def intake(self) -> Intake:
         """Stores what listeners report."""
         from dct_pipelines.engine.intake import Intake
 
-        return Intake(self.database, self.outside.clock, self.decider, dct_pipelines.__version__)
+        return Intake(self.database, self.outside.clock, self.decider, self.release)
 
     @cached_property
     def dispatcher(self) -> Dispatcher:

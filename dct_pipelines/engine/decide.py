@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection
-
 from dct_pipelines.domain.compiled import CompiledTrigger, compile_trigger
 from dct_pipelines.domain.condition import AssessmentAsk, ConditionType
 from dct_pipelines.domain.decision import DecisionOutcome, Ruling
@@ -28,6 +26,7 @@ from dct_pipelines.domain.snapshot import Snapshot
 from dct_pipelines.domain.trigger import TriggerVersion
 from dct_pipelines.domain.trigger_index import TriggerIndex, digest_of_asks
 from dct_pipelines.store import deciding
+from dct_pipelines.store.database import Connection
 from dct_pipelines.store.deciding import ItemFacts, VersionKey
 from dct_pipelines.store.order import current_generation
 from dct_pipelines.store.watching import snapshots

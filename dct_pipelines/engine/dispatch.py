@@ -14,7 +14,6 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import ValidationError
-from sqlalchemy import Row
 
 from dct_pipelines import registry
 from dct_pipelines.domain.admission import Candidate, Hold, Load, Plan, aged_priority, plan
@@ -22,7 +21,7 @@ from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.trigger import ResourceLimits
 from dct_pipelines.domain.words import TriggerStatus
 from dct_pipelines.store import deciding, dispatching
-from dct_pipelines.store.database import Database
+from dct_pipelines.store.database import Database, Row
 
 AFTER_ALL_EVENTS = 2**62
 """The place in line of executions that no event made."""

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row
-
 from dct_pipelines.domain.decision import ConditionVerdict, DecisionOutcome
 from dct_pipelines.domain.errors import NotFound
 from dct_pipelines.domain.event import Event
@@ -22,7 +20,7 @@ from dct_pipelines.domain.story import DecisionStory, EventStory, ExecutionStory
 from dct_pipelines.domain.trigger import TriggerVersion
 from dct_pipelines.engine.decide import Decider
 from dct_pipelines.store import deciding, explaining
-from dct_pipelines.store.database import Database
+from dct_pipelines.store.database import Connection, Database, Row
 from dct_pipelines.store.order import current_generation
 from dct_pipelines.store.watching import events as event_store
 

@@ -11,13 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from sqlalchemy import Connection
-
 from dct_pipelines.domain.event import Event, EventDraft
 from dct_pipelines.domain.listener import Page
 from dct_pipelines.domain.ports import Clock
 from dct_pipelines.engine.decide import Decided, Decider
-from dct_pipelines.store.database import Database
+from dct_pipelines.store.database import Connection, Database
 from dct_pipelines.store.order import Order, advance, lock_order
 from dct_pipelines.store.watching import events as event_store
 from dct_pipelines.store.watching import snapshots, sources

@@ -12,8 +12,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection
-
 from dct_pipelines.domain.admission import Candidate, Hold, Load, plan
 from dct_pipelines.domain.compiled import CompiledTrigger, compile_trigger
 from dct_pipelines.domain.condition import ConditionType
@@ -28,7 +26,7 @@ from dct_pipelines.domain.trigger import TriggerSpec, TriggerVersion
 from dct_pipelines.domain.words import TriggerStatus
 from dct_pipelines.engine.decide import StoredView
 from dct_pipelines.store import explaining
-from dct_pipelines.store.database import Database
+from dct_pipelines.store.database import Connection, Database
 from dct_pipelines.store.watching import events as event_store
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)

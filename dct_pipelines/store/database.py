@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, Row, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
@@ -13,6 +13,9 @@ from dct_pipelines.domain.errors import DatabaseUnavailable
 from dct_pipelines.store.embedded import EmbeddedPostgres
 from dct_pipelines.store.engine import Session, StoreSettings, embedded_server, open_engine
 from dct_pipelines.store.failures import explain
+
+__all__ = ["Connection", "Database", "Row"]
+"""`Connection` and `Row` are what services pass on to repositories and get back: no driver of their own."""
 
 OVERFLOW = 2
 """Times the pool's size that may be opened on top of it under load."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 import dct_pipelines
 from dct_pipelines.domain.errors import InvalidInput
 from dct_pipelines.domain.process import Command, ProcessPort
+from dct_pipelines.settings import environment
 
 PROJECT = Path(dct_pipelines.__file__).parent.parent
 EXAMPLES = Path("examples") / "git"
@@ -86,7 +86,8 @@ class Stage:
 def _git(processes: ProcessPort, directory: Path, *arguments: str) -> str:
     identity = ("-c", "user.name=A developer", "-c", "user.email=developer@example.com")
     argv = ("git", *identity, *arguments)
-    keys = {"SSH_AUTH_SOCK": os.environ["SSH_AUTH_SOCK"]} if "SSH_AUTH_SOCK" in os.environ else {}
+    known = environment()
+    keys = {name: known[name] for name in ("SSH_AUTH_SOCK",) if name in known}
     done = processes.run(
         Command(argv=argv, cwd=directory, env=keys, trusted=True, timeout_seconds=CLONE_TIMEOUT_SECONDS)
     )
