@@ -13,7 +13,7 @@ from dct_pipelines.store.embedded import EmbeddedPostgres
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_SECONDS = 150
-"""Longer than users wait: initialising syncs a thousand files, on a machine that may be busy with other tests."""
+"""Longer than users wait: initialising syncs a thousand files, perhaps beside many other tests."""
 START = """
 import sys
 from pathlib import Path
