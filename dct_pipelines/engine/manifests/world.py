@@ -51,7 +51,8 @@ class World:
 
     def knows(self, kind: Kind, name: str) -> bool:
         """Whether a reference to it is good, or will be once its own faults are corrected."""
-        return self.find(kind, name) is not None or (kind, name) in self.declared | BUILT_IN
+        key = (kind, name)
+        return self.find(kind, name) is not None or key in self.declared or key in BUILT_IN
 
     def with_set(
         self,
