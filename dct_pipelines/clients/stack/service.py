@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dct_pipelines.clients.files import private_directory
 from dct_pipelines.clients.processes.supervisor import PR_SET_PDEATHSIG, prctl
 
 LARGEST_LOG_BYTES = 10 * 1024 * 1024
@@ -49,7 +50,7 @@ class Service:
 
     def start(self) -> None:
         """Start it. When the thread that calls this dies, however it dies, the process is told to end."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        private_directory(self.log.parent)
         if self.log.exists() and self.log.stat().st_size > LARGEST_LOG_BYTES:
             self.log.replace(self.log.with_suffix(".old.log"))
         settings = [f"{name}={value}" for name, value in self.variables.items()]

@@ -1,0 +1,151 @@
+"""Long-lived processes: ready when their port is open, started again when they die, and certainly ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from dct_pipelines.clients.stack.lock import only_one
+from dct_pipelines.clients.stack.notes import (
+    CodeServerAddress,
+    read_address,
+    read_loaded_jobs,
+    remove_address,
+    write_address,
+    write_loaded_jobs,
+)
+from dct_pipelines.clients.stack.service import Service, free_port, is_open
+from dct_pipelines.clients.stack.supervision import Supervision, stop_all
+from dct_pipelines.domain.errors import AlreadyRunning
+
+pytestmark = pytest.mark.integration
+
+
+def eventually(what: Callable[[], bool], seconds: float = 20) -> bool:
+    deadline = time.monotonic() + seconds
+    while not what():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Service]:
+    port = free_port()
+    arguments = (str(port), "--bind", "127.0.0.1")
+    service = Service("file server", "http.server", arguments, tmp_path / "log/server.log", port=port)
+    yield service
+    service.stop()
+
+
+def test_a_service_is_ready_when_its_port_is_open(server: Service):
+    assert not server.is_running
+    server.start()
+    assert server.wait_until_ready(20)
+    assert server.port is not None
+    assert is_open(server.port)
+
+
+def test_a_service_that_ends_at_once_is_not_waited_for(tmp_path: Path):
+    service = Service("nothing", "no_such_module", (), tmp_path / "nothing.log", port=free_port())
+    service.start()
+    begun = time.monotonic()
+    assert not service.wait_until_ready(60)
+    assert time.monotonic() - begun < 30
+    assert "no_such_module" in service.last_words()
+    service.stop()
+
+
+def test_variables_reach_the_service_and_its_output_the_log(tmp_path: Path):
+    (tmp_path / "tells.py").write_text("import os; print('told', os.environ['DCT_HOME'])")
+    variables = {"DCT_HOME": "somewhere", "PYTHONPATH": str(tmp_path)}
+    service = Service("teller", "tells", (), tmp_path / "teller.log", variables)
+    service.start()
+    assert eventually(lambda: "told somewhere" in service.last_words())
+    service.stop()
+
+
+def test_a_service_that_ignores_sigterm_is_killed_with_its_children(tmp_path: Path):
+    (tmp_path / "stubborn.py").write_text(
+        "import signal, subprocess, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "child = subprocess.Popen(['sleep', '600'])\n"
+        "print('child', child.pid, flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    service = Service("stubborn", "stubborn", (), tmp_path / "stubborn.log", {"PYTHONPATH": str(tmp_path)})
+    service.start()
+    assert eventually(lambda: "child" in service.last_words())
+    child = psutil.Process(int(service.last_words().split()[-1]))
+    service.stop(timeout_seconds=0.5)
+    assert not service.is_running
+    assert eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_what_dies_is_started_again_and_its_owner_is_told(server: Service):
+    said: list[str] = []
+    server.start()
+    assert server.wait_until_ready(20)
+    supervision = Supervision([server], said.append)
+    supervision.start()
+    assert server.process is not None
+    first = server.process.pid
+    os.kill(first, signal.SIGKILL)
+    assert eventually(lambda: server.is_ready and server.process is not None and server.process.pid != first)
+    supervision.stop()
+    assert said[0].startswith("file server ended (exit code -9), starts again in 1 s")
+    assert said[-1] == "file server started again"
+
+
+def test_nothing_is_started_any_more_once_watching_has_stopped(server: Service):
+    server.start()
+    assert server.wait_until_ready(20)
+    supervision = Supervision([server], lambda _line: None)
+    supervision.start()
+    supervision.stop()
+    stop_all([server])
+    assert not server.is_running
+
+
+def test_a_port_that_is_taken_gives_the_next_one():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert free_port(port) > port
+
+
+def test_one_stack_a_home_and_the_second_is_told_which_process_has_it(tmp_path: Path):
+    lock = tmp_path / "home/up.lock"
+    second = only_one(lock, "the engine")
+    with only_one(lock, "the engine"), pytest.raises(AlreadyRunning, match=f"process {os.getpid()}"):
+        second.__enter__()
+    with only_one(lock, "the engine"):
+        pass
+
+
+def test_notes_are_read_as_they_were_written(tmp_path: Path):
+    assert read_address(tmp_path) is None
+    address = CodeServerAddress(host="127.0.0.1", port=4000, pid=7)
+    write_address(tmp_path, address)
+    assert read_address(tmp_path) == address
+    remove_address(tmp_path)
+    remove_address(tmp_path)
+    assert read_address(tmp_path) is None
+    write_loaded_jobs(tmp_path, frozenset({"a", "b"}))
+    assert read_loaded_jobs(tmp_path) == {"a", "b"}
+
+
+def test_a_broken_note_counts_as_none(tmp_path: Path):
+    (tmp_path / "code-server.json").write_text("{")
+    (tmp_path / "loaded-jobs.json").write_text("7")
+    assert read_address(tmp_path) is None
+    assert read_loaded_jobs(tmp_path) == frozenset()
