@@ -94,8 +94,9 @@ def test_all_parameters_may_be_left_out():
 
 
 def test_descriptions_reach_the_launchpad():
-    fields = params_field(Model).config_type.fields
-    assert fields["name"].description == "Begins with a."
+    config_type = params_field(Model).config_type
+    assert isinstance(config_type, dg.Shape)
+    assert config_type.fields["name"].description == "Begins with a."
 
 
 @pytest.mark.parametrize("kind", sorted(registry.actions()))

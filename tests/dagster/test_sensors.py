@@ -40,8 +40,8 @@ def gateway() -> FakeGateway:
     return FakeGateway()
 
 
-@pytest.fixture
-def app(project: Path, gateway: FakeGateway) -> Iterator[App]:
+@pytest.fixture(name="app")
+def app_with_fake_runs(project: Path, gateway: FakeGateway) -> Iterator[App]:
     built = build(load_settings(), gateway)
     yield built
     built.database.dispose()

@@ -63,8 +63,8 @@ def states(app: App) -> list[str]:
         return list(connection.scalars(select(rows.c.status).order_by(rows.c.created_at)))
 
 
-@pytest.fixture
-def app(project: Path) -> Iterator[App]:
+@pytest.fixture(name="app")
+def command_line(project: Path) -> Iterator[App]:
     built = build(load_settings())
     yield built
     built.database.dispose()
