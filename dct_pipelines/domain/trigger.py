@@ -68,6 +68,12 @@ class ResourceLimits(Definition):
     timeout_seconds: int = Field(default=DEFAULT_TIMEOUT_SECONDS, ge=1, le=7 * 24 * 3600)
     retry: RetryPolicy = RetryPolicy()
 
+    @property
+    def has_rate(self) -> bool:
+        """Whether how often it started lately matters."""
+        rates = (self.min_trigger_interval_ms, self.max_executions_per_hour, self.max_executions_per_day)
+        return any(rate is not None for rate in rates)
+
 
 class TriggerSpec(Definition):
     """The versioned part of a trigger: everything that decides what it does."""

@@ -74,10 +74,11 @@ class Dispatcher:
             now = self.clock.now()
             holding = dispatching.holding(connection)
             load = self._load(holding, loaded_jobs, limit)
-            triggers = [key for key in {row.trigger_id for row in rows} if key is not None]
-            for trigger_id, starts in dispatching.starts_of(connection, triggers, now).items():
+            candidates = [_candidate(row) for row in rows]
+            limited = {one.trigger_id for one in candidates if one.trigger_id and one.limits.has_rate}
+            for trigger_id, starts in dispatching.starts_of(connection, list(limited), now).items():
                 load.trigger(trigger_id).starts.extend(starts)
-            planned = plan(map(_candidate, rows), load, now, self.ageing_step_seconds)
+            planned = plan(candidates, load, now, self.ageing_step_seconds)
             moved = dispatching.dispatch(connection, [one.execution_id for one in planned.admitted], now)
             changed = _changed(rows, planned)
             dispatching.store_holds(connection, changed)

@@ -94,17 +94,17 @@ def starts_of(
     connection: Connection, trigger_ids: Sequence[UUID], now: datetime
 ) -> dict[UUID, list[datetime]]:
     """When executions of these triggers were first dispatched during the last day."""
-    first = func.min(execution_attempts.c.dispatched_at).label("first")
+    attempt = execution_attempts.c
     statement = (
-        select(_EXECUTION.trigger_id, first)
-        .join(execution_attempts, execution_attempts.c.execution_id == _EXECUTION.id)
-        .where(_EXECUTION.trigger_id.in_(trigger_ids))
-        .group_by(_EXECUTION.id, _EXECUTION.trigger_id)
-        .having(first > now - DAY)
+        select(_EXECUTION.trigger_id, attempt.dispatched_at)
+        .join(execution_attempts, attempt.execution_id == _EXECUTION.id)
+        .where(
+            attempt.attempt == 1, attempt.dispatched_at > now - DAY, _EXECUTION.trigger_id.in_(trigger_ids)
+        )
     )
     found: dict[UUID, list[datetime]] = {}
     for row in connection.execute(statement):
-        found.setdefault(row.trigger_id, []).append(row.first)
+        found.setdefault(row.trigger_id, []).append(row.dispatched_at)
     return found
 
 
