@@ -74,27 +74,32 @@ def _row(stored: Stored) -> dict[str, Any]:
 
 
 def show_definition(word: str, name: str, json_output: bool) -> None:
-    """Print one definition, its latest changes last."""
-    from dct_pipelines.cli.output import clean, facts, print_json, table
+    """Print one definition as its manifest, then what became of it and who changed it."""
+    from dct_pipelines.cli.output import facts, print_json, table
     from dct_pipelines.cli.session import catalog_of, services
-    from dct_pipelines.domain.manifest import Kind
+    from dct_pipelines.cli.yaml_text import to_yaml
+    from dct_pipelines.domain.manifest import FORMS, Kind
+    from dct_pipelines.engine.manifests.models import models_in
 
     with services() as app:
-        shown = catalog_of(app).show(Kind(word), name)
+        catalog = catalog_of(app)
+        shown, manifests = catalog.show(Kind(word), name), catalog.export(Kind(word), [name])
     if json_output:
         print_json(shown)
         return
-    changes = shown.pop("changes", [])
-    versions = shown.pop("versions", [])
-    facts(shown)
-    if versions:
-        rows = [
-            [one["version"], one["status"], one["created_at"], one["created_by"], one["reason"]]
-            for one in versions
-        ]
+    written = {key for model in models_in(FORMS[Kind(word)]) for key in model.model_fields} - {"status"}
+    typer.echo(to_yaml(manifests))
+    facts(
+        {key: value for key, value in shown.items() if key not in {"kind", "changes", "versions", *written}}
+    )
+    rows = [
+        [one["version"], one["status"], one["created_at"], one["created_by"], one["reason"]]
+        for one in shown.get("versions", ())
+    ]
+    if rows:
         table(("version", "status", "since", "by", "reason"), rows, empty="")
-    rows = [[one["at"], one["actor"], one["verb"], _paths(one["detail"])] for one in changes]
-    table(("changed at", "by", "change", "what"), rows, empty=clean("no change was noted"))
+    rows = [[one["at"], one["actor"], one["verb"], _paths(one["detail"])] for one in shown["changes"]]
+    table(("changed at", "by", "change", "what"), rows, empty="no change was noted")
 
 
 def _paths(detail: dict[str, Any]) -> str:

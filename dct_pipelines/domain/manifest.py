@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, TypeAdapter
+from pydantic_core import to_jsonable_python
 
 from dct_pipelines.domain.operations import (
     ChannelSpec,
@@ -117,11 +118,19 @@ def brief(spec: BaseModel) -> dict[str, Any]:
 
     `type` stays, which tells apart the forms that a part can have.
     """
-    everything = spec.model_dump(mode="json")
     kept: dict[str, Any] = {}
     for name, field in type(spec).model_fields.items():
         value = getattr(spec, name)
-        if name not in ("name", "type") and value == field.get_default(call_default_factory=True):
-            continue
-        kept[name] = brief(value) if isinstance(value, BaseModel) else everything[name]
+        if (name in ("name", "type") and value is not None) or value != field.get_default(
+            call_default_factory=True
+        ):
+            kept[name] = _brief(value)
     return kept
+
+
+def _brief(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return brief(value)
+    if isinstance(value, (list, tuple)):
+        return [_brief(below) for below in value]
+    return to_jsonable_python(value)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from dct_pipelines import registry
 from dct_pipelines.domain.errors import DctError, NotFound, NotPermitted
 from dct_pipelines.domain.manifest import Kind, brief, parse
 from dct_pipelines.domain.roles import Role, launch_fault, users_fault
@@ -148,12 +149,24 @@ class Catalog:
             people.audit(connection, by, "save", "user", name, {"role": role.value})
 
 
+def _ordered(part: dict[str, Any], types: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a configuration in the order of its model: the database keeps none."""
+    if part["type"] not in types or "config" not in part:
+        return part
+    order = list(types[part["type"]].config.model_fields)
+    place = {key: index for index, key in enumerate(order)}
+    config = dict(sorted(part["config"].items(), key=lambda one: place.get(one[0], len(order))))
+    return part | {"config": config}
+
+
 def _without_spec(stored: StoredTrigger) -> dict[str, Any]:
     return {key: value for key, value in asdict(stored).items() if key not in ("spec", "name")}
 
 
 def _trigger_manifest(stored: StoredTrigger) -> dict[str, Any]:
     manifest = {"kind": Kind.TRIGGER.value, **brief(TriggerSpec.model_validate(stored.spec))}
+    for key, types in (("conditions", registry.conditions()), ("actions", registry.actions())):
+        manifest[key] = [_ordered(part, types) for part in manifest[key]]
     if stored.status in (TriggerStatus.PAUSED, TriggerStatus.DISABLED):
         manifest["status"] = stored.status.value
     return manifest
