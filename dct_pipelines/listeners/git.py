@@ -54,7 +54,7 @@ def read(
     refs = port.refs()
     handled = {
         "refs": refs.digest,
-        "asks": item.asks_digest,
+        "asks": _asked(item),
         "checks": digest_of_checks(context.checks),
         "empty_reads": 0,
     }
@@ -70,6 +70,11 @@ def read(
         compared = _compared(item, context, refs, states, token)
         done = done.model_copy(update={"notes": _notes(refs, compared.asks.missing)})
         yield from RepositoryReading(item.id, port, compared, token, done, page_size).pages()
+
+
+def _asked(item: WatchedItem) -> str:
+    """Changes when triggers ask for something else, or another branch is to be the default one."""
+    return f"{item.asks_digest} {item.config.get('default_branch') or ''}".strip()
 
 
 def _first_page(item: WatchedItem, context: ReadContext, refs: RefSnapshot, done: GitToken) -> Page:
@@ -97,7 +102,7 @@ def _compared(
         due=context.due_timers,
         now=context.now,
         epoch=token.epoch or context.now,
-        asks_changed=token.asks != item.asks_digest,
+        asks_changed=token.asks != _asked(item),
         restless=frozenset(token.restless),
     )
 

@@ -149,3 +149,7 @@ def test_the_default_branch_can_be_named_for_a_repository_that_somebody_works_in
     desk.repository.default_branch = "feature/x"
     desk.repository.commit("feature/x", {"b.txt": "1"}, parents=[base])
     assert [found.target for found in assessments(desk.tick())] == ["main"]
+    desk.config = {"default_branch": "feature/x"}
+    desk.tick()
+    assert desk.state("feature/x").is_default
+    assert not desk.state("main").is_default
