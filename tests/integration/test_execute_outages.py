@@ -115,16 +115,18 @@ def test_a_failure_whose_answer_got_lost_is_recorded_once(stage: Stage):
 
 def test_an_action_hears_that_its_attempt_was_taken_over(stage: Stage):
     execution_id, run = stage.claimed("check")
+    heard: list[bool] = []
 
     def overtaken_meanwhile(context, *_):
         stage.gateway.end(run.run_id, "FAILURE")
         stage.reconciler.sweep()
         stage.executor.beat()
-        assert context.is_cancelled()
+        heard.append(context.is_cancelled())
         raise ActionFailed("the command was killed")
 
     stage.behaviours["check"] = overtaken_meanwhile
     with pytest.raises(StaleAttempt):
         stage.perform(run)
+    assert heard[-1]
     assert stage.state(execution_id) is ExecutionState.WAITING
     assert stage.attempts(execution_id) == ["lost"]

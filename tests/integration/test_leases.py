@@ -185,3 +185,12 @@ def test_an_attempt_that_lost_its_execution_gets_no_lease(stage: Stage):
     with pytest.raises(StaleAttempt):
         stage.perform(run, 1)
     assert stage.leases() == {}
+
+
+def test_a_lease_ends_with_the_attempt_that_took_it(stage: Stage):
+    execution_id, run = stage.claimed("check")
+    stage.lease("environment:qa", execution_id)
+    stage.kill(run)
+    stage.reconciler.sweep()
+    assert stage.attempts(execution_id) == ["lost"]
+    assert stage.leases() == {}

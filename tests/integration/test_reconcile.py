@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from dct_pipelines.domain.errors import StaleAttempt
 from dct_pipelines.domain.execution import ExecutionState
+from dct_pipelines.domain.ports import RunInfo
 from dct_pipelines.engine.reconcile import Reconciler, SweepReport
 from dct_pipelines.store.database import Database
 from tests.fakes.gateway import FakeGateway
@@ -222,3 +224,37 @@ def test_what_dagster_cannot_answer_for_stays_for_the_next_sweep(stage: Stage):
     assert stage.state(dead) is ExecutionState.WAITING
     stage.reconciler.sweep()
     assert stage.state(silent) is ExecutionState.WAITING
+
+
+class Interfering(FakeGateway):
+    """Something happens between the first look of a sweep and its second."""
+
+    def __init__(self, stage: Stage, happens: Callable[[], object]) -> None:
+        super().__init__()
+        self.runs = stage.gateway.runs
+        self.happens = happens
+
+    def get_run(self, run_id: str) -> RunInfo | None:
+        self.happens()
+        return super().get_run(run_id)
+
+
+def test_an_execution_that_closes_while_the_sweep_looks_stays_closed(stage: Stage):
+    execution_id, run = stage.claimed("check")
+    stage.perform(run)
+
+    def it_closes() -> None:
+        stage.executor.close(run)
+        stage.gateway.end(run.run_id, "SUCCESS")
+
+    sweep = Reconciler(stage.database, Interfering(stage, it_closes), stage.times).sweep
+    assert str(sweep()) == CALM
+    assert stage.state(execution_id) is ExecutionState.COMPLETED
+
+
+def test_an_attempt_that_shows_life_again_while_the_sweep_looks_is_not_lost(stage: Stage):
+    execution_id, run = stage.claimed("check")
+    stage.age_heartbeat(execution_id)
+    sweep = Reconciler(stage.database, Interfering(stage, stage.executor.beat), stage.times).sweep
+    assert str(sweep()) == CALM
+    assert stage.perform(run).state == "done"

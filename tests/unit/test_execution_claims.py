@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any
-from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dct_pipelines.domain.execution import AttemptState, ExecutionState, TriggeredBy
-from dct_pipelines.domain.trigger import ResourceLimits
+from dct_pipelines.domain.execution import AttemptState, ExecutionState
 from dct_pipelines.engine.claims import Ask, Keep, Refuse, Start, Verdict, decide
 from dct_pipelines.engine.identity import RunIdentity
-from dct_pipelines.store.executions.rows import Attempt, Execution
+from dct_pipelines.store.executions.rows import Attempt
+from tests.support.rows import EXECUTION_ID, make_execution
 
-ID = UUID(int=7)
 S, A = ExecutionState, AttemptState
 LIVE_AS = {S.DISPATCHED: A.DISPATCHED, S.RUNNING: A.RUNNING}
-
-
-def execution(status: ExecutionState, attempt: int) -> Execution:
-    values: dict[str, Any] = dict.fromkeys(Execution.__dataclass_fields__)
-    values |= {"id": ID, "status": status, "attempt": attempt, "triggered_by": TriggeredBy.EVENT}
-    values |= {"limits": ResourceLimits(), "created_at": datetime.now(UTC), "steps": (), "tried_before": 0}
-    return Execution(**values)
 
 
 def attempts(status: ExecutionState, count: int, *, stale: bool = False) -> tuple[Attempt, ...]:
@@ -34,7 +23,7 @@ def attempts(status: ExecutionState, count: int, *, stale: bool = False) -> tupl
     last = LIVE_AS.get(status, A.FAILED)
     return tuple(
         Attempt(
-            execution_id=ID,
+            execution_id=EXECUTION_ID,
             attempt=number,
             state=last if number == count else A.LOST,
             run_id=None if number == count and last is A.DISPATCHED else f"run-{number}",
@@ -47,7 +36,7 @@ def attempts(status: ExecutionState, count: int, *, stale: bool = False) -> tupl
 
 
 def run(run_id: str = "new", attempt: int | None = 1, parent: str | None = None) -> RunIdentity:
-    return RunIdentity(run_id, "job", ID, attempt, parent)
+    return RunIdentity(run_id, "job", EXECUTION_ID, attempt, parent)
 
 
 def verdict(
@@ -58,7 +47,7 @@ def verdict(
     stale: bool = False,
     over: Mapping[str, bool] | None = None,
 ) -> Verdict:
-    return decide(identity, execution(status, count), attempts(status, count, stale=stale), over or {})
+    return decide(identity, make_execution(status, count), attempts(status, count, stale=stale), over or {})
 
 
 def test_the_dispatched_run_claims_its_attempt():

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
 from sqlalchemy import Connection, create_engine
 
-from dct_pipelines.domain.errors import DatabaseUnavailable
+from dct_pipelines.domain.errors import ActionInterrupted, DatabaseUnavailable, ProcessFailed
+from dct_pipelines.domain.execution import ExecutionState
 from dct_pipelines.engine.heartbeat import Heartbeats
 from dct_pipelines.engine.times import Times
+from dct_pipelines.engine.watch import Watch
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.patience import patiently
+from tests.fakes.ports import FakeClock
+from tests.support.rows import make_execution
 
 ID = UUID(int=7)
-NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
 class AwayDatabase(Database):
@@ -83,3 +85,21 @@ def test_other_errors_are_not_waited_for():
 
     with pytest.raises(KeyError):
         patiently(work, 60)
+
+
+def test_an_action_that_had_to_stop_for_want_of_renewal_may_be_tried_again():
+    now = [100.0]
+    heartbeats = Heartbeats(AwayDatabase(), Times(), lambda: now[0])
+    hold = heartbeats.watch(ID, 1, "run")
+    watch = Watch(make_execution(ExecutionState.RUNNING, 1), hold, heartbeats, FakeClock(), lambda: False)
+    assert not watch.must_stop()
+    now[0] += Times().self_fence_seconds
+    assert watch.must_stop()
+    now[0] -= 1
+    assert watch.interruption() is None
+    verdict = watch.verdict_on(ProcessFailed("the command was killed"))
+    assert isinstance(verdict, ActionInterrupted)
+    assert verdict.transient
+    assert "could not renew" in str(verdict)
+    assert "the command was killed" in str(verdict)
+    heartbeats.stop()
