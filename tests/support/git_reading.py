@@ -33,6 +33,8 @@ class GitDesk:
     config: Mapping[str, Any] = field(default_factory=dict)
     page_size: int = 200
     git: FakeGit = field(default_factory=FakeGit)
+    reader: RepositoryReader | None = None
+    """Another repository than the fake one."""
     clock: FakeClock = field(default_factory=FakeClock)
     snapshots: FakeSnapshots = field(default_factory=FakeSnapshots)
     token: Mapping[str, Any] = field(default_factory=dict)
@@ -78,7 +80,7 @@ class GitDesk:
         now = self.clock.now()
         due = tuple(timer for timer in self.timers.values() if timer.due_at <= now)
         context = ReadContext(now, self.snapshots, due, self.checks)
-        reader = RepositoryReader(self.git, RepositoryRef(URL))
+        reader = self.reader or RepositoryReader(self.git, RepositoryRef(URL))
         return read(item, context, reader, page_size=self.page_size)
 
     def _store(self, page: Page) -> None:
