@@ -26,6 +26,9 @@ from dct_pipelines.store.database import Database, Row
 AFTER_ALL_EVENTS = 2**62
 """The place in line of executions that no event made."""
 
+SLACK_SECONDS = 120
+"""Beyond a trigger's own time limit, after which an execution ends itself, Dagster ends the run."""
+
 
 @dataclass(frozen=True)
 class DispatchOrder:
@@ -170,8 +173,10 @@ def _count(holds: Iterable[Hold]) -> dict[str, int]:
 
 
 def _tags(row: Row[Any], attempt: int, priority: int) -> dict[str, str]:
+    limits = ResourceLimits.model_validate(row.resource_limits)
     tags = {
         "dagster/priority": str(priority),
+        "dagster/max_runtime": str(limits.timeout_seconds + SLACK_SECONDS),
         "dct/execution": str(row.id),
         "dct/attempt": str(attempt),
     }
