@@ -21,6 +21,7 @@ from dct_pipelines.cli import (
     up,
     users,
 )
+from dct_pipelines.cli.demo import command as demo
 from dct_pipelines.domain.errors import DctError
 
 EXIT_CODES = """Exit codes: 0 done · 1 failed · 2 invalid input, nothing was changed · 3 not permitted ·
@@ -54,6 +55,7 @@ def root(
 
 
 app.command()(up.up)
+app.command()(demo.demo)
 app.command()(apply.apply)
 app.command()(status.status)
 app.command()(explain.explain)
