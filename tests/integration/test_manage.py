@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dct_pipelines.domain.errors import ItemTemporarilyUnreadable, ItemUnreadable
+from dct_pipelines.domain.errors import InvalidInput, ItemTemporarilyUnreadable, ItemUnreadable
 from dct_pipelines.domain.manifest import Kind
 from dct_pipelines.domain.words import TriggerStatus
 from dct_pipelines.engine.manage import Verb
@@ -119,6 +119,13 @@ def test_pruning_deletes_what_the_same_set_made_before_and_nothing_else(desk: De
     pruned = desk.apply(TRIGGER, applied_set="team", prune=True)
     assert verbs(pruned) == {"ready": Verb.UNCHANGED, "old": Verb.DELETE}
     assert [stored.name for stored in desk.catalog.triggers()] == ["ready", "theirs"]
+
+
+def test_a_set_without_any_trigger_prunes_nothing(desk: Desk):
+    desk.apply(LIBRARY + "---" + TRIGGER)
+    with pytest.raises(InvalidInput, match="delete them by name"):
+        desk.apply(LIBRARY, prune=True)
+    assert len(desk.catalog.triggers()) == 1
 
 
 def test_a_deleted_trigger_has_no_version_in_force_and_its_name_is_free(desk: Desk):

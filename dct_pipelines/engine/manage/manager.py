@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
-from dct_pipelines.domain.errors import NotPermitted
+from dct_pipelines.domain.errors import InvalidInput, NotPermitted
 from dct_pipelines.domain.manifest import Kind
 from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.roles import Role, edit_fault
@@ -140,6 +140,10 @@ class Manager:
 def _planned(wanted: Wanted, storage: Storage) -> tuple[Checked, tuple[Change, ...]]:
     checked = check(wanted.documents, storage.world, wanted.only)
     prune = wanted.prune and Kind.TRIGGER in wanted.only
+    if prune and not any(manifest.kind is Kind.TRIGGER for manifest in checked.manifests):
+        raise InvalidInput(
+            "the set holds no trigger, so --prune would delete all of its; delete them by name"
+        )
     changes = plan(checked.manifests, storage, applied_set=wanted.applied_set, prune=prune)
     permit(changes, storage, wanted.by)
     return checked, changes
