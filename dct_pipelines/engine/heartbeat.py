@@ -44,6 +44,7 @@ class Heartbeats:
         self._times = times
         self._monotonic = monotonic
         self._holds: dict[tuple[UUID, int], Hold] = {}
+        self._is_away = False
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -86,21 +87,30 @@ class Heartbeats:
         return self._monotonic() - hold.renewed_at < self._times.self_fence_seconds
 
     def beat(self) -> None:
-        """Renew every hold once. A failure is logged and tried again at the next beat."""
+        """Renew every hold once. What fails is tried again at the next beat, and logged once."""
         for hold in self._held():
             sent = self._monotonic()
             try:
                 with self._database.begin() as connection:
                     answer = leases.renew(connection, hold.execution_id, hold.attempt, hold.run_id)
             except DatabaseUnavailable as error:
-                logger.warning("heartbeat of execution %s waits: %s", hold.execution_id, error)
+                self._note_away(str(error))
                 continue
+            self._note_away(None)
             if answer is None:
                 hold.is_over = True
                 self.release(hold.execution_id, hold.attempt)
                 continue
             hold.renewed_at = sent
             hold.is_cancel_requested = answer == "cancelled"
+
+    def _note_away(self, because: str | None) -> None:
+        """Say once that the database is away, and once that it is back."""
+        if because is not None and not self._is_away:
+            logger.warning("signs of life wait for the database: %s", because)
+        if because is None and self._is_away:
+            logger.info("signs of life reach the database again")
+        self._is_away = because is not None
 
     def _held(self) -> list[Hold]:
         with self._lock:
