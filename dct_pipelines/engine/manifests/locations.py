@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 _SCP = re.compile(r"^(?:[\w.+-]+@)?[\w.-]+:(?!//)")
 """`user@host:path`, as ssh writes it."""
+_DOT = re.compile("%2e", re.IGNORECASE)
+"""A dot as URLs may write it: HTTP libraries take `%2e%2e` for `..`."""
 
 
 def is_remote(location: str) -> bool:
@@ -31,13 +33,13 @@ def secret_fault(location: str) -> str | None:
 def absolute(location: str, folder: Path) -> str:
     """A path made absolute, from the folder that it was written in; what is remote stays."""
     if is_remote(location):
-        return location.rstrip("/") if location.count("/") > 3 else location
+        return location.rstrip("/")
     return os.path.normpath(folder.absolute() / Path(location).expanduser())
 
 
 def below(base: str, location: str) -> str | None:
     """The location joined to the base (which is absolute), or None when it lies outside of it."""
-    if ".." in re.split(r"[/\\]", location):
+    if ".." in re.split(r"[/\\]", _DOT.sub(".", location)):
         return None
     if is_remote(base):
         prefix = base if base.endswith((":", "/")) else f"{base}/"
