@@ -51,7 +51,8 @@ class SourceStory(Fact):
         if self.polled_at is None:
             return f"{self.item} was never read: is a listener running (`dct up`, or Dagster's daemon)?"
         known = f"{self.events} events of it are stored" if self.events else "no event of it was ever seen"
-        return f"{self.item} was read {_ago(self.read_ok_at or self.polled_at, now)}; {known}."
+        noted = f"; noted: {self.detail}" if self.detail else ""
+        return f"{self.item} was read {_ago(self.read_ok_at or self.polled_at, now)}; {known}{noted}."
 
 
 class ExecutionStory(Fact):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dct_pipelines.domain.errors import ConnectionDown, ItemTemporarilyUnreadable
+from dct_pipelines.domain.git_refs import Oid
 from dct_pipelines.domain.payloads import BranchCreated, ForcePushed
 from tests.support.facts import ITEM
 from tests.support.git_reading import URL, GitDesk, begun, kinds
@@ -77,6 +78,21 @@ def test_a_reference_that_cannot_be_used_is_noted_until_it_is_gone(desk: GitDesk
     assert not desk.notes
 
 
+def test_a_torn_reference_is_neither_a_deleted_branch_nor_a_new_one_when_it_is_mended(desk: GitDesk):
+    base = desk.repository.head("main")
+    assert base
+    desk.repository.branch("topic", base)
+    desk.repository.tag("v1", base)
+    desk.tick()
+    for name in ("refs/heads/topic", "refs/tags/v1"):
+        desk.repository.refs[name] = Oid("0" * 40)
+    assert desk.tick() == []
+    assert len(desk.notes) == 2
+    for name in ("refs/heads/topic", "refs/tags/v1"):
+        desk.repository.refs[name] = base
+    assert desk.tick() == []
+
+
 def test_a_head_that_is_gone_when_it_is_fetched_is_read_again_and_stops_nothing_else(desk: GitDesk):
     base = desk.repository.head("main")
     assert base
@@ -84,7 +100,8 @@ def test_a_head_that_is_gone_when_it_is_fetched_is_read_again_and_stops_nothing_
     desk.repository.branch("topic", base)
     kept = desk.git.objects.commits.pop(gone)
     assert kinds(desk.tick()) == [("branch_created", "heads/topic")]
-    assert desk.notes == ("branch 'feature/x' changed while it was read; it is read again",)
+    [note] = desk.notes
+    assert note.startswith("the head of branch 'feature/x' cannot be fetched")
     desk.git.objects.commits[gone] = kept
     assert kinds(desk.tick()) == [
         ("branch_created", "heads/feature/x"),

@@ -106,8 +106,17 @@ class Compared:
         }
 
     def gone(self) -> list[BranchState]:
-        """Branches that are no longer there."""
-        return [state for state in self.stored_branches if state.branch not in self.refs.branches]
+        """Branches that are no longer there; one whose reference is torn still is."""
+        return [
+            state
+            for state in self.stored_branches
+            if state.branch not in self.refs.branches and HEADS + state.branch not in self._torn
+        ]
+
+    @cached_property
+    def _torn(self) -> frozenset[str]:
+        """Full names of references that are listed and cannot be used."""
+        return frozenset(ref.name for ref in self.refs.rejected)
 
     def tags(self) -> Iterator[TagWork]:
         """Tags that are new or stand for another commit, then those that are gone, each by name."""
@@ -118,7 +127,7 @@ class Compared:
                 yield TagWork(tag, commit, known)
         stored_tags = sorted(state.tag for state in self.states.values() if isinstance(state, TagState))
         for tag in stored_tags:
-            if tag not in self.refs.tags:
+            if tag not in self.refs.tags and TAGS + tag not in self._torn:
                 yield TagWork(tag, None)
 
     def work(self) -> Iterator[BranchWork]:

@@ -55,7 +55,8 @@ class RepositoryReading:
     def _last(self, builder: PageBuilder, history: History, generation: int) -> Page:
         """All was handled, unless a head was gone when it was fetched: then the next read looks again."""
         missed = sorted(b for b, head in self.compared.refs.branches.items() if head in history.lost)
-        lost = tuple(f"branch {shown(b)!r} changed while it was read; it is read again" for b in missed[:10])
+        why = "it moved on, or the repository is damaged; it is read again"
+        lost = tuple(f"the head of branch {shown(b)!r} cannot be fetched: {why}" for b in missed[:10])
         notes = (*self.done.notes, *lost)
         left = {"generation": generation, "restless": (), "notes": notes}
         done = self.done.model_copy(update=left | ({"refs": ""} if missed else {}))

@@ -1,0 +1,60 @@
+"""Fixtures: `dct` in this process, in a project of its own on the test's database.
+
+A test module takes them by name: `from tests.support.command_line import *  # noqa: F403`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dct_pipelines.cli.main import main
+from dct_pipelines.settings import Settings
+
+__all__ = ["Dct", "Said", "dct"]
+
+
+@dataclass
+class Said:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.out)
+
+
+Dct = Callable[..., Said]
+
+
+@pytest.fixture
+def dct(
+    database_settings: Settings,
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Dct:
+    """Runs `dct` in this process, in a project of its own."""
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    monkeypatch.setenv("DCT_DATABASE_URL", database_url)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Said:
+        code = 0
+        try:
+            main(list(arguments))
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        printed = capsys.readouterr()
+        return Said(code, printed.out, printed.err)
+
+    return run
