@@ -166,7 +166,7 @@ class App:
         from dct_pipelines.engine.manage.probe import GitProbe
 
         probe = GitProbe(self.outside.git, self.outside.secrets)
-        return Manager(self.database, self.outside.clock, self.listening.refresh, probe)
+        return Manager(self.database, self.outside.clock, self.listening.recorded, probe)
 
     @cached_property
     def status(self) -> StatusService:

@@ -31,7 +31,7 @@ from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.snapshot import State
 from dct_pipelines.engine.decide import Decider
 from dct_pipelines.engine.intake import Intake, PageReport
-from dct_pipelines.store.database import Database
+from dct_pipelines.store.database import Connection, Database
 from dct_pipelines.store.watching import snapshots, sources
 from dct_pipelines.store.watching.sources import Source, SourceItem
 
@@ -41,6 +41,7 @@ FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 300.0
 CREDENTIAL_PAUSE_SECONDS = 900.0
 DOWN_AFTER_FAILURES = 3
+LOCK_LOOK_SECONDS = 0.1
 CHECKS_OVERLAP = timedelta(minutes=10)
 """Checks are handed to the listener again for so long: their commit may become a head a little later."""
 
@@ -101,42 +102,52 @@ class Listening:
             due = sources.due(connection, kind, self.clock.now())
         report = TickReport()
         for source in due:
-            self._read_source(source, None, stop_at, report)
+            with self._reading([source], 0) as locked:
+                if locked:
+                    self._read_source(source, None, stop_at, report)
+                else:
+                    report.problems.append(f"{source.name} is being read by another process")
         return report
 
-    def refresh(self, item_ids: Sequence[UUID], budget_seconds: float = 60.0) -> TickReport:
-        """Read these items now, due or not: what happened until now is recorded before a new trigger is."""
+    @contextmanager
+    def recorded(self, item_ids: Sequence[UUID], budget_seconds: float = 60.0) -> Iterator[TickReport]:
+        """Read these items now, due or not, and keep everybody else from reading them during the block.
+
+        What happened until now is recorded before a trigger is written inside the block, and no read that
+        began before the trigger can end behind it: its events would be taken for older than the trigger.
+        """
         stop_at = time.monotonic() + budget_seconds
         with self.database.connect() as connection:
             found = sources.of_items(connection, item_ids)
         report = TickReport()
-        for source in found:
-            self._read_source(source, frozenset(item_ids), stop_at, report)
-        return report
+        with self._reading(found, stop_at) as locked:
+            for source in found:
+                if source in locked:
+                    self._read_source(source, frozenset(item_ids), stop_at, report)
+                else:
+                    report.problems.append(f"{source.name} is being read by another process for very long")
+            yield report
 
     def _read_source(
         self, source: Source, only: frozenset[UUID] | None, stop_at: float, report: TickReport
     ) -> None:
-        with self._reading(source) as may_read:
-            if not may_read:
-                report.problems.append(f"{source.name} is being read by another process")
-                return
-            report.connections += 1
-            try:
-                finished = self._read_items(source, only, stop_at, report)
-            except DctError as error:
-                if error.scope is not Scope.CONNECTION:
-                    raise
-                self._pause(source, error)
-                report.problems.append(f"{source.name}: {error}")
-                return
-            interval = float(source.config.get("poll_interval_seconds") or 0)
-            pause = max(self.min_interval_seconds, interval) if finished else 0
-            report.is_finished = report.is_finished and finished
-            if only is None:
-                now = self.clock.now()
-                with self.database.begin() as connection:
-                    sources.healthy(connection, source.id, now, now + timedelta(seconds=pause))
+        """Read a connection whose reading lock is held."""
+        report.connections += 1
+        try:
+            finished = self._read_items(source, only, stop_at, report)
+        except DctError as error:
+            if error.scope is not Scope.CONNECTION:
+                raise
+            self._pause(source, error)
+            report.problems.append(f"{source.name}: {error}")
+            return
+        interval = float(source.config.get("poll_interval_seconds") or 0)
+        pause = max(self.min_interval_seconds, interval) if finished else 0
+        report.is_finished = report.is_finished and finished
+        if only is None:
+            now = self.clock.now()
+            with self.database.begin() as connection:
+                sources.healthy(connection, source.id, now, now + timedelta(seconds=pause))
 
     def _read_items(
         self, source: Source, only: frozenset[UUID] | None, stop_at: float, report: TickReport
@@ -192,23 +203,36 @@ class Listening:
             )
 
     @contextmanager
-    def _reading(self, source: Source) -> Iterator[bool]:
-        """The reading lock of a connection, shared by polls and webhooks of all processes."""
+    def _reading(self, wanted: Sequence[Source], wait_until: float) -> Iterator[list[Source]]:
+        """Hold the reading locks of connections, shared by polls and webhooks of all processes.
+
+        Those that somebody else holds are waited for until then; yields those that were got.
+        """
         with self.database.connect() as connection:
-            may_read = sources.try_lock(connection, source.id)
+            locked = [source for source in wanted if _lock(connection, source, wait_until)]
             connection.commit()
             try:
-                yield may_read
+                yield locked
             finally:
-                if may_read:
-                    self._unlock(connection, source)
+                _unlock(connection, locked)
 
-    def _unlock(self, connection: Any, source: Source) -> None:
-        try:
+
+def _lock(connection: Connection, source: Source, wait_until: float) -> bool:
+    while not sources.try_lock(connection, source.id):
+        connection.commit()
+        if time.monotonic() >= wait_until:
+            return False
+        time.sleep(LOCK_LOOK_SECONDS)
+    return True
+
+
+def _unlock(connection: Connection, locked: Sequence[Source]) -> None:
+    try:
+        for source in locked:
             sources.unlock(connection, source.id)
-            connection.commit()
-        except DatabaseUnavailable:
-            log.warning("the database went away while %s was read; its lock went with it", source.name)
+        connection.commit()
+    except DatabaseUnavailable:
+        log.warning("the database went away during a read; the reading locks went with it")
 
 
 def pause_after(error: DctError, failures: int, now: datetime, chance: float) -> tuple[str, datetime]:

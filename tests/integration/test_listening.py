@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Event, Timer
 from typing import Any
 from uuid import uuid4
 
@@ -39,6 +41,10 @@ class FakeReader:
     def refs(self) -> RefSnapshot:
         self.calls += 1
         return self.answer()
+
+    def fetch(self, _wanted: Any) -> frozenset[str]:
+        """Everything that was asked for could be had."""
+        return frozenset()
 
 
 def branches(*names: str) -> Answer:
@@ -161,12 +167,36 @@ def test_a_database_error_is_nobodys_but_the_systems(
         listening.tick("git")
 
 
-def test_a_refresh_reads_an_item_that_is_not_due(
+def test_items_can_be_read_though_they_are_not_due_and_nobody_else_reads_them_meanwhile(
     world: World, listening: Listening, readers: dict[str, FakeReader]
 ) -> None:
     listening.tick("git")
-    listening.refresh([world.item_id])
-    assert readers["sample"].calls == 2
+    world.clock.advance(seconds=60)
+    with listening.recorded([world.item_id]) as seen:
+        assert readers["sample"].calls == 2
+        assert listening.tick("git").problems == ["here is being read by another process"]
+    assert seen.problems == []
+    assert listening.tick("git").problems == []
+
+
+def test_a_read_that_is_under_way_is_waited_for_before_the_past_is_recorded(
+    world: World, listening: Listening, readers: dict[str, FakeReader]
+) -> None:
+    begun, go_on = Event(), Event()
+
+    def slow() -> RefSnapshot:
+        begun.set()
+        assert go_on.wait(10)
+        return branches("main")()
+
+    readers["sample"] = FakeReader(slow)
+    with ThreadPoolExecutor(1) as pool:
+        tick = pool.submit(listening.tick, "git")
+        assert begun.wait(10)
+        Timer(0.3, go_on.set).start()
+        with listening.recorded([world.item_id]) as seen:
+            assert tick.done()
+        assert seen.problems == []
 
 
 def test_throttling_waits_as_told_and_is_no_failure() -> None:

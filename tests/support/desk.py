@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,10 +73,11 @@ class Outside:
     read: list[tuple[list[UUID], int]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
-    def refresh(self, item_ids: Sequence[UUID]) -> Refreshed:
+    @contextmanager
+    def recorded(self, item_ids: Sequence[UUID]) -> Iterator[Refreshed]:
         with self.database.connect() as connection:
             self.read.append((list(item_ids), len(triggers.live(connection))))
-        return Refreshed(self.problems)
+        yield Refreshed(self.problems)
 
     def probe(self, _connection: ConnectionSpec, _item: ItemSpec) -> str:
         if self.error is not None:
@@ -124,7 +126,7 @@ class Desk:
 def desk_on(database: Database) -> Desk:
     """A manager and its catalog on that database."""
     clock, outside = FakeClock(), Outside(database)
-    manager = Manager(database, clock, outside.refresh, outside.probe)
+    manager = Manager(database, clock, outside.recorded, outside.probe)
     return Desk(database, clock, outside, manager, Catalog(database, outside.probe))
 
 

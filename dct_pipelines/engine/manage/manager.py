@@ -9,7 +9,7 @@ are there and the triggers are not: applying again completes it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -36,13 +36,21 @@ from dct_pipelines.store.order import advance, lock_order
 DEFAULT_SET = "default"
 
 
-class Refreshed(Protocol):
+class Seen(Protocol):
     """What a reading of items says: `problems` are sentences about what could not be read."""
 
-    problems: list[str]
+    @property
+    def problems(self) -> Sequence[str]:
+        """Empty is well."""
 
 
-Refresh = Callable[[Sequence[UUID]], Refreshed]
+@dataclass(frozen=True)
+class _Nothing:
+    problems: tuple[str, ...] = ()
+
+
+_NOTHING_READ = _Nothing()
+Recorded = Callable[[Sequence[UUID]], AbstractContextManager[Seen]]
 
 
 @dataclass(frozen=True)
@@ -58,11 +66,14 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Manager:
-    """Applies, pauses, resumes, deletes. `refresh` reads items now, `probe` looks before one is stored."""
+    """Applies, pauses, resumes, deletes.
+
+    `recorded` reads items and lets nobody else read them for a block; `probe` looks before one is stored.
+    """
 
     database: Database
     clock: Clock
-    refresh: Refresh
+    recorded: Recorded
     probe: Probe
 
     def apply(self, wanted: Wanted, *, dry_run: bool = False) -> ApplyReport:
@@ -79,9 +90,10 @@ class Manager:
                 writer.definitions(_planned(wanted, writer.storage)[1])
         if not any(change.kind is Kind.TRIGGER for change in report.changed):
             return report
-        warnings += self._record_past(_watched(report.changed))
-        with self._writing(wanted.by) as writer:
-            new_jobs = writer.triggers(_planned(wanted, writer.storage)[1], wanted.applied_set)
+        with self._past_recorded(_watched(report.changed)) as unread:
+            warnings += unread
+            with self._writing(wanted.by) as writer:
+                new_jobs = writer.triggers(_planned(wanted, writer.storage)[1], wanted.applied_set)
         return ApplyReport(changes, tuple(dict.fromkeys(warnings)), new_jobs)
 
     def check(self, wanted: Wanted) -> Checked:
@@ -95,10 +107,15 @@ class Manager:
 
         A resumed trigger fires on nothing that happened while it was not active.
         """
-        if status is TriggerStatus.ACTIVE:
-            with self.database.connect() as connection:
-                storage = load(connection)
-            self._record_past({item for name in names for item in storage.trigger(name).spec["items"]})
+        if status is not TriggerStatus.ACTIVE:
+            return self._set_status(names, status, by, reason)
+        with self.database.connect() as connection:
+            storage = load(connection)
+        watched = {item for name in names for item in storage.trigger(name).spec["items"]}
+        with self._past_recorded(watched):
+            return self._set_status(names, status, by, reason)
+
+    def _set_status(self, names: Sequence[str], status: TriggerStatus, by: str, reason: str) -> list[str]:
         with self._writing(by) as writer:
             found = [writer.storage.trigger(name) for name in names]
             _may_edit(found, writer.storage, by)
@@ -129,12 +146,17 @@ class Manager:
             yield Writer(connection, order, load(connection), by, self.clock.now())
             advance(connection, generation=True)
 
-    def _record_past(self, item_names: Iterable[str]) -> list[str]:
-        """Read the items now; what could not be read is a warning: it is read later, as a change of then."""
+    @contextmanager
+    def _past_recorded(self, item_names: Iterable[str]) -> Iterator[list[str]]:
+        """Read the items now, and keep them from being read until the triggers are written.
+
+        Yields what could not be read, as warnings: it is read later, as a change of then.
+        """
         with self.database.connect() as connection:
             items = load(connection).shelves[Kind.ITEM]
         ids = [items[name].id for name in sorted(set(item_names)) if name in items]
-        return list(self.refresh(ids).problems) if ids else []
+        with self.recorded(ids) if ids else nullcontext(_NOTHING_READ) as seen:
+            yield list(seen.problems)
 
 
 def _planned(wanted: Wanted, storage: Storage) -> tuple[Checked, tuple[Change, ...]]:

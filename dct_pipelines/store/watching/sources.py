@@ -135,7 +135,7 @@ def read_ok(connection: Connection, connection_id: UUID, page: Page, now: dateti
         "detail": "; ".join(page.notes) or None,
         "consecutive_failures": 0,
     }
-    if not page.is_unchanged:
+    if page.is_last and not page.is_unchanged:
         values["changed_at"] = now
     connection.execute(
         insert(item_cursors)
