@@ -22,7 +22,8 @@ from dct_pipelines.domain.ports import DaemonHealth, RunInfo
 
 EXECUTION_TAG = "dct/execution"
 ATTEMPT_TAG = "dct/attempt"
-RELOAD_TIMEOUT_SECONDS = 60
+RELOAD_TIMEOUT_SECONDS = 45
+"""Less than the 60 s that Dagster gives a sensor's tick."""
 
 _log = logging.getLogger(__name__)
 
