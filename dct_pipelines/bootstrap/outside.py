@@ -54,7 +54,8 @@ class Outside:
         from dct_pipelines.clients.processes import Processes
 
         root, home = self.settings.project_root, self.settings.home
-        hidden = (root / ".env", home / "postgres", home / "git", home / "log", home / OUTBOX)
+        server = tuple(home / "postgres" / name for name in ("data", "run", "life.lock"))
+        hidden = (root / ".env", *server, home / "git", home / "log", home / OUTBOX)
         return Processes(home, IsolationMode(self.settings.isolation.value), hidden=hidden)
 
     @cached_property
