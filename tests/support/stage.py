@@ -244,7 +244,7 @@ class Stage:
     def read(self, execution_id: UUID) -> Execution:
         """The execution."""
         with self.database.begin() as connection:
-            return reading.get(connection, execution_id)
+            return reading.lock(connection, execution_id)
 
     def attempts(self, execution_id: UUID) -> list[str]:
         """States of its attempts, the first one first."""

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, DateTime, Select, and_, func, select
+from sqlalchemy import ColumnElement, Connection, DateTime, and_, func, select
 
 from dct_pipelines.domain.errors import NotFound, StaleAttempt
 from dct_pipelines.domain.execution import AttemptState, ExecutionState
@@ -34,15 +34,13 @@ def heartbeat_is_stale(seconds: float) -> ColumnElement[bool]:
     return and_(_ATTEMPT.state == AttemptState.RUNNING, older_than(last, seconds))
 
 
-def get(connection: Connection, execution_id: UUID) -> Execution:
-    """The execution, or NotFound."""
-    return _one(connection, select(trigger_executions).where(_EXECUTION.id == execution_id), execution_id)
-
-
 def lock(connection: Connection, execution_id: UUID) -> Execution:
     """The execution, locked until the end of the transaction; NotFound when there is none."""
     statement = select(trigger_executions).where(_EXECUTION.id == execution_id).with_for_update()
-    return _one(connection, statement, execution_id)
+    row = connection.execute(statement).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no execution {execution_id}; list them with `dct execution list`")
+    return to_execution(row)
 
 
 def try_lock(connection: Connection, execution_id: UUID) -> Execution | None:
@@ -124,10 +122,3 @@ def cancelling(connection: Connection, seconds: float) -> Sequence[UUID]:
         older_than(_EXECUTION.cancel_requested_at, seconds),
     )
     return connection.scalars(statement).all()
-
-
-def _one(connection: Connection, statement: Select[Any], execution_id: UUID) -> Execution:
-    row = connection.execute(statement).one_or_none()
-    if row is None:
-        raise NotFound(f"there is no execution {execution_id}; list them with `dct execution list`")
-    return to_execution(row)
