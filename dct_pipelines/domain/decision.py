@@ -27,6 +27,7 @@ class IgnoredBecause(StrEnum):
     TRIGGER_PAUSED = "trigger_paused"
     TRIGGER_DISABLED = "trigger_disabled"
     TRIGGER_BROKEN = "trigger_broken"
+    OWNER_NOT_PERMITTED = "owner_not_permitted"
 
 
 class ConditionVerdict(Fact):

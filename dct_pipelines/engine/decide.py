@@ -9,16 +9,18 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid4
 
 from dct_pipelines.domain.compiled import CompiledTrigger, compile_trigger
 from dct_pipelines.domain.condition import AssessmentAsk, ConditionType
-from dct_pipelines.domain.decision import DecisionOutcome, Ruling
+from dct_pipelines.domain.decision import DecisionOutcome, IgnoredBecause, Ruling
 from dct_pipelines.domain.errors import InvalidInput
 from dct_pipelines.domain.event import Event
 from dct_pipelines.domain.execution import ExecutionState, TriggeredBy
+from dct_pipelines.domain.ownership import owner_fault
+from dct_pipelines.domain.roles import Role
 from dct_pipelines.domain.ruling import rule
 from dct_pipelines.domain.scope import event_values
 from dct_pipelines.domain.shapes import job_name
@@ -105,7 +107,7 @@ class Decider:
             for event in events
             for trigger, ruling in index.decide(event, view)
         ]
-        return self._store(connection, pairs)
+        return self._store(connection, _permitted(connection, pairs))
 
     def replay(self, connection: Connection, event: Event, version: TriggerVersion) -> Ruling:
         """What the rules say of an event and the version in force for it, with the states of that moment."""
@@ -166,6 +168,33 @@ class Decider:
         deciding.insert_decisions(connection, rows)
         ignored = sum(pair.ruling.outcome is DecisionOutcome.IGNORED for pair in pairs)
         return Decided(len(executions), ignored, len(fired) - len(executions))
+
+
+def _permitted(connection: Connection, pairs: Sequence[_Pair]) -> list[_Pair]:
+    """The same pairs; what fired for a trigger whose owner may not do it (any more) is ignored instead."""
+    fired = {
+        pair.trigger.trigger_id: pair.trigger.version.spec
+        for pair in pairs
+        if pair.ruling.outcome is DecisionOutcome.FIRED
+    }
+    owned = deciding.owners(connection, fired) if fired else {}
+    faults = {
+        trigger_id: fault
+        for trigger_id, (owner, role) in owned.items()
+        if (fault := owner_fault(fired[trigger_id], owner, Role(role) if role else None)) is not None
+    }
+    return [_ignored(pair, faults.get(pair.trigger.trigger_id)) for pair in pairs]
+
+
+def _ignored(pair: _Pair, fault: str | None) -> _Pair:
+    if fault is None or pair.ruling.outcome is not DecisionOutcome.FIRED:
+        return pair
+    told = {
+        "outcome": DecisionOutcome.IGNORED,
+        "because": f"{pair.ruling.because}; but {fault}",
+        "ignored_because": IgnoredBecause.OWNER_NOT_PERMITTED,
+    }
+    return replace(pair, ruling=pair.ruling.model_copy(update=told))
 
 
 def _decision(pair: _Pair, release: str, execution_id: UUID | None = None) -> dict[str, Any]:

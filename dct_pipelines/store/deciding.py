@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, and_, func, insert, or_, select, tuple_,
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from dct_pipelines.domain.trigger import TriggerVersion
+from dct_pipelines.store.definitions import people
 from dct_pipelines.store.tables import (
     activity,
     context_library,
@@ -19,6 +20,7 @@ from dct_pipelines.store.tables import (
     trigger_executions,
     trigger_firings,
     trigger_versions,
+    users,
 )
 
 VersionKey = tuple[UUID, int]
@@ -85,6 +87,24 @@ def item_facts(connection: Connection, item_ids: Collection[UUID]) -> dict[UUID,
     return {
         row.id: ItemFacts(row.id, row.name, row.kind, row.location) for row in connection.execute(statement)
     }
+
+
+def owners(connection: Connection, trigger_ids: Collection[UUID]) -> dict[UUID, tuple[str, str | None]]:
+    """By trigger: its owner's name, and role; None where the user is gone or not active.
+
+    The local administrator is one before anybody has made users.
+    """
+    trigger, local = dynamic_context_triggers.c, people.LOCAL_USER
+    statement = (
+        select(trigger.id, trigger.created_by, users.c.role, users.c.is_active)
+        .outerjoin(users, users.c.name == trigger.created_by)
+        .where(trigger.id.in_(trigger_ids))
+    )
+    found: dict[UUID, tuple[str, str | None]] = {}
+    for row in connection.execute(statement):
+        role = row.role if row.is_active else None
+        found[row.id] = (row.created_by, "admin" if row.created_by == local and row.role is None else role)
+    return found
 
 
 def win_firings(

@@ -176,3 +176,17 @@ def test_a_fault_in_the_middle_of_a_page_stores_nothing_of_it(world: World) -> N
     assert world.rows(tables.event_keys) == []
     report = world.intake.ingest(world.connection_id, world.page(world.assessed("feature/x")))
     assert report.decided.fired == 1
+
+
+@pytest.mark.parametrize(("role", "is_active"), [("tester", True), ("developer", False)])
+def test_a_trigger_whose_owner_may_not_do_it_any_more_is_ignored_and_says_so(
+    world: World, role: str, is_active: bool
+) -> None:
+    world.trigger("to-qa", created_by="somebody")
+    with world.database.begin() as connection:
+        connection.execute(insert(tables.users).values(name="somebody", role=role, is_active=is_active))
+    report = world.intake.ingest(world.connection_id, world.page(world.assessed("feature/x")))
+    assert (report.decided.fired, report.decided.ignored) == (0, 1)
+    [decision] = world.rows(tables.decisions)
+    assert decision["ignored_because"] == "owner_not_permitted"
+    assert "its owner somebody" in decision["because"]

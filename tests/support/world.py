@@ -65,7 +65,15 @@ class World:
             )
         return item_id
 
-    def trigger(self, name: str, *, items: Sequence[UUID] = (), status: str = "active", **spec: Any) -> UUID:
+    def trigger(
+        self,
+        name: str,
+        *,
+        items: Sequence[UUID] = (),
+        status: str = "active",
+        created_by: str = "local",
+        **spec: Any,
+    ) -> UUID:
         """A trigger as it is saved: its row and its first version."""
         defaults: dict[str, Any] = {"items": ["sample"], "conditions": [READY], "actions": [NOTIFY]}
         parsed = TriggerSpec.model_validate({"name": name} | defaults | spec)
@@ -80,7 +88,7 @@ class World:
                     trigger_type=parsed.type.value,
                     job_name=job_name(parsed.shape),
                     active_since=self.clock.now(),
-                    created_by="local",
+                    created_by=created_by,
                 )
             )
             for place, item_id in enumerate(items or [self.item_id]):

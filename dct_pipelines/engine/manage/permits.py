@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from dct_pipelines.domain import roles
 from dct_pipelines.domain.manifest import Kind
+from dct_pipelines.domain.ownership import deployments
 from dct_pipelines.domain.roles import Role
-from dct_pipelines.domain.template import is_template
 from dct_pipelines.domain.words import TriggerType
 from dct_pipelines.engine.manage.plan import Change, Verb
 from dct_pipelines.engine.manage.stored import Storage
 from dct_pipelines.engine.manifests import Fault, ManifestsNotPermitted
-
-DEPLOYS = "deploy_environment"
 
 
 def permit(changes: Iterable[Change], storage: Storage, by: str) -> None:
@@ -49,16 +46,3 @@ def _refusals(change: Change, storage: Storage, role: Role) -> Iterator[tuple[tu
     owner = storage.role(stored.created_by) if stored is not None else role
     for whose in {role, owner}:
         yield from deployments(change.after, whose)
-
-
-def deployments(spec: Mapping[str, Any] | None, role: Role) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Where in a trigger's actions it deploys to what this role may not, and why."""
-    for index, action in enumerate(spec["actions"] if spec is not None else ()):
-        if action["type"] != DEPLOYS:
-            continue
-        name = str(action["config"].get("environment", ""))
-        path = ("actions", index, "config", "environment")
-        if is_template(name) and role not in roles.EVERYTHING:
-            yield path, f"a {role} names the environment itself; a template could lead anywhere"
-        elif not is_template(name) and (message := roles.deploy_fault(role, name)):
-            yield path, message
