@@ -14,6 +14,7 @@ from dct_pipelines.domain.action import ActionContext
 from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted
 from dct_pipelines.domain.git import MergePreview, PushStatus, RefUpdate, Signature
 from dct_pipelines.domain.git_refs import Oid, branch_ref
+from dct_pipelines.domain.matching import shown
 from dct_pipelines.domain.ports import ActionPorts, Repository
 
 TRIES = 5
@@ -116,7 +117,7 @@ def _time_of_merge(ports: ActionPorts, asked: Merge, source: Oid, target: Oid) -
 
 
 def _conflict(asked: Merge, preview: MergePreview) -> str:
-    names = ", ".join(preview.conflicts[:SHOWN_CONFLICTS])
+    names = ", ".join(map(shown, preview.conflicts[:SHOWN_CONFLICTS]))
     if more := len(preview.conflicts) - SHOWN_CONFLICTS:
         names += f" and {more} more" if more > 0 else ""
     where = f"conflicts in {names}" if names else preview.explanation or "git names no file"

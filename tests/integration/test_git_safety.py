@@ -145,4 +145,4 @@ def test_dates_and_messages_that_nobody_could_have_meant(client: GitClient, orig
     (commit,) = client.commits_between(_repo(origin), None, head).commits
     assert commit.authored_at == datetime(5138, 11, 16, 9, 46, 39, tzinfo=UTC)
     assert commit.committed_at == datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
-    assert (len(commit.subject), len(commit.body)) == (500, 10_000)
+    assert (len(commit.subject), len(commit.body)) == (2000, 10_000)

@@ -11,7 +11,7 @@ from dct_pipelines.clients.git.failures import CacheDamaged
 from dct_pipelines.domain.git import AheadBehind, Commit, CommitRange
 from dct_pipelines.domain.git_refs import Oid
 
-_LONGEST_SUBJECT = 500
+_LONGEST_SUBJECT = 2000
 _LONGEST_BODY = 10_000
 _FIELDS = ("%H", "%P", "%an", "%ae", "%at", "%ct", "%s", "%b")
 # For a range with a message of many megabytes: everything but what people wrote at length.
