@@ -6,9 +6,8 @@ what names a file or directory must exist.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 PLACES = ("path", "directory", "file")
@@ -46,16 +45,6 @@ def find_missing(
         for deliverable in wanted
         if (because := _lacks(deliverable, outputs, exists)) is not None
     )
-
-
-def find_unknown(wanted: Iterable[str], steps: Mapping[str, Collection[str]]) -> Iterator[str]:
-    """A sentence for each deliverable that no step can produce; `steps` are their outputs by name."""
-    possible = sorted(f"{step}.{output}" for step, outputs in steps.items() for output in outputs)
-    for deliverable in wanted:
-        if deliverable not in possible:
-            near = get_close_matches(deliverable, possible, n=1, cutoff=0.5)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(possible) or 'none'}"
-            yield f"no action produces {deliverable!r}; {hint}"
 
 
 def _lacks(

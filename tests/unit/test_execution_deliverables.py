@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dct_pipelines.domain.deliverable import find_missing, find_unknown, is_place
+from dct_pipelines.domain.deliverable import find_missing, is_place
 
 
 def missing(wanted: str, outputs, *, there=()):
@@ -40,12 +40,4 @@ def test_only_names_of_places_are_looked_for():
         True,
         False,
         False,
-    ]
-
-
-def test_a_deliverable_that_no_action_produces_names_the_nearest():
-    steps = {"create_workspace": {"path", "branch"}}
-    assert list(find_unknown(["create_workspace.path"], steps)) == []
-    assert list(find_unknown(["create_workspace.pth"], steps)) == [
-        "no action produces 'create_workspace.pth'; did you mean 'create_workspace.path'?"
     ]

@@ -94,3 +94,10 @@ branch: "ws/{{ workspace.shrt_id }}"
     found = "\n".join(map(str, faults(text)))
     assert "suites[0]: there is no suite 'unit'" in found
     assert "branch: 'workspace.shrt_id' is not known here" in found
+
+
+def test_what_is_stored_under_a_name_cannot_become_another_type():
+    stored = checked(LIBRARY).world
+    changed = LIBRARY.replace("type: git_repository", "type: document").replace("connection: local\n", "")
+    said = only_fault(changed, stored)
+    assert "type: 'app' is stored as git_repository and cannot become document" in said

@@ -54,6 +54,7 @@ def check(documents: Sequence[Document], stored: World, only: Collection[Kind] =
     for document, kind in mine:
         if kind is Kind.TRIGGER:
             faults += triggers.faults_of(document, world)
+    faults += _changed_types(manifests, stored)
     faults += _moved_bases(manifests, stored)
     if not faults:
         faults += _cycles(manifests, world)
@@ -105,6 +106,20 @@ def _settled(manifests: Sequence[Manifest], stored: World) -> tuple[list[Manifes
         if settled.kind is Kind.CONNECTION:
             connections[settled.name] = settled.spec
     return good, faults
+
+
+def _changed_types(manifests: Sequence[Manifest], stored: World) -> Iterator[Fault]:
+    """What is stored under a name stays what it is: its events and cursor mean nothing to another type."""
+    for manifest in manifests:
+        if manifest.kind not in (Kind.CONNECTION, Kind.ITEM):
+            continue
+        before = stored.find(manifest.kind, manifest.name)
+        if before is not None and before.type != manifest.spec.type:
+            message = (
+                f"{manifest.name!r} is stored as {before.type} and cannot become {manifest.spec.type}; "
+                "give this one another name"
+            )
+            yield manifest.document.fault(("type",), message)
 
 
 def _moved_bases(manifests: Sequence[Manifest], stored: World) -> Iterator[Fault]:
