@@ -6,6 +6,7 @@ plain Dagster commands start, cannot), so that a new job is there within seconds
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,7 +16,7 @@ from pathlib import Path
 from dct_pipelines.bootstrap import App, build
 from dct_pipelines.clients.stack.lock import only_one
 from dct_pipelines.clients.stack.notes import CodeServerAddress, read_address, remove_address, write_address
-from dct_pipelines.clients.stack.service import Service, free_port
+from dct_pipelines.clients.stack.service import Door, Service, free_port, private_socket
 from dct_pipelines.clients.stack.supervision import Supervision, stop_all
 from dct_pipelines.domain.errors import InvalidSetting, StackNotReady
 from dct_pipelines.settings import PROJECT_MARK, Settings
@@ -29,6 +30,7 @@ READY_SECONDS = 180
 HEARTBEAT_SECONDS = 20
 """A code server whose keeper is gone ends after this time."""
 LOCK = "up.lock"
+SOCKET = "code-server.sock"
 Say = Callable[[str], None]
 
 
@@ -45,7 +47,7 @@ class Stack:
     @property
     def pids(self) -> dict[str, int]:
         """Process ids by service, as they are now."""
-        return {service.name: service.process.pid for service in self.services if service.process}
+        return {service.name: service.pid for service in self.services}
 
 
 @contextmanager
@@ -65,9 +67,14 @@ def running(
     begun = time.monotonic()
     _require_project(settings)
     services: list[Service] = []
-    with _lock(settings, engine), _database(build(settings)):
+    with (
+        _lock(settings, engine),
+        private_socket(settings.home, SOCKET) as socket,
+        _database(build(settings)),
+    ):
         try:
-            url = _start(settings, services, engine=engine, ui_port=(ui_port or UI_PORT) if ui else None)
+            workspace = _start_engine(settings, services, socket) if engine else _workspace_of(settings)
+            url = _start_ui(settings, services, workspace, ui_port or UI_PORT) if ui else None
             stack = Stack(settings, tuple(services), url, time.monotonic() - begun)
             supervision = Supervision(services, say)
             supervision.start()
@@ -86,25 +93,27 @@ def log_directory(settings: Settings) -> Path:
     return settings.home / "log"
 
 
-def _start(settings: Settings, services: list[Service], *, engine: bool, ui_port: int | None) -> str | None:
-    """Start the services into the list: the code server first, since the others ask it for the location."""
-    workspace = settings.project_root / "workspace.yaml"
-    if engine:
-        port = free_port()
-        server = _code_server(settings, port)
-        _bring_up(services, server)
-        assert server.process is not None  # noqa: S101 - it is ready, so it was started
-        write_address(settings.home, CodeServerAddress(host=HOST, port=port, pid=server.process.pid))
-        workspace = _write_workspace(settings.home, port)
-        services.append(_daemon(settings, workspace))
-        services[-1].start()
-    elif read_address(settings.home) is not None:
-        workspace = settings.home / "workspace.yaml"
-    if ui_port is None:
-        return None
-    port = free_port(ui_port)
+def _start_engine(settings: Settings, services: list[Service], socket: Path) -> Path:
+    """Start the code server, then the daemon, which asks it for the location; returns the workspace file."""
+    socket.unlink(missing_ok=True)
+    server = _code_server(settings, socket)
+    _bring_up(services, server)
+    write_address(settings.home, CodeServerAddress(socket=socket, pid=server.pid))
+    workspace = _write_workspace(settings.home, socket)
+    _bring_up(services, _daemon(settings, workspace))
+    return workspace
+
+
+def _start_ui(settings: Settings, services: list[Service], workspace: Path, wanted_port: int) -> str:
+    port = free_port(wanted_port)
     _bring_up(services, _webserver(settings, workspace, port))
     return f"http://{HOST}:{port}"
+
+
+def _workspace_of(settings: Settings) -> Path:
+    """The workspace of the engine that runs, else the project's own."""
+    runs = read_address(settings.home) is not None
+    return (settings.home if runs else settings.project_root) / "workspace.yaml"
 
 
 def _bring_up(services: list[Service], service: Service) -> None:
@@ -115,22 +124,22 @@ def _bring_up(services: list[Service], service: Service) -> None:
         raise StackNotReady(f"the {service.name} {state}; the end of {service.log}:\n{service.last_words()}")
 
 
-def _service(settings: Settings, name: str, module: str, port: int | None, *arguments: str) -> Service:
+def _service(settings: Settings, name: str, module: str, door: Door | None, *arguments: str) -> Service:
     return Service(
         name=name,
         module=module,
         arguments=arguments,
         log=log_directory(settings) / f"{name.replace(' ', '-')}.log",
         variables={"DAGSTER_HOME": str(settings.project_root), "DCT_HOME": str(settings.home)},
-        port=port,
+        door=door,
     )
 
 
-def _code_server(settings: Settings, port: int) -> Service:
-    where = ("--host", HOST, "--port", str(port), "--heartbeat-ttl", str(HEARTBEAT_SECONDS))
+def _code_server(settings: Settings, socket: Path) -> Service:
+    where = ("--socket", str(socket), "--heartbeat-ttl", str(HEARTBEAT_SECONDS))
     what = ("--module-name", MODULE, "--location-name", LOCATION)
     arguments = ("code-server", "start", *what, *where)
-    return _service(settings, "code server", "dagster", port, *arguments)
+    return _service(settings, "code server", "dagster", socket, *arguments)
 
 
 def _daemon(settings: Settings, workspace: Path) -> Service:
@@ -143,11 +152,11 @@ def _webserver(settings: Settings, workspace: Path, port: int) -> Service:
     return _service(settings, "web UI", "dagster_webserver", port, *arguments)
 
 
-def _write_workspace(home: Path, port: int) -> Path:
+def _write_workspace(home: Path, socket: Path) -> Path:
     """A workspace of the same location name, so that runs and sensor states are those of plain commands."""
-    server = f"host: {HOST}, port: {port}, location_name: {LOCATION}"
+    server = json.dumps({"socket": str(socket), "location_name": LOCATION})
     path = home / "workspace.yaml"
-    path.write_text(f"# Written by dct up; changes are lost.\nload_from:\n  - grpc_server: {{{server}}}\n")
+    path.write_text(f"# Written by dct up; changes are lost.\nload_from:\n  - grpc_server: {server}\n")
     return path
 
 

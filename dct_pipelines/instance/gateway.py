@@ -101,7 +101,7 @@ class DagsterGateway:
         if (address := read_address(self._home)) is None:
             return
         try:
-            client = DagsterGrpcClient(port=address.port, host=address.host)
+            client = DagsterGrpcClient(socket=str(address.socket))
             client.reload_code(timeout=RELOAD_TIMEOUT_SECONDS)
         except DagsterUserCodeUnreachableError as error:
             _log.warning("the code server did not reload (%s); it is asked again", error)

@@ -174,6 +174,6 @@ def test_without_a_code_server_of_ours_there_is_nothing_to_reload(project: Path)
 def test_a_code_server_that_does_not_answer_is_asked_again_later(
     project: Path, caplog: pytest.LogCaptureFixture
 ):
-    write_address(project, CodeServerAddress(host="127.0.0.1", port=1, pid=1))
+    write_address(project, CodeServerAddress(socket=project / "nobody", pid=1))
     DagsterGateway(project).reload()
     assert "asked again" in caplog.text

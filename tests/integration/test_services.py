@@ -21,7 +21,7 @@ from dct_pipelines.clients.stack.notes import (
     write_address,
     write_loaded_jobs,
 )
-from dct_pipelines.clients.stack.service import Service, free_port, is_open
+from dct_pipelines.clients.stack.service import Service, free_port, is_open, private_socket
 from dct_pipelines.clients.stack.supervision import Supervision, stop_all
 from dct_pipelines.domain.errors import AlreadyRunning
 
@@ -41,7 +41,7 @@ def eventually(what: Callable[[], bool], seconds: float = 20) -> bool:
 def server(tmp_path: Path) -> Iterator[Service]:
     port = free_port()
     arguments = (str(port), "--bind", "127.0.0.1")
-    service = Service("file server", "http.server", arguments, tmp_path / "log/server.log", port=port)
+    service = Service("file server", "http.server", arguments, tmp_path / "log/server.log", door=port)
     yield service
     service.stop()
 
@@ -50,12 +50,12 @@ def test_a_service_is_ready_when_its_port_is_open(server: Service):
     assert not server.is_running
     server.start()
     assert server.wait_until_ready(20)
-    assert server.port is not None
-    assert is_open(server.port)
+    assert server.door is not None
+    assert is_open(server.door)
 
 
 def test_a_service_that_ends_at_once_is_not_waited_for(tmp_path: Path):
-    service = Service("nothing", "no_such_module", (), tmp_path / "nothing.log", port=free_port())
+    service = Service("nothing", "no_such_module", (), tmp_path / "nothing.log", door=free_port())
     service.start()
     begun = time.monotonic()
     assert not service.wait_until_ready(60)
@@ -96,10 +96,9 @@ def test_what_dies_is_started_again_and_its_owner_is_told(server: Service):
     assert server.wait_until_ready(20)
     supervision = Supervision([server], said.append)
     supervision.start()
-    assert server.process is not None
-    first = server.process.pid
+    first = server.pid
     os.kill(first, signal.SIGKILL)
-    assert eventually(lambda: server.is_ready and server.process is not None and server.process.pid != first)
+    assert eventually(lambda: server.is_ready and server.pid != first)
     supervision.stop()
     assert said[0].startswith("file server ended (exit code -9), starts again in 1 s")
     assert said[-1] == "file server started again"
@@ -123,6 +122,24 @@ def test_a_port_that_is_taken_gives_the_next_one():
         assert free_port(port) > port
 
 
+def test_a_socket_lies_below_the_home_where_only_we_can_reach_it(reachable_directory: Path):
+    with private_socket(reachable_directory, "code.sock") as path:
+        assert path == reachable_directory / "run/code.sock"
+        assert path.parent.stat().st_mode & 0o777 == 0o700
+        assert not is_open(path)
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(path))
+            listening.listen()
+            assert is_open(path)
+
+
+def test_below_a_home_with_a_long_path_a_socket_lies_elsewhere_and_leaves_nothing(tmp_path: Path):
+    with private_socket(tmp_path / ("long" * 25), "code.sock") as path:
+        assert len(str(path)) < 100
+        assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert not path.parent.exists()
+
+
 def test_one_stack_a_home_and_the_second_is_told_which_process_has_it(tmp_path: Path):
     lock = tmp_path / "home/up.lock"
     second = only_one(lock, "the engine")
@@ -134,7 +151,7 @@ def test_one_stack_a_home_and_the_second_is_told_which_process_has_it(tmp_path: 
 
 def test_notes_are_read_as_they_were_written(tmp_path: Path):
     assert read_address(tmp_path) is None
-    address = CodeServerAddress(host="127.0.0.1", port=4000, pid=7)
+    address = CodeServerAddress(socket=tmp_path / "socket", pid=7)
     write_address(tmp_path, address)
     assert read_address(tmp_path) == address
     remove_address(tmp_path)

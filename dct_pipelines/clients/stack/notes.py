@@ -12,12 +12,11 @@ _NAMES = TypeAdapter(frozenset[str])
 
 
 class CodeServerAddress(BaseModel):
-    """Where the code server of `dct up` listens, on a loopback port, and its process."""
+    """The socket that the code server of `dct up` listens on, and its process."""
 
     model_config = ConfigDict(frozen=True)
 
-    host: str
-    port: int
+    socket: Path
     pid: int
 
 

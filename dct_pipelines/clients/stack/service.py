@@ -8,8 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,13 +22,17 @@ LAST_WORDS_BYTES = 2000
 LOOK_EVERY_SECONDS = 0.1
 STOP_SECONDS = 15.0
 KILL_SECONDS = 5.0
+SOCKET_PATH_BYTES = 90
+"""Kernels take 104 to 108 bytes."""
+SHORT_PLACE = "/tmp"  # noqa: S108 (a directory of our own is made in it)
+Door = int | Path
 
 
 @dataclass
 class Service:
     """`module` is run by our own interpreter; `variables` are added to the environment it inherits.
 
-    `port`, when given, is the loopback port that the process opens once it is ready.
+    `door`, when given, is the loopback port or the socket that the process opens once it is ready.
     """
 
     name: str
@@ -35,7 +40,7 @@ class Service:
     arguments: Sequence[str]
     log: Path
     variables: dict[str, str] = field(default_factory=dict)
-    port: int | None = None
+    door: Door | None = None
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -44,9 +49,14 @@ class Service:
         return self.process is not None and self.process.poll() is None
 
     @property
+    def pid(self) -> int:
+        """Its process, also when that has ended; 0 before it was started."""
+        return self.process.pid if self.process is not None else 0
+
+    @property
     def is_ready(self) -> bool:
-        """Whether it lives and its port, if it has one, is open."""
-        return self.is_running and (self.port is None or is_open(self.port))
+        """Whether it lives and its door, if it has one, is open."""
+        return self.is_running and (self.door is None or is_open(self.door))
 
     def start(self) -> None:
         """Start it. When the thread that calls this dies, however it dies, the process is told to end."""
@@ -99,11 +109,30 @@ class Service:
             return ""
 
 
-def is_open(port: int) -> bool:
-    """Whether something listens on that loopback port."""
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+def is_open(door: Door) -> bool:
+    """Whether something listens there."""
+    family = socket.AF_UNIX if isinstance(door, Path) else socket.AF_INET
+    address = str(door) if isinstance(door, Path) else ("127.0.0.1", door)
+    with contextlib.suppress(OSError), socket.socket(family) as caller:
+        caller.settimeout(1)
+        caller.connect(address)
         return True
     return False
+
+
+@contextlib.contextmanager
+def private_socket(home: Path, name: str) -> Iterator[Path]:
+    """The path of a socket that only our own user can reach, below `home` unless that is too long a path.
+
+    Who reaches a code server runs code as us. A port, also a loopback one, is open to every user of the
+    machine, and so to the commands that we run as another user.
+    """
+    natural = home / "run"
+    if len(os.fsencode(natural / name)) <= SOCKET_PATH_BYTES:
+        yield private_directory(natural) / name
+        return
+    with tempfile.TemporaryDirectory(prefix="dct-", dir=SHORT_PLACE) as directory:
+        yield Path(directory) / name
 
 
 def free_port(wanted: int | None = None, tries: int = 50) -> int:
