@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dct_pipelines.domain.process import Stream
 
 _LONGEST_LINE_BYTES = 8192
+MOST_LINES = 5000
+"""That a listener hears of one stream: it may store each line, which takes a millisecond or two."""
 
 
 class Captured:
@@ -47,17 +49,18 @@ class Captured:
 
 
 class Lines:
-    """Cuts a stream into lines for a listener, who hears at most `limit_bytes`, and is told so."""
+    """Cuts a stream into lines for a listener, who hears at most so many lines and bytes, and is told so."""
 
     def __init__(self, stream: Stream, listener: Callable[[Stream, str], None], limit_bytes: int) -> None:
         self._stream = stream
         self._listener = listener
         self._left_bytes = limit_bytes
+        self._left_lines = MOST_LINES
         self._partial = b""
 
     def add(self, chunk: bytes) -> None:
         """Hand over every line that is complete; an endless line is cut."""
-        if self._left_bytes <= 0:
+        if self._is_over:
             return
         *lines, self._partial = (self._partial + chunk).split(b"\n")
         for line in lines:
@@ -72,10 +75,15 @@ class Lines:
             self._tell(self._partial)
             self._partial = b""
 
+    @property
+    def _is_over(self) -> bool:
+        return self._left_bytes <= 0 or self._left_lines <= 0
+
     def _tell(self, line: bytes) -> None:
-        if self._left_bytes <= 0:
+        if self._is_over:
             return
         self._left_bytes -= len(line) + 1
+        self._left_lines -= 1
         self._listener(self._stream, line[:_LONGEST_LINE_BYTES].decode("utf-8", "replace").rstrip("\r"))
-        if self._left_bytes <= 0:
+        if self._is_over:
             self._listener(self._stream, "[... further output is not shown ...]")
