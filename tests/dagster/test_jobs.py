@@ -123,9 +123,9 @@ def define_outbox(app: App, name: str) -> None:
         SHELVES[Kind.CHANNEL].insert(connection, {"type": "outbox", "name": name}, "local")
 
 
-def dispatched(app: App) -> tuple[UUID, dict[str, str]]:
+def dispatched(app: App, channel: str = "outbox") -> tuple[UUID, dict[str, str]]:
     """An execution that waits, handed over as a sensor does it: its id and the run's tags."""
-    actions = [{"type": "notify_users", "name": "tell", "config": outbox_config()}]
+    actions = [{"type": "notify_users", "name": "tell", "config": outbox_config(channel)}]
     with app.database.begin() as connection:
         connection.execute(
             tables.trigger_executions.insert().values(
@@ -147,6 +147,21 @@ def test_a_dispatched_execution_is_carried_out_without_any_config(
     execution_id, tags = dispatched(app)
     assert run_job(instance, "notify_users", tags=tags).success
     assert [(row.id, row.status) for row in executions(app)] == [(execution_id, "completed")]
+    assert len(messages(project)) == 1
+
+
+def test_a_reexecution_of_a_dispatched_run_is_a_new_attempt_although_it_copies_the_tags(
+    app: App, instance: dg.DagsterInstance, project: Path
+):
+    execution_id, tags = dispatched(app, "later")
+    failed = run_job(instance, "notify_users", tags=tags)
+    define_outbox(app, "later")
+    again = run_job(instance, "notify_users", tags=tags, again_from=failed.run_id)
+    assert again.success
+    run = instance.get_run_by_id(again.run_id)
+    assert run is not None
+    assert run.tags["dct/attempt"] == "1"
+    assert attempts(app, execution_id) == ["failed", "succeeded"]
     assert len(messages(project)) == 1
 
 
