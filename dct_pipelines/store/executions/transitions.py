@@ -1,8 +1,9 @@
 """The one module that moves executions and attempts from state to state.
 
 Every move locks the row, asks the domain whether it is legal, stamps times by the database's clock, ends or
-opens the attempt that goes with it, gives back leases, counts, and tells the activity stream. Handing many
-waiting executions over at once is one compare-and-set of the same kind (`store.dispatching`).
+opens the attempt that goes with it, gives back leases, closes what it had under way, counts, and tells the
+activity stream. Handing many waiting executions over at once is one compare-and-set of the same kind
+(`store.dispatching`).
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from dct_pipelines.domain.errors import IllegalTransition
 from dct_pipelines.domain.execution import AttemptState, ExecutionState, check_transition
+from dct_pipelines.domain.operations import DeploymentState
 from dct_pipelines.domain.words import WaitReason
 from dct_pipelines.store.executions.reading import LIVE, lock
 from dct_pipelines.store.executions.rows import Execution, to_execution
 from dct_pipelines.store.tables import (
     activity,
+    deployments,
     dynamic_context_triggers,
     execution_attempts,
     leases,
@@ -186,6 +189,20 @@ def _end_attempts(
         .values(state=state, ended_at=_now(), error_message=_cut(message))
     )
     connection.execute(delete(leases).where(leases.c.execution_id == execution_id))
+    _end_deployments(connection, execution_id, message)
+
+
+def _end_deployments(connection: Connection, execution_id: UUID, message: str | None) -> None:
+    """Nobody works on what the attempt had under way; another attempt that takes it up says so again."""
+    summary = f"its run ended before it did{f': {message}' if message else ''}"
+    connection.execute(
+        update(deployments)
+        .where(
+            deployments.c.execution_id == execution_id,
+            deployments.c.state == DeploymentState.RUNNING,
+        )
+        .values(state=DeploymentState.FAILED, ended_at=_now(), summary=_cut(summary))
+    )
 
 
 def _open_attempt(connection: Connection, execution_id: UUID, number: int, run: RunStart | None) -> None:
