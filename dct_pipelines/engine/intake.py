@@ -19,15 +19,20 @@ from dct_pipelines.store.database import Connection, Database
 from dct_pipelines.store.order import Order, advance, lock_order
 from dct_pipelines.store.watching import events as event_store
 from dct_pipelines.store.watching import snapshots, sources
+from dct_pipelines.store.watching.sources import ReadFrom
 
 
 @dataclass(frozen=True)
 class PageReport:
-    """What storing a page gave: new events, repeats that were already known, and what was decided."""
+    """What storing a page gave: new events, repeats that were already known, and what was decided.
+
+    `is_outdated`: the read had been overtaken, so that nothing of the page was stored.
+    """
 
     events: tuple[Event, ...] = ()
     repeats: int = 0
     decided: Decided = field(default_factory=Decided)
+    is_outdated: bool = False
 
 
 @dataclass(frozen=True)
@@ -39,15 +44,22 @@ class Intake:
     decider: Decider
     release: str
 
-    def ingest(self, connection_id: UUID, page: Page) -> PageReport:
-        """Store one page and decide its events, all or nothing."""
+    def ingest(self, connection_id: UUID, page: Page, since: ReadFrom | None = None) -> PageReport:
+        """Store one page and decide its events, all or nothing.
+
+        `since` is where the read that made the page began. A read whose lock was lost with the database, or
+        whose item was moved to another place meanwhile, must not undo what was stored after it began.
+        """
         now = self.clock.now()
-        if page.is_unchanged:
-            with self.database.begin() as connection:
-                sources.read_ok(connection, connection_id, page, now)
-            return PageReport()
         with self.database.begin() as connection:
+            if page.is_unchanged:
+                if not _still(connection, page, since):
+                    return PageReport(is_outdated=True)
+                sources.read_ok(connection, connection_id, page, now)
+                return PageReport()
             order = lock_order(connection)
+            if not _still(connection, page, since):
+                return PageReport(is_outdated=True)
             new = self._new_events(connection, connection_id, page, order)
             event_store.insert_events(connection, new, self.release)
             snapshots.replace(connection, page.item_id, order.next_seq, page.snapshots, page.removed)
@@ -82,3 +94,7 @@ class Intake:
             )
 
         return [event_of(place, draft) for place, draft in enumerate(reversed(drafts.values()))]
+
+
+def _still(connection: Connection, page: Page, since: ReadFrom | None) -> bool:
+    return since is None or sources.is_still(connection, page.item_id, since)

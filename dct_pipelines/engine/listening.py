@@ -33,7 +33,7 @@ from dct_pipelines.engine.decide import Decider
 from dct_pipelines.engine.intake import Intake, PageReport
 from dct_pipelines.store.database import Connection, Database
 from dct_pipelines.store.watching import snapshots, sources
-from dct_pipelines.store.watching.sources import Source, SourceItem
+from dct_pipelines.store.watching.sources import ReadFrom, Source, SourceItem
 
 log = logging.getLogger(__name__)
 PortFactory = Callable[[Source, SourceItem], Any]
@@ -174,17 +174,23 @@ class Listening:
 
     def _read_item(self, source: Source, item: SourceItem, stop_at: float, report: TickReport) -> bool:
         now = self.clock.now()
-        since = item.changed_at - CHECKS_OVERLAP if item.changed_at else None
+        reported_since = item.changed_at - CHECKS_OVERLAP if item.changed_at else None
         with self.database.connect() as connection:
             asks, digest = self.decider.asks_for(connection, item.id)
             timers = sources.due_timers(connection, item.id, now)
-            checks = sources.reported_checks(connection, item.id, since)
+            checks = sources.reported_checks(connection, item.id, reported_since)
         watched = WatchedItem(
             item.id, item.name, item.kind, item.location, item.config, item.token, asks, digest
         )
         context = ReadContext(now, StoredStates(self.database), timers, checks)
+        since = ReadFrom(item.location, item.token)
         for page in registry.listener(source.kind).read(watched, context, self.port_for(source, item)):
-            report.add(self.intake.ingest(source.id, page))
+            stored = self.intake.ingest(source.id, page, since)
+            if stored.is_outdated:
+                report.problems.append(f"{item.name} was moved or read by another process meanwhile")
+                return False
+            report.add(stored)
+            since = ReadFrom(item.location, page.token)
             if not page.is_last and time.monotonic() > stop_at:
                 return False
         return True

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, and_, case, delete, func, or_, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, and_, case, delete, func, literal, or_, select, text, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from dct_pipelines.domain.listener import Page, Timer
 from dct_pipelines.domain.words import ItemKind
@@ -44,6 +44,14 @@ class SourceItem:
     changed_at: datetime | None
     """When the item's page last brought something; checks reported since are handed to the next read."""
     consecutive_failures: int
+
+
+@dataclass(frozen=True)
+class ReadFrom:
+    """Where a read began: the item's place and its resume token as they were then."""
+
+    location: str
+    token: Mapping[str, Any]
 
 
 def _source(row: Any) -> Source:
@@ -123,6 +131,19 @@ def unlock(connection: Connection, connection_id: UUID) -> None:
         text("SELECT pg_advisory_unlock(:space, hashtext(:id))"),
         {"space": POLL_LOCK, "id": str(connection_id)},
     )
+
+
+def is_still(connection: Connection, item_id: UUID, since: ReadFrom) -> bool:
+    """Whether the item is where a read began, and nobody read it since; both stay so until the commit."""
+    token = func.coalesce(item_cursors.c.token, literal({}, JSONB)) == literal(dict(since.token), JSONB)
+    statement = (
+        select(token & (context_library.c.location == since.location))
+        .select_from(context_library)
+        .outerjoin(item_cursors, item_cursors.c.item_id == context_library.c.id)
+        .where(context_library.c.id == item_id)
+        .with_for_update(key_share=True, of=context_library)
+    )
+    return bool(connection.scalar(statement))
 
 
 def read_ok(connection: Connection, connection_id: UUID, page: Page, now: datetime) -> None:
