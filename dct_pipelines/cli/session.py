@@ -25,24 +25,9 @@ def services(*, dagster: bool = False) -> Iterator[App]:
     settings = load_settings()
     app = build(settings, _gateway(settings) if dagster else None)
     try:
-        app.ready()
-        if settings.database_url is not None:
-            _require_release(app)
-        yield app
+        yield app.ready()
     finally:
         app.database.dispose()
-
-
-def _require_release(app: App) -> None:
-    """A database of one's own is changed by `dct db migrate` only, when its operator says so."""
-    from dct_pipelines.domain.errors import SchemaMismatch
-    from dct_pipelines.store.schema import current_revision, head_revision
-
-    with app.database.connect() as connection:
-        found = current_revision(connection)
-    if found != (wanted := head_revision()):
-        state = f"is at revision {found}" if found else "has no tables of ours yet"
-        raise SchemaMismatch(f"the database {state}, this release needs {wanted}; run `dct db migrate`")
 
 
 def catalog_of(app: App) -> Catalog:

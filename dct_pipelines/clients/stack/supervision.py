@@ -11,7 +11,7 @@ from dct_pipelines.clients.stack.service import LOOK_EVERY_SECONDS, Service
 
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
-STEADY_SECONDS = 60.0
+STEADY_SECONDS = 10.0
 """Who ran so long starts anew with the first pause."""
 
 
