@@ -10,6 +10,9 @@ from dct_pipelines.store.executions.rows import Execution
 from dct_pipelines.store.executions.transitions import Wait, transition
 
 LONGEST_BACKOFF_SECONDS = 600.0
+LONGEST_OUTAGE_PAUSE_SECONDS = 60.0
+LEASE_PAUSE_SECONDS = 15.0
+"""After a run has waited in vain for what another execution holds."""
 
 
 def backoff_seconds(policy: RetryPolicy, attempts: int) -> float:
@@ -26,16 +29,17 @@ def end_attempt(
     is_transient: bool,
     ends: AttemptState = AttemptState.FAILED,
     at_once: bool = False,
+    is_outage: bool = False,
 ) -> Execution:
     """End the current attempt of a locked execution and return the execution as it then is.
 
     Asked to stop, it is cancelled. After something that passes it waits for its next attempt, as long as its
     trigger's policy allows one; `at_once` says that no run ever began, which neither counts nor pauses.
+    `is_outage` says that the deployment itself (its disk, its database) stood in the way: giving up would
+    gain nothing, so it is tried again until that is over.
     """
     if execution.cancel_requested_at is not None:
-        said = f"cancelled by {execution.cancel_requested_by}"
-        ends = AttemptState.CANCELLED if ends is AttemptState.FAILED else ends
-        return transition(connection, execution.id, ExecutionState.CANCELLED, attempt_ends=ends, message=said)
+        return _cancelled(connection, execution, ends)
     policy = execution.limits.retry
     begun = reading.attempts_with_run(connection, execution)
     follows = f"{message}; attempt {execution.attempt + 1} follows"
@@ -43,8 +47,9 @@ def end_attempt(
         return transition(
             connection, execution.id, ExecutionState.WAITING, attempt_ends=ends, message=follows
         )
-    if is_transient and begun < policy.max_attempts:
+    if is_transient and (is_outage or begun < policy.max_attempts):
         pause = backoff_seconds(policy, begun)
+        pause = min(pause, LONGEST_OUTAGE_PAUSE_SECONDS) if is_outage else pause
         return transition(
             connection,
             execution.id,
@@ -64,3 +69,28 @@ def end_attempt(
         message=message,
         is_transient=is_transient,
     )
+
+
+def step_aside(connection: Connection, execution: Execution, message: str) -> Execution:
+    """End the current attempt of a locked execution, whose next action needs what another one holds.
+
+    Nothing has failed, so it waits like one that was never handed over, however often: this attempt is not
+    counted. Only leases that a template names get here; admission sees the others.
+    """
+    if execution.cancel_requested_at is not None:
+        return _cancelled(connection, execution, AttemptState.CANCELLED)
+    return transition(
+        connection,
+        execution.id,
+        ExecutionState.WAITING,
+        wait=Wait(WaitReason.ENVIRONMENT_BUSY, message, LEASE_PAUSE_SECONDS),
+        attempt_ends=AttemptState.CANCELLED,
+        message=message,
+        is_transient=True,
+    )
+
+
+def _cancelled(connection: Connection, execution: Execution, ends: AttemptState) -> Execution:
+    said = f"cancelled by {execution.cancel_requested_by}"
+    ends = AttemptState.CANCELLED if ends is AttemptState.FAILED else ends
+    return transition(connection, execution.id, ExecutionState.CANCELLED, attempt_ends=ends, message=said)

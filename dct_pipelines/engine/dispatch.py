@@ -19,12 +19,15 @@ from dct_pipelines import registry
 from dct_pipelines.domain.admission import Candidate, Hold, Load, Plan, aged_priority, plan
 from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.trigger import ResourceLimits
-from dct_pipelines.domain.words import TriggerStatus
+from dct_pipelines.domain.words import TriggerStatus, WaitReason
 from dct_pipelines.store import deciding, dispatching
 from dct_pipelines.store.database import Database, Row
 
 AFTER_ALL_EVENTS = 2**62
 """The place in line of executions that no event made."""
+
+PAUSED_WITH_A_REASON = (WaitReason.RETRY_BACKOFF, WaitReason.ENVIRONMENT_BUSY)
+"""Whoever made an execution pause wrote why, more exactly than admission knows."""
 
 SLACK_SECONDS = 120
 """Beyond a trigger's own time limit, after which an execution ends itself, Dagster ends the run."""
@@ -158,6 +161,7 @@ def _changed(rows: Iterable[Row[Any]], planned: Plan) -> dict[UUID, Hold]:
         for row in rows
         if (hold := planned.held.get(row.id)) is not None
         and (row.wait_reason, row.wait_detail) != (hold.reason.value, hold.detail)
+        and not (hold.reason is WaitReason.RETRY_BACKOFF and row.wait_reason in PAUSED_WITH_A_REASON)
     }
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dct_pipelines.domain.errors import DctError, ExecutionCancelled, StaleAttempt
+from dct_pipelines.domain.errors import DctError, ExecutionCancelled, LeaseBusy, Scope, StaleAttempt
 from dct_pipelines.domain.execution import AttemptState, ExecutionState
 from dct_pipelines.domain.outcome import ResultState
-from dct_pipelines.engine.aftermath import end_attempt
+from dct_pipelines.engine.aftermath import end_attempt, step_aside
 from dct_pipelines.engine.attempts import Taken
 from dct_pipelines.engine.identity import ActionReport
 from dct_pipelines.engine.prepare import idempotency_key
@@ -76,13 +76,17 @@ class Recorder:
                 return
             current = reading.fence(connection, execution.id, execution.attempt)
             message = str(error)
+            if isinstance(error, LeaseBusy):
+                step_aside(connection, current, f"{execution.steps[index].name}: {message}")
+                return
             if index < len(execution.steps):
                 _record(connection, execution, index, state=ResultState.FAILED, error_message=message)
                 message = f"{execution.steps[index].name}: {message}"
             if isinstance(error, ExecutionCancelled) and current.cancel_requested_at is None:
                 transition(connection, execution.id, ExecutionState.CANCELLED, message=message)
             else:
-                end_attempt(connection, current, message, is_transient=error.transient)
+                is_outage = error.scope is Scope.SYSTEM
+                end_attempt(connection, current, message, is_transient=error.transient, is_outage=is_outage)
 
     def _is_recorded(self, connection: Connection, execution: Execution) -> bool:
         """Whether an earlier try was committed although its answer got lost."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from dct_pipelines.domain.trigger import TriggerSpec
 from dct_pipelines.engine.dispatch import Dispatcher
@@ -98,3 +100,16 @@ def test_no_more_than_the_window_is_handed_over(world: World) -> None:
     report = dispatcher(world, run_slots=2).dispatch(JOBS, 100)
     assert len(report.orders) == 4
     assert report.waiting == {"run_slots": 5}
+
+
+def test_an_execution_that_pauses_keeps_the_reason_that_its_pause_was_given(world: World) -> None:
+    world.trigger("to-qa")
+    fire(world, "feature/x")
+    executions = tables.trigger_executions
+    until = world.clock.now() + timedelta(minutes=1)
+    for reason, kept in (("environment_busy", "environment_busy"), ("paused", "retry_backoff")):
+        with world.database.begin() as connection:
+            waits = {"not_before": until, "wait_reason": reason, "wait_detail": "for long", "attempt": 1}
+            connection.execute(update(executions).values(**waits))
+        assert dispatcher(world).dispatch(JOBS, 10).orders == ()
+        assert reasons(world) == [kept]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -21,6 +22,18 @@ def stage(database: Database):
     stage = Stage(database)
     yield stage
     stage.stop()
+
+
+class Asking(list[str]):
+    """A log; when the first line is written to it, something is asked for."""
+
+    def __init__(self, ask: Callable[[], object]) -> None:
+        super().__init__()
+        self.ask = ask
+
+    def append(self, line: str) -> None:
+        super().append(line)
+        self.ask()
 
 
 def hold_qa_and_die(stage: Stage):
@@ -70,8 +83,39 @@ def test_an_action_waits_for_its_turn_says_for_whom_and_gives_up_in_bounds(stage
     assert stage.log == [f"waits: environment qa is held by execution {holder}"]
     assert stage.effects == []
     row = stage.row(execution_id)
-    assert (row.status, row.wait_reason) == ("waiting", "retry_backoff")
+    assert (row.status, row.wait_reason) == ("waiting", "environment_busy")
+    assert str(holder) in row.wait_detail
+    assert row.not_before is not None
     assert stage.leases() == {"environment:qa": (holder, 1)}
+
+
+def test_waiting_for_others_uses_up_no_attempt(stage: Stage):
+    holder, _ = stage.claimed("check")
+    stage.lease("environment:qa", holder)
+    limits = {"retry": {"max_attempts": 2, "backoff_seconds": 0}}
+    execution_id = stage.execution("check", configs=QA, limits=limits, dispatched=False)
+    for _ in range(3):
+        run = stage.run(execution_id, stage.dispatch(execution_id))
+        with pytest.raises(LeaseBusy):
+            stage.perform(run)
+        assert stage.result(execution_id) is None
+    assert stage.attempts(execution_id) == ["cancelled"] * 3
+    with stage.database.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM dct.leases")
+    stage.perform(stage.run(execution_id, stage.dispatch(execution_id)))
+    assert len(stage.effects) == 1
+
+
+def test_one_that_waits_for_others_and_was_asked_to_stop_stops(stage: Stage):
+    holder, _ = stage.claimed("check")
+    stage.lease("environment:qa", holder)
+    execution_id, run = stage.claimed("check", configs=QA)
+    ask_to_stop = stage.process()
+    stage.log = Asking(lambda: ask_to_stop.cancel(execution_id, "kim"))
+    with pytest.raises((LeaseBusy, ExecutionCancelled)):
+        stage.perform(run)
+    assert stage.row(execution_id).error_message == "cancelled by kim"
+    assert stage.state(execution_id) is ExecutionState.CANCELLED
 
 
 def test_an_action_gets_its_lease_as_soon_as_the_holder_is_done(stage: Stage):

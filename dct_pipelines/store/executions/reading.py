@@ -77,11 +77,15 @@ def execution_of_run(connection: Connection, run_id: str) -> UUID | None:
 
 
 def attempts_with_run(connection: Connection, execution: Execution) -> int:
-    """How many attempts had a run since the execution was made or last asked for by hand."""
+    """How many attempts had a run since the execution was made or last asked for by hand.
+
+    Those that stepped aside for another execution, which are `cancelled`, do not count.
+    """
     counted = select(func.count()).where(
         _ATTEMPT.execution_id == execution.id,
         _ATTEMPT.attempt > execution.tried_before,
         _ATTEMPT.run_id.is_not(None),
+        _ATTEMPT.state != AttemptState.CANCELLED,
     )
     return connection.scalar(counted) or 0
 
