@@ -7,7 +7,7 @@ again under the execution's lock and leaves alone what somebody else is settling
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -24,6 +24,7 @@ from dct_pipelines.store.executions.transitions import note_run, transition
 logger = logging.getLogger(__name__)
 CANCELED = "CANCELED"
 """Dagster's word for a run that somebody stopped."""
+TIMED_OUT = "timed out: it ran longer than its limit and did not stop; raise timeout_seconds"
 
 
 @dataclass(frozen=True)
@@ -85,12 +86,14 @@ class Reconciler:
                 connection, self.times.stale_seconds, self.times.start_within_seconds
             )
             overdue = set(reading.overdue(connection, self.times.overdue_grace_seconds))
-            asked = reading.cancelling(connection, self.times.stale_seconds)
+            outlived = set(reading.outlived(connection))
             freed = leases.free_orphans(connection)
         settled, faults = [], []
         for attempt, is_late in live:
             try:
-                finding = self._look_at(attempt, is_late, attempt.execution_id in overdue)
+                finding = self._look_at(
+                    attempt, is_late, attempt.execution_id in overdue, attempt.execution_id in outlived
+                )
                 if finding is not None and (done := self._settle(finding)) is not None:
                     settled.append(done)
             except DatabaseUnavailable:
@@ -98,20 +101,22 @@ class Reconciler:
             except Exception as error:
                 logger.exception("execution %s cannot be settled now", attempt.execution_id)
                 faults.append(f"execution {attempt.execution_id} cannot be settled now: {error}")
-        return SweepReport(tuple(settled), tuple(freed), tuple(self._remind(asked)), tuple(faults))
+        return SweepReport(tuple(settled), tuple(freed), tuple(self._remind()), tuple(faults))
 
-    def _look_at(self, attempt: Attempt, is_late: bool, is_overdue: bool) -> _Finding | None:
+    def _look_at(
+        self, attempt: Attempt, is_late: bool, is_overdue: bool, is_outlived: bool
+    ) -> _Finding | None:
         if attempt.state is AttemptState.DISPATCHED:
             return self._look_at_dispatched(attempt, is_late)
         info = self.gateway.get_run(attempt.run_id) if attempt.run_id is not None else None
         if info is not None and info.is_over:
-            return _ended(attempt, info)
+            # Whoever stopped it (an earlier sweep that died, or Dagster's own limit), nobody asked for it.
+            return _timed_out(attempt, info.run_id) if is_outlived else _ended(attempt, info)
         if attempt.is_stale:
             silence = f"gave no sign of life for {self.times.stale_seconds:.0f} s"
             return _Finding(attempt, f"the process of its run {silence}", is_silent=True)
         if is_overdue:
-            because = "timed out: it ran longer than its limit and did not stop; raise timeout_seconds"
-            return _Finding(attempt, because, AttemptState.FAILED, is_overdue=True)
+            return _timed_out(attempt)
         return None
 
     def _look_at_dispatched(self, attempt: Attempt, is_late: bool) -> _Finding | None:
@@ -131,7 +136,7 @@ class Reconciler:
             if execution is None or not self._is_still_so(connection, execution, finding):
                 return None
             # Before our own commit: if Dagster does not take it, the next sweep finds both again.
-            if finding.is_overdue and attempt.run_id is not None:
+            if finding.is_overdue and finding.ended_run is None and attempt.run_id is not None:
                 self.gateway.cancel(attempt.run_id)
             elif finding.is_silent and attempt.run_id is not None:
                 message = f"attempt {attempt.attempt} is over: {finding.because}"
@@ -163,12 +168,18 @@ class Reconciler:
             return False
         return now.is_stale or not seen.is_stale
 
-    def _remind(self, asked: Sequence[UUID]) -> Iterator[str]:
+    def _remind(self) -> Iterator[str]:
         """Tell runs again that were asked to stop and have not."""
+        with self.database.begin() as connection:
+            asked = reading.cancelling(connection, self.times.stale_seconds)
         for execution_id in asked:
             for run in self.gateway.find_runs(execution_id):
                 if not run.is_over and self.gateway.cancel(run.run_id):
                     yield run.run_id
+
+
+def _timed_out(attempt: Attempt, ended_run: str | None = None) -> _Finding:
+    return _Finding(attempt, TIMED_OUT, AttemptState.FAILED, is_overdue=True, ended_run=ended_run)
 
 
 def _ended(attempt: Attempt, run: RunInfo) -> _Finding:

@@ -173,6 +173,32 @@ def test_an_execution_that_ignores_its_time_limit_is_ended(stage: Stage):
     assert stage.gateway.told_to_stop == [run.run_id]
 
 
+@pytest.mark.parametrize("status", ["CANCELED", "FAILURE"])
+def test_a_run_that_was_stopped_for_its_time_limit_counts_as_timed_out_and_not_as_cancelled(
+    stage: Stage, status: str
+):
+    execution_id, run = stage.claimed("check")
+    stage.set(execution_id, deadline_at=datetime.now(UTC) - timedelta(minutes=5))
+    stage.executor.beat()
+    stage.executor.release(run)
+    # The sweep that told it to stop died before it could write down why.
+    stage.gateway.end(run.run_id, status)
+    stage.reconciler.sweep()
+    row = stage.row(execution_id)
+    assert row.status == "failed"
+    assert row.error_message.startswith("timed out")
+
+
+def test_a_run_that_died_before_its_time_limit_is_lost_however_late_that_is_noticed(stage: Stage):
+    execution_id, run = stage.claimed("check")
+    stage.executor.release(run)
+    stage.age_heartbeat(execution_id, 3600)
+    stage.set(execution_id, deadline_at=datetime.now(UTC) - timedelta(minutes=5))
+    stage.gateway.end(run.run_id, "FAILURE")
+    stage.reconciler.sweep()
+    assert stage.state(execution_id) is ExecutionState.WAITING
+
+
 def test_an_execution_just_over_its_time_limit_may_stop_by_itself(stage: Stage):
     execution_id, _ = stage.claimed("check")
     stage.set(execution_id, deadline_at=datetime.now(UTC) - timedelta(seconds=1))

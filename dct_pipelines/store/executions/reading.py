@@ -118,6 +118,20 @@ def overdue(connection: Connection, grace_seconds: float) -> Sequence[UUID]:
     return connection.scalars(statement).all()
 
 
+def outlived(connection: Connection) -> Sequence[UUID]:
+    """Executions that run, and whose attempt gave a sign of life after their deadline."""
+    statement = (
+        select(_EXECUTION.id)
+        .join(execution_attempts, _ATTEMPT.execution_id == _EXECUTION.id)
+        .where(
+            _EXECUTION.status == ExecutionState.RUNNING,
+            _ATTEMPT.attempt == _EXECUTION.attempt,
+            _ATTEMPT.heartbeat_at >= _EXECUTION.deadline_at,
+        )
+    )
+    return connection.scalars(statement).all()
+
+
 def cancelling(connection: Connection, seconds: float) -> Sequence[UUID]:
     """Executions that were asked to stop more than `seconds` ago and have not."""
     statement = select(_EXECUTION.id).where(
