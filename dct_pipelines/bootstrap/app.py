@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from dct_pipelines.engine.listening import Listening
     from dct_pipelines.engine.manage.manager import Manager
     from dct_pipelines.engine.reconcile import Reconciler
+    from dct_pipelines.engine.rehearse import Rehearser
     from dct_pipelines.engine.simulate import Simulator
     from dct_pipelines.engine.status import StatusService
     from dct_pipelines.store.executions.rows import Execution
@@ -142,6 +143,14 @@ class App:
         from dct_pipelines.engine.simulate import Simulator
 
         return Simulator(self.database, self.outside.clock, registry.conditions())
+
+    @cached_property
+    def rehearser(self) -> Rehearser:
+        """Says what a trigger's actions would do, by dry runs of them."""
+        from dct_pipelines.clients.dry_run import DryRun
+        from dct_pipelines.engine.rehearse import Rehearser
+
+        return Rehearser(self.database, self.outside.clock, registry.conditions(), self._ports_for, DryRun)
 
     @cached_property
     def executor(self) -> Executor:

@@ -1,4 +1,4 @@
-"""Which triggers `dct trigger simulate` was asked for."""
+"""What `dct trigger simulate` and `rehearse` share: the triggers asked for, and a rehearsal as a table."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dct_pipelines.domain.errors import InvalidInput
 if TYPE_CHECKING:
     from dct_pipelines.bootstrap import App
     from dct_pipelines.domain.trigger import TriggerSpec
+    from dct_pipelines.engine.rehearse import Rehearsal
 
 
 def specs_to_simulate(app: App, name: str | None, file: str | None) -> list[TriggerSpec]:
@@ -36,3 +37,15 @@ def specs_to_simulate(app: App, name: str | None, file: str | None) -> list[Trig
             f"there is no trigger {name!r} in {file}" if name else f"there is no trigger in {file}"
         )
     return chosen
+
+
+def show_rehearsal(answer: Rehearsal) -> None:
+    """A rehearsal as a table of its actions."""
+    from dct_pipelines.cli.output import say, table
+    from dct_pipelines.domain.story import describe
+
+    say(f"{answer.trigger}, about {describe(answer.event)}: {answer.because}")
+    rows = [
+        (step.name, "failed" if step.error else "done", step.error or step.would) for step in answer.steps
+    ]
+    table(("action", "state", "it would"), rows, empty="it has no action")

@@ -173,6 +173,39 @@ def simulate(
         _show_simulation(answer)
 
 
+@app.command("rehearse")
+def rehearse(
+    name: Annotated[str | None, typer.Argument(help="A stored trigger; or name a file.")] = None,
+    file: Annotated[
+        str | None, typer.Option("--file", "-f", metavar="PATH", help="Triggers that are not saved.")
+    ] = None,
+    event: Annotated[
+        str | None, typer.Option(metavar="ID", help="The event; default: the latest that would fire it.")
+    ] = None,
+    json_output: Json = False,
+) -> None:
+    """Say what a trigger's actions would do about an event now: dry runs, which read but never write.
+
+    Exit code 1 when an action would fail. What only running can tell (does a suite pass?) stays open.
+    """
+    from dct_pipelines.cli.output import print_json
+    from dct_pipelines.cli.session import services
+    from dct_pipelines.cli.simulated import show_rehearsal, specs_to_simulate
+    from dct_pipelines.engine.manage import History
+
+    with services() as services_:
+        event_id = History(services_.database).event_id(event) if event is not None else None
+        specs = specs_to_simulate(services_, name, file)
+        answers = [services_.rehearser.rehearse(spec, event_id) for spec in specs]
+    if json_output:
+        print_json([answer.model_dump(mode="json") for answer in answers])
+    else:
+        for answer in answers:
+            show_rehearsal(answer)
+    if not all(answer.succeeds for answer in answers):
+        raise typer.Exit(1)
+
+
 def _show_simulation(answer: Simulation) -> None:
     from dct_pipelines.cli.output import say, table
     from dct_pipelines.domain.decision import DecisionOutcome

@@ -106,7 +106,7 @@ class Simulator:
         """What `spec` would have done with the events of the last `days`."""
         since = self.clock.now() - timedelta(days=days)
         with self.database.connect() as connection:
-            item_ids = self._items(connection, spec)
+            item_ids = items_of(connection, spec)
             version = TriggerVersion(
                 trigger_id=uuid4(),
                 version=0,
@@ -145,12 +145,14 @@ class Simulator:
             notes=_notes(trigger, total, kinds),
         )
 
-    def _items(self, connection: Connection, spec: TriggerSpec) -> Sequence[UUID]:
-        found = {name: explaining.item_id(connection, name) for name in spec.items}
-        missing = [name for name, item_id in found.items() if item_id is None]
-        if missing:
-            raise NotFound(f"there is no item {', '.join(missing)}; `dct item list` shows what there is")
-        return [item_id for item_id in found.values() if item_id is not None]
+
+def items_of(connection: Connection, spec: TriggerSpec) -> Sequence[UUID]:
+    """The ids of the items that a trigger names, or NotFound."""
+    found = {name: explaining.item_id(connection, name) for name in spec.items}
+    missing = [name for name, item_id in found.items() if item_id is None]
+    if missing:
+        raise NotFound(f"there is no item {', '.join(missing)}; `dct item list` shows what there is")
+    return [item_id for item_id in found.values() if item_id is not None]
 
 
 def _decide(event: Event, ruling: Ruling, limits: _Limits) -> SimulatedDecision:

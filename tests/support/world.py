@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -38,9 +38,19 @@ class World:
     connection_id: UUID = field(default_factory=uuid4)
     item_id: UUID = field(default_factory=uuid4)
 
+    is_new: bool = True
+
+    @classmethod
+    def of(cls, database: Database, connection_id: UUID, item_id: UUID) -> World:
+        """The world of an item that is stored already, at the real time."""
+        clock = FakeClock(datetime.now(UTC))
+        return cls(database, clock, connection_id, item_id, is_new=False)
+
     def __post_init__(self) -> None:
         self.decider = Decider(registry.conditions(), RELEASE)
         self.intake = Intake(self.database, self.clock, self.decider, RELEASE)
+        if not self.is_new:
+            return
         with self.database.begin() as connection:
             connection.execute(
                 insert(tables.connections).values(
