@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +10,14 @@ from typing import Any, Protocol
 
 import psycopg2
 from pydantic import SecretStr
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from dct_pipelines.store.embedded import EmbeddedPostgres
+from dct_pipelines.store.texts import dump_json
 
 EMBEDDED_URL = "postgresql+psycopg2://dct@/dct"
 """Its host is filled in at each connection: it may lie elsewhere after a move."""
@@ -31,7 +31,6 @@ PATIENCE: dict[str, Any] = {
     "tcp_user_timeout": 60_000,
 }
 """So that a server that vanished without a word is noticed within a minute; the URL may say otherwise."""
-NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 class StoreSettings(Protocol):
@@ -88,14 +87,6 @@ def open_engine(settings: StoreSettings, session: Session, **pool: Any) -> Engin
         return connection
 
     return engine
-
-
-def dump_json(value: object) -> str:
-    """Write JSON for a `jsonb` column: times in ISO 8601, UUIDs, paths, enumerations and models as they are.
-
-    NUL characters become U+FFFD: text from outside may hold them and PostgreSQL refuses them.
-    """
-    return NUL.sub(r"\1\\ufffd", to_json(value, inf_nan_mode="null").decode())
 
 
 def _connect(

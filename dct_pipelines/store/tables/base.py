@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Column, DateTime, ForeignKey, MetaData, Text, text
+from sqlalchemy import CheckConstraint, Column, DateTime, ForeignKey, MetaData, text
 from sqlalchemy.dialects.postgresql import JSONB, UUID
+
+from dct_pipelines.store.texts import Words
 
 metadata = MetaData(
     schema="dct",
@@ -58,7 +60,7 @@ def json(name: str, *, default: str | None = "{}") -> Column[Any]:
 def words(name: str, *, nullable: bool = False, default: str | None = None) -> Column[Any]:
     """Text."""
     return Column(
-        name, Text, nullable=nullable, server_default=text(f"'{default}'") if default is not None else None
+        name, Words(), nullable=nullable, server_default=text(f"'{default}'") if default is not None else None
     )
 
 
