@@ -1,9 +1,9 @@
 """The one total order of events and of changes of triggers.
 
 Everything that assigns an event's `seq`, or says from which `seq` on a trigger version or a snapshot is in
-force, holds this row's lock until it commits. So order of commit = order of `seq`, and "which trigger version,
-which snapshot saw this event" has one exact answer for ever (docs/decisions/0002). Providers are read outside
-the lock; only storing and deciding happens inside.
+force, holds this row's lock until it commits. So order of commit = order of `seq`, and "which trigger
+version, which snapshot saw this event" has one exact answer for ever (docs/decisions/0002). Providers are
+read outside the lock; only storing and deciding happens inside.
 """
 
 from __future__ import annotations
