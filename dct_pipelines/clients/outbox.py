@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from dct_pipelines.clients.files import create_file, private_directory
-from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted
+from dct_pipelines.clients.files import create_file, disk_error, private_directory
+from dct_pipelines.domain.errors import ActionFailed
 from dct_pipelines.domain.operations import Notification
 from dct_pipelines.domain.ports import Clock, Receipt
 
@@ -29,7 +29,5 @@ class FileOutbox:
             private_directory(self._directory)
             created = create_file(path, json.dumps(message, ensure_ascii=False, indent=2).encode() + b"\n")
         except OSError as error:
-            raise ActionInterrupted(
-                f"the outbox {self._directory} cannot be written ({error.strerror}); it is tried again"
-            ) from error
+            raise disk_error(f"the outbox {self._directory} cannot be written", error) from error
         return Receipt("sent" if created else "duplicate", str(path))

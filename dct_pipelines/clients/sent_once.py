@@ -1,8 +1,8 @@
 """What a channel has sent, remembered on disk: for channels whose receivers do not deduplicate.
 
 Mail has no idempotency. Every message keeps its Message-ID in a repeat, so that a mail program may collapse
-it; with this memory there is no repeat at all, except after a crash in the moment between the server's
-"accepted" and our note of it.
+it; with this memory, for which room is made before, there is no repeat at all, except after a crash in the
+moment between the server's "accepted" and our note of it.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from dct_pipelines.clients.files import create_file, private_directory
+from dct_pipelines.clients.files import private_directory, reserved_file, room_for
 from dct_pipelines.domain.operations import Notification
 from dct_pipelines.domain.ports import ChannelPort, Receipt
+
+LONGEST_STATE = 16
 
 
 class SentOnce:
@@ -25,11 +27,17 @@ class SentOnce:
     def send(self, notification: Notification) -> Receipt:
         """Send unless a note says that it went out earlier."""
         name = hashlib.sha256(notification.idempotency_key.encode()).hexdigest()
-        note = private_directory(self._directory) / name
-        if note.exists():
-            if note.read_text(encoding="utf-8") == "uncertain":
-                return Receipt("uncertain", "an earlier attempt may have reached it")
-            return Receipt("duplicate", "an earlier attempt sent it")
-        receipt = self._channel.send(notification)
-        create_file(note, receipt.state.encode())
-        return receipt
+        with room_for(f"notes of what was sent in {self._directory}"):
+            note = private_directory(self._directory) / name
+            if note.exists():
+                return _repeated(note.read_text(encoding="utf-8").strip())
+            with reserved_file(note, LONGEST_STATE) as keep:
+                receipt = self._channel.send(notification)
+                keep(receipt.state.encode())
+            return receipt
+
+
+def _repeated(state: str) -> Receipt:
+    if state == "uncertain":
+        return Receipt("uncertain", "an earlier attempt may have reached it")
+    return Receipt("duplicate", "an earlier attempt sent it")

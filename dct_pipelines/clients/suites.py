@@ -15,6 +15,7 @@ from pathlib import Path
 
 from dct_pipelines.clients.deployers.local import directory_within
 from dct_pipelines.clients.deployers.releases import Releases
+from dct_pipelines.clients.files import disk_error
 from dct_pipelines.domain.commands import OperatorCommand, run_command
 from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted
 from dct_pipelines.domain.git import GitPort
@@ -82,9 +83,7 @@ class SuiteRunner:
             self.scratch.mkdir(mode=0o711, parents=True, exist_ok=True)
             outer = Path(tempfile.mkdtemp(prefix="suite-", dir=self.scratch))
         except OSError as error:
-            raise ActionInterrupted(
-                f"{self.scratch} cannot be written ({error.strerror}); free or repair the disk"
-            ) from error
+            raise disk_error(f"{self.scratch} cannot be written", error) from error
         outer.chmod(0o711)
         try:
             self.git.checkout_to(request.repository.ref, as_oid(request.commit), outer / "tree")

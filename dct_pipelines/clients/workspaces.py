@@ -19,8 +19,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from uuid import UUID
 
-from dct_pipelines.clients.files import private_directory, replace_file, sync_directory
-from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted
+from dct_pipelines.clients.files import disk_error, private_directory, replace_file, sync_directory
+from dct_pipelines.domain.errors import ActionFailed
 from dct_pipelines.domain.git import GitPort
 from dct_pipelines.domain.git_refs import Oid
 from dct_pipelines.domain.ports import Archive, BundleFile, Repository
@@ -80,9 +80,7 @@ def _disk(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ActionInterrupted(
-            f"{path} cannot be used ({error.strerror}); free or repair the disk, it is tried again"
-        ) from error
+        raise disk_error(f"{path} cannot be used", error) from error
 
 
 def _write_within(root: Path, relative: PurePosixPath, content: bytes) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted, DctError
+from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted, DctError, Scope
 from dct_pipelines.domain.operations import Notification
 from dct_pipelines.domain.outcome import Outcome, done, nothing_to_do, partly
 from dct_pipelines.domain.ports import ChannelPort
@@ -33,7 +33,7 @@ class Sending:
         {"sent": self.sent, "duplicate": self.known, "uncertain": self.uncertain}[state].append(where)
 
     def outcome(self, keys: Sequence[str]) -> Outcome:
-        """The outcome, or an error when nobody at all was reached."""
+        """The outcome, or an error when nobody at all was reached, or our own disk stood in the way."""
         unreached = [f"{where} ({error})" for where, error in self.failed.items()]
         unreached += [f"{where} (it may have arrived)" for where in self.uncertain]
         outputs: dict[str, Any] = {
@@ -41,6 +41,9 @@ class Sending:
             "keys": list(keys),
             "unreached": unreached,
         }
+        for error in self.failed.values():
+            if error.transient and error.scope is Scope.SYSTEM:
+                raise type(error)("not everybody was told: " + "; ".join(unreached))
         if self.failed and not (self.sent or self.known or self.uncertain):
             passing = any(error.transient for error in self.failed.values())
             raise (ActionInterrupted if passing else ActionFailed)("nobody was told: " + "; ".join(unreached))

@@ -22,6 +22,7 @@ from dct_pipelines.domain.errors import (
     CredentialRefused,
     DatabaseUnavailable,
     DctError,
+    DiskFull,
     ItemUnreadable,
     Scope,
     Throttled,
@@ -163,7 +164,7 @@ class Listening:
             try:
                 if not self._read_item(source, item, stop_at, report):
                     return False
-            except ItemUnreadable as error:
+            except (ItemUnreadable, DiskFull) as error:
                 self._mark_unreadable(source, item, str(error), report)
             except DctError:
                 raise

@@ -160,10 +160,10 @@ def test_a_draft_of_a_killed_checkout_is_swept_out(
     assert [path.name for path in (tmp_path / "deploys").iterdir()] == ["qa"]
 
 
-def test_a_full_disk_is_said_as_such() -> None:
+def test_a_full_disk_is_said_as_such(tmp_path: Path) -> None:
     said = "fatal: write error: No space left on device"
-    assert isinstance(failures.explain_local(said), DiskFull)
-    assert failures.explain_local(said).transient is True  # type: ignore[attr-defined]
+    assert isinstance(failures.explain_local(said, tmp_path), DiskFull)
+    assert failures.explain_local(said, tmp_path).transient is True  # type: ignore[attr-defined]
 
 
 def test_a_workspace_that_another_user_worked_in_is_collected_with_that_users_eyes(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from dct_pipelines.clients.deployers.health import Health
 from dct_pipelines.clients.deployers.releases import Releases
+from dct_pipelines.clients.files import disk_error
 from dct_pipelines.domain.commands import OperatorCommand, run_command, why_it_failed
 from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted
 from dct_pipelines.domain.git import GitPort
@@ -46,9 +47,7 @@ class LocalDeployment:
             self.releases.activate(name, directory)
             self.releases.prune(name)
         except OSError as error:
-            raise ActionInterrupted(
-                f"the releases of {name} cannot be written ({error.strerror}); free or repair the disk"
-            ) from error
+            raise disk_error(f"the releases of {name} cannot be written", error) from error
         check = request.environment.health_check
         return DeployResult(True, f"{name} runs {request.commit[:8]}", check.url if check else None)
 

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dct_pipelines.clients.files import room_for
 from dct_pipelines.clients.git.calls import Calls
 from dct_pipelines.clients.git.failures import Refused
 from dct_pipelines.clients.git.locations import Location
@@ -107,10 +108,12 @@ class Cache:
 
     @contextmanager
     def _locked(self, location: Location, name: str, kind: int) -> Iterator[None]:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder = self._folder / "locks"
-        folder.mkdir(exist_ok=True)
-        descriptor = os.open(folder / f"{location.key}.{name}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with room_for("the git cache"):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir(exist_ok=True)
+            file = folder / f"{location.key}.{name}"
+            descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             self._wait_for(descriptor, kind, location)
             yield

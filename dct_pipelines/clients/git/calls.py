@@ -58,7 +58,7 @@ class Calls:
                 f"git {args[0]} took longer than {timeout_seconds:.0f} s; it is tried again"
             )
         if result.exit_code not in accepted:
-            raise failures.explain_local(failures.words(result))
+            raise failures.explain_local(failures.words(result), git_dir.parent)
         return result
 
     def remote(

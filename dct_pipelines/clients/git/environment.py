@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from dct_pipelines.clients.files import replace_file, room_for
 from dct_pipelines.clients.git.locations import Location, Transport
 from dct_pipelines.domain.git import RepositoryRef
 
@@ -115,13 +116,12 @@ class Surroundings:
 
     def prepare(self) -> None:
         """Write what calls refer to; harmless when several processes do it at once."""
-        self._folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (self._folder / "home").mkdir(parents=True, exist_ok=True)
         config = self._folder / "config"
-        if not config.exists() or config.read_text() != CONFIG:
-            with tempfile.NamedTemporaryFile("w", dir=self._folder, delete=False) as draft:
-                draft.write(CONFIG)
-            Path(draft.name).replace(config)
+        with room_for("git's configuration"):
+            self._folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self._folder / "home").mkdir(parents=True, exist_ok=True)
+            if not config.exists() or config.read_text() != CONFIG:
+                replace_file(config, CONFIG.encode())
 
     @contextmanager
     def towards(
@@ -188,9 +188,10 @@ def _key_file(folder: Path, secret: str | None) -> Iterator[Path | None]:
     if not secret:
         yield None
         return
-    descriptor, name = tempfile.mkstemp(dir=folder, prefix="key-")
+    with room_for("a private key"):
+        descriptor, name = tempfile.mkstemp(dir=folder, prefix="key-")
     try:
-        with os.fdopen(descriptor, "w") as file:
+        with room_for("a private key"), os.fdopen(descriptor, "w") as file:
             file.write(secret if secret.endswith("\n") else secret + "\n")
         yield Path(name)
     finally:

@@ -7,7 +7,9 @@ something that passes, never for an empty answer.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+from dct_pipelines.clients.files import is_full
 from dct_pipelines.clients.git.locations import Location, Transport
 from dct_pipelines.domain.errors import (
     ConnectionDown,
@@ -72,9 +74,12 @@ _DENIED_FILE = re.compile(r"Permission denied|Operation not permitted", re.I)
 _DAMAGED_THERE = re.compile(r"remote: |on the remote side|packed-refs|upload-pack: ", re.I)
 
 
-def explain_local(said: str) -> Exception:
-    """Why a call inside the cache failed. Nobody else writes there, so odd content means damage."""
-    if _DISK_FULL.search(said):
+def explain_local(said: str, folder: Path) -> Exception:
+    """Why a call inside the cache, which is in `folder`, failed. Only we write there: odd content is damage.
+
+    git does not always say that the disk was full, so that is looked at first.
+    """
+    if _DISK_FULL.search(said) or is_full(folder):
         return DiskFull(f"the disk of the git cache is full; free some space: {_cut(said)}")
     if _LOCKED.search(said):
         return Locked(_cut(said))

@@ -34,7 +34,7 @@ def preview(calls: Calls, path: Path, target: Oid, source: Oid) -> MergePreview:
     said = words(result)
     if _UNRELATED in said:
         return MergePreview(clean=False, explanation="the two have no commit in common")
-    raise explain_local(said)
+    raise explain_local(said, path.parent)
 
 
 def assess(calls: Calls, path: Path, target: Oid, heads: Sequence[Oid]) -> tuple[Assessment, ...]:

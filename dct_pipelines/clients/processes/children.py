@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
+from dct_pipelines.clients.files import room_for
 from dct_pipelines.clients.processes import supervisor
 from dct_pipelines.clients.processes.isolation import Isolation
 from dct_pipelines.domain.errors import ProcessFailed
@@ -67,10 +68,11 @@ class SupervisedChild:
     def __init__(
         self, isolation: Isolation, command: Command, cwd: Path, env: Mapping[str, str], writable: list[Path]
     ) -> None:
-        private = Path(tempfile.mkdtemp(prefix="dct-command-")).resolve()
-        home, temporary = private / "home", private / "tmp"
-        for directory in (home, temporary):
-            directory.mkdir()
+        with room_for("a command's own directories"):
+            private = Path(tempfile.mkdtemp(prefix="dct-command-")).resolve()
+            home, temporary = private / "home", private / "tmp"
+            for directory in (home, temporary):
+                directory.mkdir()
         private.chmod(0o711)
         isolation.hand_over(writable)
         person = isolation.person

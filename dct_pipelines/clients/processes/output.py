@@ -60,7 +60,7 @@ class Lines:
 
     def add(self, chunk: bytes) -> None:
         """Hand over every line that is complete; an endless line is cut."""
-        if self._is_over:
+        if self._is_over():
             return
         *lines, self._partial = (self._partial + chunk).split(b"\n")
         for line in lines:
@@ -75,15 +75,14 @@ class Lines:
             self._tell(self._partial)
             self._partial = b""
 
-    @property
     def _is_over(self) -> bool:
         return self._left_bytes <= 0 or self._left_lines <= 0
 
     def _tell(self, line: bytes) -> None:
-        if self._is_over:
+        if self._is_over():
             return
         self._left_bytes -= len(line) + 1
         self._left_lines -= 1
         self._listener(self._stream, line[:_LONGEST_LINE_BYTES].decode("utf-8", "replace").rstrip("\r"))
-        if self._is_over:
+        if self._is_over():
             self._listener(self._stream, "[... further output is not shown ...]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -39,9 +40,13 @@ def remove_address(home: Path) -> None:
 
 
 def write_loaded_jobs(home: Path, names: frozenset[str]) -> None:
-    """Say which jobs the code server of Dagster's daemon has loaded; cheap when nothing changed."""
-    if read_loaded_jobs(home) != names:
-        _replace(home / JOBS_FILE, _NAMES.dump_json(names))
+    """Say which jobs the code server of Dagster's daemon has loaded; cheap when nothing changed.
+
+    A full disk must not stop the dispatcher, who says it again at its next tick.
+    """
+    with contextlib.suppress(OSError):
+        if read_loaded_jobs(home) != names:
+            _replace(home / JOBS_FILE, _NAMES.dump_json(names))
 
 
 def read_loaded_jobs(home: Path) -> frozenset[str]:
