@@ -104,6 +104,21 @@ def test_what_dies_is_started_again_and_its_owner_is_told(server: Service):
     assert said[-1] == "file server started again"
 
 
+def test_what_cannot_be_started_now_is_started_later(server: Service, tmp_path: Path):
+    said: list[str] = []
+    server.start()
+    server.log = tmp_path / "file/server.log"
+    server.log.parent.write_text("no directory")
+    watch = Supervision([server], said.append)
+    watch.start()
+    server.stop()
+    assert eventually(lambda: any("cannot be started" in line for line in said))
+    server.log.parent.unlink()
+    assert eventually(lambda: server.is_ready)
+    watch.stop()
+    assert said[-1] == "file server started again"
+
+
 def test_nothing_is_started_any_more_once_watching_has_stopped(server: Service):
     server.start()
     assert server.wait_until_ready(20)

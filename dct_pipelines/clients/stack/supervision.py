@@ -22,6 +22,11 @@ class _Watched:
     started_at: float = field(default_factory=time.monotonic)
     restart_at: float | None = None
 
+    def pause(self, now: float) -> None:
+        """Start it after its pause, and make the next one longer."""
+        self.restart_at = now + self.pause_seconds
+        self.pause_seconds = min(2 * self.pause_seconds, LONGEST_PAUSE_SECONDS)
+
 
 class Supervision:
     """Watches services that are already started, from one thread. `say` gets a line for each event."""
@@ -58,12 +63,23 @@ class Supervision:
                 f"{service.name} ended (exit code {code}), starts again in {watched.pause_seconds:.0f} s; "
                 f"see {service.log}"
             )
-            watched.restart_at = now + watched.pause_seconds
-            watched.pause_seconds = min(2 * watched.pause_seconds, LONGEST_PAUSE_SECONDS)
+            watched.pause(now)
         elif now >= watched.restart_at:
+            self._start_again(watched, now)
+
+    def _start_again(self, watched: _Watched, now: float) -> None:
+        service = watched.service
+        try:
             service.start()
-            watched.started_at, watched.restart_at = now, None
-            self._say(f"{service.name} started again")
+        except OSError as error:
+            # A full disk, no process left: the watch itself must outlive it.
+            self._say(
+                f"{service.name} cannot be started ({error}), is tried again in {watched.pause_seconds:.0f} s"
+            )
+            watched.pause(now)
+            return
+        watched.started_at, watched.restart_at = now, None
+        self._say(f"{service.name} started again")
 
 
 def stop_all(services: Sequence[Service]) -> None:
