@@ -28,7 +28,7 @@ from dct_pipelines.domain.snapshot import Snapshot
 from dct_pipelines.domain.trigger import TriggerVersion
 from dct_pipelines.domain.trigger_index import TriggerIndex, digest_of_asks
 from dct_pipelines.store import deciding
-from dct_pipelines.store.database import Connection
+from dct_pipelines.store.database import Connection, Row
 from dct_pipelines.store.deciding import ItemFacts, VersionKey
 from dct_pipelines.store.order import current_generation
 from dct_pipelines.store.watching import snapshots
@@ -109,9 +109,13 @@ class Decider:
         ]
         return self._store(connection, _permitted(connection, pairs))
 
-    def replay(self, connection: Connection, event: Event, version: TriggerVersion) -> Ruling:
-        """What the rules say of an event and the version in force for it, with the states of that moment."""
-        return rule(event, compile_trigger(version, self.condition_types), StoredView(connection, event.seq))
+    def replay(self, connection: Connection, event: Event, saved: Row[Any]) -> Ruling:
+        """What the rules say of an event and the version in force for it, with the states of that moment.
+
+        InvalidInput when this release cannot read the version.
+        """
+        compiled = compile_trigger(deciding.to_version(saved), self.condition_types)
+        return rule(event, compiled, StoredView(connection, event.seq))
 
     def asks_for(self, connection: Connection, item_id: UUID) -> tuple[tuple[AssessmentAsk, ...], str]:
         """What triggers ask to be derived for an item, and the digest of it."""
@@ -130,22 +134,23 @@ class Decider:
                 for gone in self._compiled.keys() - current:
                     del self._compiled[gone]
                 self.broken = {}
-                for version in deciding.load_versions(connection, new):
-                    self._compile(version)
+                for saved in deciding.load_versions(connection, new):
+                    self._compile(saved)
                 in_order = sorted(self._compiled.items(), key=lambda entry: str(entry[0][0]))
                 self._index = TriggerIndex(trigger for _, trigger in in_order)
                 self._asks = {}
                 self._generation = generation
             return self._index
 
-    def _compile(self, version: TriggerVersion) -> None:
+    def _compile(self, saved: Row[Any]) -> None:
+        """Make a version ready; one that this release cannot read must not keep the others from working."""
         try:
-            compiled = compile_trigger(version, self.condition_types)
+            compiled = compile_trigger(deciding.to_version(saved), self.condition_types)
         except InvalidInput as error:
-            log.error("trigger %s cannot work as saved: %s", version.spec.name, error)
-            self.broken[version.trigger_id] = str(error)
+            log.error("trigger %s cannot work as saved: %s", saved.trigger_id, error)
+            self.broken[saved.trigger_id] = str(error)
             return
-        self._compiled[(version.trigger_id, version.version)] = compiled
+        self._compiled[(saved.trigger_id, saved.version)] = compiled
 
     def _store(self, connection: Connection, pairs: Sequence[_Pair]) -> Decided:
         fired = [pair for pair in pairs if pair.ruling.outcome is DecisionOutcome.FIRED]

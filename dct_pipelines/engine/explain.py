@@ -12,12 +12,11 @@ from typing import Any
 from uuid import UUID
 
 from dct_pipelines.domain.decision import ConditionVerdict, DecisionOutcome
-from dct_pipelines.domain.errors import NotFound
+from dct_pipelines.domain.errors import InvalidInput, NotFound
 from dct_pipelines.domain.event import Event
 from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.release import rules_changed
 from dct_pipelines.domain.story import DecisionStory, EventStory, ExecutionStory, SourceStory, Story
-from dct_pipelines.domain.trigger import TriggerVersion
 from dct_pipelines.engine.decide import Decider
 from dct_pipelines.store import deciding, explaining
 from dct_pipelines.store.database import Connection, Database, Row
@@ -120,7 +119,8 @@ class Explainer:
         for event in events:
             versions = deciding.versions_at(connection, event.seq, item_id=event.item_id, trigger_id=only)
             rows = explaining.decisions_of(connection, event.id)
-            decisions = [self._decision(connection, event, one, rows) for one in versions]
+            release = event_store.release_of(connection, event.id)
+            decisions = [self._decision(connection, event, one, rows, release) for one in versions]
             decisions.sort(key=lambda one: (one.outcome is DecisionOutcome.NOT_MATCHED, one.trigger))
             stories.append(
                 EventStory(event=event, item=items[event.item_id].name, decisions=tuple(decisions))
@@ -131,16 +131,16 @@ class Explainer:
         self,
         connection: Connection,
         event: Event,
-        version: TriggerVersion,
+        version: Row[Any],
         rows: Mapping[UUID, Row[Any]],
+        release: str | None,
     ) -> DecisionStory:
         row = rows.get(version.trigger_id)
-        release = event_store.release_of(connection, event.id)
-        kinds = [condition.type for condition in version.spec.conditions]
+        kinds = [condition["type"] for condition in version.spec["conditions"]]
         story = DecisionStory(
             event=event,
             trigger_id=version.trigger_id,
-            trigger=version.spec.name,
+            trigger=version.spec["name"],
             trigger_version=version.version,
             outcome=DecisionOutcome.NOT_MATCHED,
             because="",
@@ -148,7 +148,11 @@ class Explainer:
             rules_changed=rules_changed(release, kinds, self.decider.condition_types),
         )
         if row is None:
-            ruling = self.decider.replay(connection, event, version)
+            try:
+                ruling = self.decider.replay(connection, event, version)
+            except InvalidInput as error:
+                unknown = f"this release cannot read the trigger as it was saved then, and tell why: {error}"
+                return story.model_copy(update={"because": unknown})
             told = {"outcome": ruling.outcome, "because": ruling.because, "conditions": ruling.conditions}
             return story.model_copy(update=told | {"is_replayed": True})
         return story.model_copy(

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from pydantic import ValidationError
 from sqlalchemy import Connection, Row, and_, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from dct_pipelines.domain.errors import InvalidInput
 from dct_pipelines.domain.trigger import TriggerVersion
 from dct_pipelines.store.definitions import people
 from dct_pipelines.store.tables import (
@@ -47,22 +49,22 @@ def current_versions(connection: Connection) -> set[VersionKey]:
     return {(row.trigger_id, row.version) for row in connection.execute(statement)}
 
 
-def load_versions(connection: Connection, keys: Collection[VersionKey]) -> list[TriggerVersion]:
-    """These versions, whole."""
-    found: list[TriggerVersion] = []
+def load_versions(connection: Connection, keys: Collection[VersionKey]) -> list[Row[Any]]:
+    """These versions as they were saved, for `to_version`."""
+    found: list[Row[Any]] = []
     wanted = list(keys)
     for start in range(0, len(wanted), 1000):
         chunk = wanted[start : start + 1000]
         rows = connection.execute(
             select(trigger_versions).where(tuple_(_VERSION.trigger_id, _VERSION.version).in_(chunk))
         )
-        found.extend(to_version(row) for row in rows)
+        found.extend(rows)
     return found
 
 
 def versions_at(
     connection: Connection, seq: int, *, item_id: UUID | None = None, trigger_id: UUID | None = None
-) -> list[TriggerVersion]:
+) -> Sequence[Row[Any]]:
     """The versions in force for the event at `seq`, of one trigger or of those that watch an item."""
     statement = select(trigger_versions).where(
         _VERSION.from_seq <= seq, or_(_VERSION.to_seq.is_(None), _VERSION.to_seq > seq)
@@ -71,14 +73,21 @@ def versions_at(
         statement = statement.where(_VERSION.item_ids.contains([item_id]))
     if trigger_id is not None:
         statement = statement.where(_VERSION.trigger_id == trigger_id)
-    return [to_version(row) for row in connection.execute(statement)]
+    return connection.execute(statement).all()
 
 
 def to_version(row: Row[Any]) -> TriggerVersion:
-    """The trigger version of a row."""
-    return TriggerVersion.model_validate(
-        {name: value for name, value in row._mapping.items() if name in TriggerVersion.model_fields}
-    )
+    """The trigger version of a row; InvalidInput when another release saved what this one cannot read."""
+    try:
+        return TriggerVersion.model_validate(
+            {name: value for name, value in row._mapping.items() if name in TriggerVersion.model_fields}
+        )
+    except ValidationError as error:
+        faults = (
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+            for fault in error.errors(include_input=False, include_url=False)
+        )
+        raise InvalidInput(f"another release saved it otherwise ({'; '.join(faults)})") from None
 
 
 def item_facts(connection: Connection, item_ids: Collection[UUID]) -> dict[UUID, ItemFacts]:

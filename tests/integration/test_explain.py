@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import select, update
 
 from dct_pipelines.domain.decision import DecisionOutcome
 from dct_pipelines.domain.errors import NotFound
@@ -12,6 +14,7 @@ from dct_pipelines.domain.listener import Page
 from dct_pipelines.domain.trigger import TriggerSpec
 from dct_pipelines.engine.explain import Explainer
 from dct_pipelines.engine.simulate import Simulator
+from dct_pipelines.store import tables
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.watching import sources
 from tests.support.world import NOTIFY, READY, World
@@ -138,3 +141,29 @@ def test_a_simulation_shows_what_would_have_fired_been_held_and_why_and_writes_n
     held = [one for one in found.decisions if one.ruling.outcome is DecisionOutcome.HELD]
     assert [one.hold_reason for one in held] == ["rate_limit", "rate_limit"]
     assert "bugfix/x" in found.nearest_misses[0].ruling.because
+
+
+@pytest.mark.parametrize(
+    "as_saved",
+    [
+        {"conditions": [{"type": "branch_ready", "config": {"branch": "feature/*", "moon_phase": "full"}}]},
+        {"conditions": [READY], "moon_phase": "full"},
+    ],
+)
+def test_what_another_release_saved_otherwise_stops_no_other_trigger_and_no_explanation(
+    world: World, explainer: Explainer, as_saved: dict[str, Any]
+) -> None:
+    broken = world.trigger("broken")
+    world.trigger("works")
+    versions = tables.trigger_versions
+    with world.database.begin() as connection:
+        spec = connection.scalar(select(versions.c.spec).where(versions.c.trigger_id == broken))
+        changed = update(versions).where(versions.c.trigger_id == broken).values(spec=spec | as_saved)
+        connection.execute(changed)
+    report = world.intake.ingest(world.connection_id, world.page(world.assessed("feature/x")))
+    assert report.decided.fired == 1
+    assert "moon_phase" in explainer.broken_triggers()["broken"]
+    story = explainer.event(report.events[0].id).events[0]
+    told = {decision.trigger: decision for decision in story.decisions}
+    assert told["works"].outcome is DecisionOutcome.FIRED
+    assert "moon_phase" in told["broken"].because
