@@ -25,12 +25,18 @@ def desk(database: Database) -> Desk:
 def test_a_set_is_created_then_unchanged(desk: Desk):
     first = desk.apply(LIBRARY + "---" + TRIGGER)
     assert set(verbs(first).values()) == {Verb.CREATE}
-    assert first.new_jobs == ("merge_branches",)
+    assert first.new_jobs == ()
     second = desk.apply(LIBRARY + "---" + TRIGGER)
     assert set(verbs(second).values()) == {Verb.UNCHANGED}
     assert desk.versions() == [(1, "active", 1, None)]
     assert str(first) == "6 created"
     assert str(second) == "6 unchanged"
+
+
+def test_only_a_job_that_is_not_built_in_has_to_be_loaded(desk: Desk):
+    twice = TRIGGER + TRIGGER.partition("actions:\n")[2]
+    assert desk.apply(LIBRARY + "---" + twice).new_jobs == ("merge_branches__merge_branches_2",)
+    assert desk.apply(twice.replace("name: ready", "name: another")).new_jobs == ()
 
 
 def test_users_tools_find_items_conditions_and_actions_in_their_tables(desk: Desk):

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from dct_pipelines import registry
 from dct_pipelines.domain.manifest import Kind
-from dct_pipelines.domain.shapes import job_name
+from dct_pipelines.domain.shapes import built_in, job_name
 from dct_pipelines.domain.template import is_template
 from dct_pipelines.domain.trigger import TriggerSpec
 from dct_pipelines.domain.words import TriggerStatus
@@ -47,7 +48,7 @@ class Writer:
             self._audit(change)
 
     def triggers(self, changes: Iterable[Change], applied_set: str) -> tuple[str, ...]:
-        """Write triggers as new versions; returns the names of jobs that are new."""
+        """Write triggers as new versions; returns the names of jobs that have to be loaded."""
         new_jobs: dict[str, None] = {}
         for change in changes:
             if change.kind is not Kind.TRIGGER or change.verb is Verb.UNCHANGED:
@@ -61,7 +62,8 @@ class Writer:
                 )
                 status = TriggerStatus(change.after["status"])
                 version = self.version(spec, status, stored, applied_set, "applied from manifests")
-                if shapes.ensure(self.connection, version.job_name, spec.shape):
+                is_new = shapes.ensure(self.connection, version.job_name, spec.shape)
+                if is_new and spec.shape not in built_in(registry.actions()):
                     new_jobs[version.job_name] = None
                 if stored is None:
                     triggers.create(self.connection, version)
