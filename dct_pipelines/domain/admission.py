@@ -74,6 +74,8 @@ class Load:
     """How many executions run for each trigger and subject."""
     leases: dict[str, str] = field(default_factory=dict)
     """Exclusive keys in use, and by whom in words."""
+    reserved: dict[str, UUID] = field(default_factory=dict)
+    """Free keys that are kept for an execution which needs others besides; `plan` fills it."""
     limits_enabled: bool = True
     first_in_line: dict[SubjectOfTrigger, int] = field(default_factory=dict)
     """The smallest `order` that waits for each trigger and subject; `plan` fills it."""
@@ -99,8 +101,9 @@ def aged_priority(priority: int, waited_seconds: float, step_seconds: float) -> 
 def plan(candidates: Iterable[Candidate], load: Load, now: datetime, ageing_step_seconds: float) -> Plan:
     """Admit the best that fit every limit, one after the other; say of each other one why it waits.
 
-    Best is the highest aged priority, then the longest waiting. A candidate that is held holds back nothing
-    but later ones of its own trigger and subject, which keep the provider's order.
+    Best is the highest aged priority, then the longest waiting. A candidate that is held holds back later
+    ones of its own trigger and subject, which keep the provider's order. One that needs several keys and has
+    aged to the highest priority also keeps those that are free: else others take turns, and it never starts.
     """
 
     def rank(candidate: Candidate) -> tuple[int, datetime, int]:
@@ -124,6 +127,9 @@ def plan(candidates: Iterable[Candidate], load: Load, now: datetime, ageing_step
             _count_in(candidate, load, now)
         else:
             held[candidate.execution_id] = hold
+            if hold.reason is WaitReason.ENVIRONMENT_BUSY and rank(candidate)[0] == -HIGHEST:
+                for free in candidate.leases - load.leases.keys():
+                    load.reserved.setdefault(free, candidate.execution_id)
     return Plan(tuple(admitted), held)
 
 
@@ -149,6 +155,9 @@ def _hold(candidate: Candidate, load: Load, now: datetime) -> Hold | None:
     for key in sorted(candidate.leases):
         if key in load.leases:
             return Hold(WaitReason.ENVIRONMENT_BUSY, f"{key} is in use by {load.leases[key]}")
+        if key in load.reserved:
+            others = f"execution {load.reserved[key]}, which has waited longer and needs others besides"
+            return Hold(WaitReason.ENVIRONMENT_BUSY, f"{key} is kept for {others}")
     if load.free_slots <= 0:
         return Hold(WaitReason.RUN_SLOTS, "all run slots are taken by work of higher or older priority")
     return None

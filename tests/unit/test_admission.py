@@ -188,3 +188,34 @@ def test_by_ageing_the_lowest_priority_starts_while_higher_work_keeps_arriving()
             break
     assert started_after is not None
     assert started_after <= 8 * step
+
+
+def test_what_needs_two_environments_starts_while_work_for_either_keeps_arriving() -> None:
+    both = frozenset({"environment:qa", "environment:staging"})
+    waits_for_both = candidate(0, priority=1, leases=both, created_at=NOW)
+    running: dict[str, int] = {"environment:qa": 2}
+    for turn in range(1, 60):
+        now = NOW + timedelta(seconds=300 * turn)
+        # Each runs for three turns, and the two environments are never free in the same turn.
+        running = {key: left - 1 for key, left in running.items() if left > 1}
+        arrived = [
+            candidate(2 * turn + n, priority=10, leases=frozenset({key}), created_at=now)
+            for n, key in enumerate(sorted(both))
+        ]
+        busy = replace(load(), leases=dict.fromkeys(running, "somebody"))
+        planned = plan([waits_for_both, *arrived], busy, now, 300)
+        if waits_for_both in planned.admitted:
+            break
+        for one in planned.admitted:
+            running |= dict.fromkeys(one.leases, 3)
+    assert waits_for_both in planned.admitted
+
+
+def test_what_is_kept_for_another_says_for_whom() -> None:
+    both = frozenset({"environment:qa", "environment:staging"})
+    old = candidate(1, priority=10, leases=both)
+    young = candidate(2, priority=10, leases=frozenset({"environment:qa"}), created_at=NOW)
+    busy = replace(load(), leases={"environment:staging": "somebody"})
+    held = plan([old, young], busy, NOW, 300).held[young.execution_id]
+    assert held.reason is WaitReason.ENVIRONMENT_BUSY
+    assert str(old.execution_id) in held.detail
