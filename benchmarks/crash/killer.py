@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ from dct_pipelines.store.embedded import EmbeddedPostgres
 
 LOOK_EVERY_SECONDS = 0.02
 RECOVERY_SECONDS = 120.0
+RANDOM = "random"
+RANDOM_SHARE = 0.2
 _STARTED = "SELECT 1 FROM dct.action_results WHERE state = 'started' AND action_type = "
 MOMENTS: Mapping[str, str] = {
     "an execution waits": "SELECT 1 FROM dct.trigger_executions WHERE status = 'waiting'",
@@ -62,10 +65,10 @@ class Killer:
             "database": self.server.pid,
         }
         part = list(parts)[len(self.killed) % len(parts)]
-        moment = self._await_moment(patience_seconds)
+        moment = self._await_moment(part, patience_seconds)
         pid = parts[part]()
         if pid is None:
-            part, moment = "daemon", "random"
+            part, moment = "daemon", RANDOM
             pid = parts[part]()
         if pid is None or not _kill(pid):
             return "nothing"
@@ -73,18 +76,22 @@ class Killer:
         self._recover(part, pid, parts[part])
         return f"{part} ({moment})"
 
-    def _await_moment(self, patience_seconds: float) -> str:
-        if self.chance.random() < 0.25:
+    def _await_moment(self, part: str, patience_seconds: float) -> str:
+        """The moment at which this part was killed least often; when it does not come, another that does."""
+        if self.chance.random() < RANDOM_SHARE:
             time.sleep(self.chance.random() * 3)
-            return "random"
-        moment = self.chance.choice(list(MOMENTS))
-        until = time.monotonic() + patience_seconds
+            return RANDOM
+        used = Counter(moment for killed, moment in self.killed if killed == part)
+        wanted = sorted(MOMENTS, key=lambda moment: (used[moment], self.chance.random()))
+        begun = time.monotonic()
         with suppress(DBAPIError), self.database.connect() as connection:
-            while time.monotonic() < until:
-                if _holds(connection, MOMENTS[moment]):
-                    return moment
+            while (waited := time.monotonic() - begun) < patience_seconds:
+                patient = waited < patience_seconds / 2
+                for moment in wanted[:1] if patient else wanted:
+                    if _holds(connection, MOMENTS[moment]):
+                        return moment
                 time.sleep(LOOK_EVERY_SECONDS)
-        return "random"
+        return RANDOM
 
     def _worker(self) -> int | None:
         """A run worker, waited for a little: it is the process that works on an attempt now."""
