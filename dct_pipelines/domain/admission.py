@@ -45,6 +45,7 @@ class Candidate:
     job_name: str
     limits: ResourceLimits
     trigger_status: TriggerStatus = TriggerStatus.ACTIVE
+    trigger_is_deleted: bool = False
     leases: frozenset[str] = frozenset()
     not_before: datetime | None = None
     is_retry: bool = False
@@ -141,7 +142,10 @@ def _line(candidate: Candidate) -> SubjectOfTrigger | None:
 
 def _hold(candidate: Candidate, load: Load, now: datetime) -> Hold | None:
     if candidate.trigger_status is not TriggerStatus.ACTIVE:
-        return Hold(WaitReason.PAUSED, f"its trigger is {candidate.trigger_status}; resume it to go on")
+        status, way_out = candidate.trigger_status, "; resume it to go on"
+        if candidate.trigger_is_deleted:
+            way_out = f" and was deleted; `dct execution cancel {candidate.execution_id}` ends the wait"
+        return Hold(WaitReason.PAUSED, f"its trigger is {status}{way_out}")
     if candidate.not_before is not None and candidate.not_before > now:
         return Hold(WaitReason.RETRY_BACKOFF, "it tries again after a pause", candidate.not_before)
     if candidate.connection_down is not None:

@@ -148,6 +148,7 @@ def _candidate(row: Row[Any]) -> Candidate:
         job_name=row.job_name,
         limits=ResourceLimits.model_validate(row.resource_limits),
         trigger_status=status,
+        trigger_is_deleted=row.trigger_is_deleted,
         leases=leases_of(row.actions),
         not_before=row.not_before,
         is_retry=row.attempt > 0,

@@ -63,6 +63,7 @@ def waiting(connection: Connection) -> Sequence[Row[Any]]:
             _EXECUTION.resource_limits,
             trigger.c.status.label("trigger_status"),
             trigger.c.name.label("trigger_name"),
+            trigger.c.deleted_at.is_not(None).label("trigger_is_deleted"),
             event.c.seq,
             connections.c.name.label("connection_name"),
             connections.c.health,

@@ -94,6 +94,19 @@ def test_a_paused_trigger_holds_what_already_waits(world: World) -> None:
     assert reasons(world) == ["paused"]
 
 
+def test_what_waits_for_a_paused_trigger_that_was_deleted_is_told_the_way_out(world: World) -> None:
+    trigger_id = world.trigger("to-qa")
+    fire(world, "feature/x")
+    spec = world.rows(tables.trigger_versions)[0]["spec"]
+    world.change(trigger_id, TriggerSpec.model_validate(spec), status="paused")
+    with world.database.begin() as connection:
+        connection.execute(update(tables.dynamic_context_triggers).values(deleted_at=world.clock.now()))
+    assert dispatcher(world).dispatch(JOBS, 10).orders == ()
+    [execution] = world.rows(tables.trigger_executions)
+    assert "resume" not in execution["wait_detail"]
+    assert f"`dct execution cancel {execution['id']}`" in execution["wait_detail"]
+
+
 def test_no_more_than_the_window_is_handed_over(world: World) -> None:
     world.trigger("to-qa")
     fire(world, *(f"feature/{n}" for n in range(9)))
