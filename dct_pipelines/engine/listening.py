@@ -23,7 +23,6 @@ from dct_pipelines.domain.errors import (
     DatabaseUnavailable,
     DctError,
     DiskFull,
-    ItemUnreadable,
     Scope,
     Throttled,
 )
@@ -127,6 +126,11 @@ class Listening:
                     self._read_source(source, frozenset(item_ids), stop_at, report)
                 else:
                     report.problems.append(f"{source.name} is being read by another process for very long")
+            if not report.is_finished:
+                report.problems.append(
+                    f"not all of what changed could be read within {budget_seconds:.0f} s; "
+                    "the rest is read later, and fires as if it were new"
+                )
             yield report
 
     def _read_source(
@@ -164,10 +168,10 @@ class Listening:
             try:
                 if not self._read_item(source, item, stop_at, report):
                     return False
-            except (ItemUnreadable, DiskFull) as error:
+            except DctError as error:
+                if error.scope in (Scope.CONNECTION, Scope.SYSTEM) and not isinstance(error, DiskFull):
+                    raise
                 self._mark_unreadable(source, item, str(error), report)
-            except DctError:
-                raise
             except Exception as error:
                 log.exception("reading %s failed", item.name)
                 self._mark_unreadable(source, item, f"a fault of the listener: {error!r}", report)

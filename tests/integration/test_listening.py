@@ -16,6 +16,7 @@ from dct_pipelines.domain.errors import (
     ConnectionDown,
     CredentialRefused,
     DctError,
+    InvalidInput,
     ItemTemporarilyUnreadable,
     Throttled,
 )
@@ -106,6 +107,22 @@ def test_an_item_that_cannot_be_read_is_marked_and_its_siblings_are_read(
     assert cursors(world) == {"sample": "ok", "other": "unreadable"}
     assert report.problems == ["other: it is locked; it is tried again"]
     assert connection_row(world)["health"] == "ok"
+
+
+def test_what_is_not_valid_in_one_item_keeps_no_other_connection_from_being_read(
+    world: World, listening: Listening, readers: dict[str, FakeReader]
+) -> None:
+    world.item("other")
+    readers["sample"] = FakeReader(failing(InvalidInput("'x' is not a full object id")))
+    listening.tick("git")
+    assert cursors(world) == {"sample": "unreadable", "other": "ok"}
+
+
+def test_who_writes_a_trigger_is_told_when_the_past_could_not_be_recorded_in_time(
+    world: World, listening: Listening
+) -> None:
+    with listening.recorded([world.item_id], budget_seconds=-1) as seen:
+        assert any("fires as if it were new" in problem for problem in seen.problems)
 
 
 def test_a_fault_in_a_listener_is_the_items_trouble_only(
