@@ -13,6 +13,9 @@ from dct_pipelines.domain.event import Event
 from dct_pipelines.domain.matching import shown
 from dct_pipelines.domain.payloads import Fact
 
+MANY_EVENTS = 1000
+"""Nobody needs to know more exactly, and counting millions takes long."""
+
 
 class SourceStory(Fact):
     """How an item is read: whether at all, when last, and what is in the way."""
@@ -29,7 +32,7 @@ class SourceStory(Fact):
     detail: str | None = None
     next_due_at: datetime | None = None
     events: int = 0
-    """Events of this item that are still stored."""
+    """Events of this item that are still stored, counted up to one more than `MANY_EVENTS`."""
 
     @property
     def is_well(self) -> bool:
@@ -50,7 +53,8 @@ class SourceStory(Fact):
             return f"{self.item} cannot be read: {self.detail}{last}."
         if self.polled_at is None:
             return f"{self.item} was never read: is a listener running (`dct up`, or Dagster's daemon)?"
-        known = f"{self.events} events of it are stored" if self.events else "no event of it was ever seen"
+        count = str(self.events) if self.events <= MANY_EVENTS else f"more than {MANY_EVENTS}"
+        known = f"{count} events of it are stored" if self.events else "no event of it was ever seen"
         noted = f"; noted: {self.detail}" if self.detail else ""
         return f"{self.item} was read {_ago(self.read_ok_at or self.polled_at, now)}; {known}{noted}."
 

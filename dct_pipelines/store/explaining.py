@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, func, select
 
+from dct_pipelines.domain.story import MANY_EVENTS
 from dct_pipelines.store.tables import (
     connections,
     context_library,
@@ -51,13 +52,15 @@ def event_of(connection: Connection, execution_id: UUID) -> UUID | None:
 
 
 def sources(connection: Connection, item_ids: Sequence[UUID] | None) -> Sequence[Row[Any]]:
-    """How items (None: all) are read: connection, health, cursor, number of stored events."""
-    count = (
-        select(func.count())
-        .select_from(events)
+    """How items (None: all) are read: connection, health, cursor, number of stored events up to a bound."""
+    some = (
+        select(events.c.seq)
         .where(events.c.item_id == context_library.c.id)
-        .scalar_subquery()
+        .limit(MANY_EVENTS + 1)
+        .correlate(context_library)
+        .subquery()
     )
+    count = select(func.count()).select_from(some).scalar_subquery()
     statement = (
         select(
             context_library.c.name.label("item"),

@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 from dct_pipelines.domain.decision import DecisionOutcome
 from dct_pipelines.domain.errors import NotFound
 from dct_pipelines.domain.listener import Page
+from dct_pipelines.domain.story import MANY_EVENTS
 from dct_pipelines.domain.trigger import TriggerSpec
 from dct_pipelines.engine.explain import Explainer
 from dct_pipelines.engine.simulate import Simulator
@@ -167,3 +168,15 @@ def test_what_another_release_saved_otherwise_stops_no_other_trigger_and_no_expl
     told = {decision.trigger: decision for decision in story.decisions}
     assert told["works"].outcome is DecisionOutcome.FIRED
     assert "moon_phase" in told["broken"].because
+
+
+def test_events_of_an_item_are_counted_only_as_far_as_anybody_wants_to_know(
+    world: World, explainer: Explainer
+) -> None:
+    page = [world.created(f"feature/{number}") for number in range(MANY_EVENTS + 10)]
+    world.intake.ingest(world.connection_id, world.page(*page[:MANY_EVENTS]))
+    [source] = explainer.sources()
+    assert f"; {MANY_EVENTS} events of it" in source.in_words(world.clock.now())
+    world.intake.ingest(world.connection_id, world.page(*page))
+    [source] = explainer.sources()
+    assert f"; more than {MANY_EVENTS} events of it" in source.in_words(world.clock.now())

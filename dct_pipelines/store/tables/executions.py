@@ -64,6 +64,7 @@ trigger_executions = Table(
     Index("ix_trigger_executions_status", "status"),
     Index("ix_trigger_executions_started_at", text("started_at DESC")),
     Index("ix_trigger_executions_created_at", text("created_at DESC")),
+    Index("ix_trigger_executions_completed_at", text("completed_at DESC")),
     Index(
         "ix_trigger_executions_waiting",
         "priority",

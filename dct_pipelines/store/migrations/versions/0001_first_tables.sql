@@ -514,6 +514,7 @@ CREATE INDEX ix_trigger_executions_workspace_id ON dct.trigger_executions (works
 CREATE INDEX ix_trigger_executions_event_id ON dct.trigger_executions (event_id);
 CREATE INDEX ix_trigger_executions_dagster_run_id ON dct.trigger_executions (dagster_run_id);
 CREATE INDEX ix_trigger_executions_agent_id ON dct.trigger_executions (agent_id);
+CREATE INDEX ix_trigger_executions_completed_at ON dct.trigger_executions (completed_at DESC);
 CREATE INDEX ix_trigger_executions_created_at ON dct.trigger_executions (created_at DESC);
 CREATE INDEX ix_trigger_executions_status ON dct.trigger_executions (status);
 CREATE INDEX ix_trigger_executions_trigger_id_created_at ON dct.trigger_executions (trigger_id, created_at DESC);
