@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from dct_pipelines.domain.trigger import ResourceLimits
 from dct_pipelines.domain.words import TriggerStatus, WaitReason
 
 HIGHEST = 10
+QUEUES_SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
@@ -97,6 +98,15 @@ class Plan:
 def aged_priority(priority: int, waited_seconds: float, step_seconds: float) -> int:
     """The priority grown by one for each `step_seconds` waited, at most 10: so nothing starves."""
     return min(HIGHEST, priority + int(max(0.0, waited_seconds) // step_seconds))
+
+
+def queue_priority(priority: int, created_at: datetime, step_seconds: float) -> int:
+    """The place in a queue that knows no ageing: the highest goes first, and the number never has to change.
+
+    Two that wait age alike, so which is ahead was settled when they came: one priority is worth one step of
+    time. It sinks with every step since `QUEUES_SINCE`, below the 0 of what people launch by hand.
+    """
+    return priority - HIGHEST - int((created_at - QUEUES_SINCE).total_seconds() // step_seconds)
 
 
 def plan(candidates: Iterable[Candidate], load: Load, now: datetime, ageing_step_seconds: float) -> Plan:

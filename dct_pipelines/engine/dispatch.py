@@ -16,7 +16,7 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from dct_pipelines import registry
-from dct_pipelines.domain.admission import Candidate, Hold, Load, Plan, aged_priority, plan
+from dct_pipelines.domain.admission import Candidate, Hold, Load, Plan, plan, queue_priority
 from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.trigger import ResourceLimits
 from dct_pipelines.domain.words import TriggerStatus, WaitReason
@@ -93,8 +93,7 @@ class Dispatcher:
         orders = []
         for one in moved:
             row = by_id[one.execution_id]
-            waited = (now - row.created_at).total_seconds()
-            priority = aged_priority(row.priority, waited, self.ageing_step_seconds)
+            priority = queue_priority(row.priority, row.created_at, self.ageing_step_seconds)
             tags = _tags(row, one.attempt, priority)
             orders.append(DispatchOrder(one.execution_id, one.attempt, row.job_name, priority, tags))
         return DispatchReport(tuple(orders), _count(planned.held.values()), missing)

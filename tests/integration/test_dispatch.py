@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from dct_pipelines.domain.admission import queue_priority
 from dct_pipelines.domain.trigger import TriggerSpec
 from dct_pipelines.engine.dispatch import Dispatcher
 from dct_pipelines.store import tables
@@ -44,7 +45,8 @@ def test_an_order_carries_the_run_key_job_and_tags_of_its_attempt(world: World) 
     assert order.run_key == f"{order.execution_id}:1"
     assert order.job_name == "notify_users"
     assert order.tags["dct/trigger"] == "to-qa"
-    assert order.tags["dagster/priority"] == "7"
+    placed = queue_priority(7, world.clock.now(), 300)
+    assert order.tags["dagster/priority"] == str(placed)
     assert [row["state"] for row in world.rows(tables.execution_attempts)] == ["dispatched"]
 
 

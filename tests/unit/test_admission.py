@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dct_pipelines.domain.admission import Candidate, Load, aged_priority, plan
+from dct_pipelines.domain.admission import Candidate, Load, aged_priority, plan, queue_priority
 from dct_pipelines.domain.trigger import ResourceLimits
 from dct_pipelines.domain.words import TriggerStatus, WaitReason
 
@@ -219,3 +219,23 @@ def test_what_is_kept_for_another_says_for_whom() -> None:
     held = plan([old, young], busy, NOW, 300).held[young.execution_id]
     assert held.reason is WaitReason.ENVIRONMENT_BUSY
     assert str(old.execution_id) in held.detail
+
+
+@given(
+    st.tuples(st.integers(1, 10), st.integers(1, 10)),
+    st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)),
+    st.integers(0, 10**6),
+)
+def test_in_dagsters_queue_whoever_is_ahead_by_ageing_goes_first_and_stays_so(
+    priorities: tuple[int, int], came: tuple[int, int], later: int
+) -> None:
+    step = 300
+    moments = [NOW + timedelta(seconds=second) for second in came]
+    looked_at = max(came) + later
+    aged = [priority + (looked_at - second) / step for priority, second in zip(priorities, came, strict=True)]
+    places = [
+        queue_priority(priority, moment, step) for priority, moment in zip(priorities, moments, strict=True)
+    ]
+    assert max(places) < 0
+    if aged[0] > aged[1] + 1:
+        assert places[0] > places[1]
