@@ -29,6 +29,8 @@ READY_SECONDS = 180
 """Loading Dagster takes seconds of processor time; on a busy machine many."""
 HEARTBEAT_SECONDS = 20
 """A code server whose keeper is gone ends after this time."""
+WORKER = "grpc"
+"""Behind the code server's door works `dagster api grpc`; Dagster does not replace it when it dies."""
 LOCK = "up.lock"
 SOCKET = "code-server.sock"
 Say = Callable[[str], None]
@@ -139,7 +141,9 @@ def _code_server(settings: Settings, socket: Path) -> Service:
     where = ("--socket", str(socket), "--heartbeat-ttl", str(HEARTBEAT_SECONDS))
     what = ("--module-name", MODULE, "--location-name", LOCATION)
     arguments = ("code-server", "start", *what, *where)
-    return _service(settings, "code server", "dagster", socket, *arguments)
+    server = _service(settings, "code server", "dagster", socket, *arguments)
+    server.worker = WORKER
+    return server
 
 
 def _daemon(settings: Settings, workspace: Path) -> Service:

@@ -97,6 +97,14 @@ def test_a_new_shape_is_loaded_and_carried_out_and_parts_that_die_come_back(
     ask_for(app, ("notify_users",) * 4)
     wait_for(lambda: states(app) == ["completed", "completed"])
 
+    [behind] = [
+        one for one in psutil.Process(stack.pids["code server"]).children() if "grpc" in one.cmdline()
+    ]
+    behind.kill()
+    wait_for(lambda: "code server lost the process behind it" in said)
+    ask_for(app, ("notify_users",) * 5)
+    wait_for(lambda: states(app) == ["completed"] * 3)
+
     with pytest.raises(AlreadyRunning, match=str(os.getpid())), running(load_settings()):
         pass
 

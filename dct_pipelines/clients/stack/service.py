@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from dct_pipelines.clients.files import private_directory
 from dct_pipelines.clients.processes.supervisor import PR_SET_PDEATHSIG, prctl
 
@@ -33,6 +35,8 @@ class Service:
     """`module` is run by our own interpreter; `variables` are added to the environment it inherits.
 
     `door`, when given, is the loopback port or the socket that the process opens once it is ready.
+    `worker`, when given, stands in the command line of the child that does its work: Dagster's code server
+    lives on, and answers nothing but errors, when the process behind it is gone.
     """
 
     name: str
@@ -41,6 +45,7 @@ class Service:
     log: Path
     variables: dict[str, str] = field(default_factory=dict)
     door: Door | None = None
+    worker: str | None = None
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -57,6 +62,20 @@ class Service:
     def is_ready(self) -> bool:
         """Whether it lives and its door, if it has one, is open."""
         return self.is_running and (self.door is None or is_open(self.door))
+
+    @property
+    def has_worker(self) -> bool:
+        """Whether the child that does its work, if it needs one, lives."""
+        if self.worker is None or self.process is None:
+            return True
+        with contextlib.suppress(psutil.Error):
+            return any(self.worker in _words(child) for child in psutil.Process(self.process.pid).children())
+        return False
+
+    def kill(self) -> None:
+        """End the process at once, and only it: runs that it has started go on."""
+        if self.process is not None:
+            self.process.kill()
 
     def start(self) -> None:
         """Start it. When the thread that calls this dies, however it dies, the process is told to end."""
@@ -107,6 +126,12 @@ class Service:
                 return file.read().decode("utf-8", "replace").strip()
         except OSError:
             return ""
+
+
+def _words(process: psutil.Process) -> list[str]:
+    with contextlib.suppress(psutil.Error):
+        return list(process.cmdline())
+    return []
 
 
 def is_open(door: Door) -> bool:

@@ -13,6 +13,9 @@ FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
 STEADY_SECONDS = 10.0
 """Who ran so long starts anew with the first pause."""
+HEADLESS_SECONDS = 10.0
+"""Without the child that does its work for so long, a service is started anew; a reload takes less."""
+LOOK_FOR_WORKER_SECONDS = 1.0
 
 
 @dataclass
@@ -21,6 +24,16 @@ class _Watched:
     pause_seconds: float = FIRST_PAUSE_SECONDS
     started_at: float = field(default_factory=time.monotonic)
     restart_at: float | None = None
+    looked_at: float = 0.0
+    had_worker_at: float = field(default_factory=time.monotonic)
+
+    def is_headless(self, now: float) -> bool:
+        """Whether it has been without the child that does its work for too long."""
+        if now - self.looked_at >= LOOK_FOR_WORKER_SECONDS:
+            self.looked_at = now
+            if self.service.has_worker:
+                self.had_worker_at = now
+        return now - max(self.had_worker_at, self.started_at) > HEADLESS_SECONDS
 
     def pause(self, now: float) -> None:
         """Start it after its pause, and make the next one longer."""
@@ -56,6 +69,9 @@ class Supervision:
         if service.is_running:
             if watched.restart_at is None and now - watched.started_at > STEADY_SECONDS:
                 watched.pause_seconds = FIRST_PAUSE_SECONDS
+            if watched.is_headless(now):
+                self._say(f"{service.name} lost the process behind it")
+                service.kill()
             return
         if watched.restart_at is None:
             code = service.process.returncode if service.process else None
