@@ -105,21 +105,19 @@ class Killer:
         return None
 
     def _code_server(self) -> int | None:
-        """The proxy that keeps its port, or the server behind it that has the definitions."""
-        pid = self.stack.pids.get("code server")
-        if pid is None or self.chance.random() < 0.5:
-            return pid
+        """The process that keeps its door, or the server behind it that has the definitions."""
+        return self.chance.choice([self.stack.pids.get("code server"), self._behind()])
+
+    def _behind(self) -> int | None:
         with suppress(psutil.Error):
-            behind = [
-                child.pid for child in psutil.Process(pid).children() if "grpc" in " ".join(child.cmdline())
-            ]
-            if behind:
-                return behind[0]
-        return pid
+            server = psutil.Process(self.stack.pids["code server"])
+            return next((child.pid for child in server.children() if "grpc" in child.cmdline()), None)
+        return None
 
     def _recover(self, part: str, pid: int, find: Callable[[], int | None]) -> None:
         """Wait until the part runs again under another process id; a run worker has no successor."""
         until = time.monotonic() + RECOVERY_SECONDS
+        find = self._behind if part == "code server" else find
         while part != "run worker" and time.monotonic() < until:
             now = find()
             if now is not None and now != pid and psutil.pid_exists(now):
