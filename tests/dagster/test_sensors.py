@@ -139,6 +139,14 @@ def test_a_listener_says_what_it_saw_and_brings_along_what_waits(app: App):
     assert tick(sensor, app).run_requests
 
 
+def test_a_listener_that_read_for_long_leaves_what_fired_to_the_dispatcher(app: App):
+    waiting(app)
+    moments = iter([0.0, 50.0])
+    slow = listener_sensor("git", "Reads repositories.", jobs("notify_users"), 5, lambda: next(moments))
+    assert "dispatcher" in (tick(slow, app).skip_message or "")
+    assert tick(dispatch_sensor(jobs("notify_users")), app).run_requests
+
+
 def sensor_of(work: Callable[[App], Any]) -> dg.SensorDefinition:
     return dg.SensorDefinition(name="sensor", evaluation_fn=ticking(work), required_resource_keys={RESOURCE})
 
