@@ -18,9 +18,8 @@ from dct_pipelines.sensors.ticks import (
     ticking,
 )
 
-
 HEARD_SECONDS = 45
-"""Dagster gives a tick 60 s. What is handed over later nobody hears, and the sweep finds it after 30 s more."""
+"""Dagster gives a tick 60 s. What is handed over later nobody hears, and only the sweep finds it again."""
 
 
 def listener_sensor(
