@@ -22,7 +22,7 @@ from dct_pipelines.cli import (
     users,
 )
 from dct_pipelines.cli.demo import command as demo
-from dct_pipelines.domain.errors import DctError
+from dct_pipelines.domain.errors import DctError, InvalidInput
 
 EXIT_CODES = """Exit codes: 0 done · 1 failed · 2 invalid input, nothing was changed · 3 not permitted ·
 4 the database is not available or does not fit this release."""
@@ -74,11 +74,19 @@ app.add_typer(up.monitor, name="monitor")
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every error becomes a message on stderr and an exit code."""
     given = sys.argv[1:] if arguments is None else arguments
+    as_json = "--json" in given
     try:
-        app(args=given)
+        # typer draws a frame around a wrong option; whoever asked for JSON gets that as JSON, too
+        sys.exit(app(args=given, standalone_mode=not as_json))
     except DctError as error:
-        _tell(error, "--json" in given)
+        _tell(error, as_json)
         sys.exit(error.exit_code)
+    except typer.Abort:
+        sys.exit(1)
+    except typer.TyperException as error:
+        said = error.format_message() if isinstance(error, typer.BadParameter) else str(error)
+        _tell_json("InvalidInput", said, InvalidInput.exit_code)
+        sys.exit(InvalidInput.exit_code)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
@@ -94,16 +102,16 @@ def _tell(error: DctError, as_json: bool) -> None:
     if not as_json:
         typer.echo(f"dct: {error}", err=True)
         return
-    told: dict[str, Any] = {
-        "error": type(error).__name__,
-        "message": str(error),
-        "exit_code": error.exit_code,
-    }
-    if faults := getattr(error, "faults", ()):
-        told["faults"] = [
-            {"file": one.file, "line": one.line, "path": list(one.path), "message": one.message}
-            for one in faults
-        ]
+    faults = [
+        {"file": one.file, "line": one.line, "path": list(one.path), "message": one.message}
+        for one in getattr(error, "faults", ())
+    ]
+    more = {"faults": faults} if faults else {}
+    _tell_json(type(error).__name__, str(error), error.exit_code, **more)
+
+
+def _tell_json(error: str, message: str, exit_code: int, **more: Any) -> None:
+    told = {"error": error, "message": message, "exit_code": exit_code, **more}
     typer.echo(json.dumps(told, ensure_ascii=False), err=True)
 
 

@@ -66,6 +66,26 @@ def test_an_unknown_command_is_invalid_input(capsys: pytest.CaptureFixture[str])
     assert "trigger" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["trigger", "lst"], "Did you mean 'list'"),
+        (["trigger", "list", "--nope"], "--nope"),
+        (["trigger", "list", "--status", "sleeping"], "'paused'"),
+        (["apply"], "--file"),
+    ],
+)
+def test_a_wrong_option_is_told_as_json_to_whoever_asked_for_json(
+    typed: list[str], said: str, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit) as ended:
+        main([*typed, "--json"])
+    printed = capsys.readouterr()
+    told = json.loads(printed.err)
+    assert (ended.value.code, told["exit_code"], told["error"], printed.out) == (2, 2, "InvalidInput", "")
+    assert said in told["message"]
+
+
 def test_a_wrong_setting_is_explained_with_exit_code_2(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
