@@ -82,7 +82,9 @@ def test_a_wrong_key_or_value_is_named_with_its_line_and_the_nearest_valid_one(w
             "actions[0].config.repository: there is no item 'ap'; did you mean",
         ),
         ("[app]", "[app, apps]", "items[1]: there is no item 'apps'; did you mean 'app'?"),
-        ("[app]", "[]", "items: Tuple should have at least 1 item"),
+        ("[app]", "[]", "items: should have at least 1 item, not 0"),
+        ("[app]", "app", "team.yaml:14: items: should be a list, not 'app'"),
+        ("{branch: feature/*}", "feature/*", "config: should be a mapping of keys to values"),
         ("event.branch", "event.brnch", "actions[0].config.source: 'event.brnch' is not known here"),
         ("{{ event.branch }}", "{{ event.branch", "actions[0].config.source: at character"),
         ("{{ event.branch }}", "{{ steps.later.x }}", "'steps.later.x' is not known here"),
@@ -97,6 +99,11 @@ def test_a_regular_expression_that_cannot_be_used_is_a_fault_of_the_pattern():
     condition = "  - {type: string_match, config: {pattern: '(', mode: regex}}\n"
     said = only_fault(BASE + TRIGGER.replace("actions:", condition + "actions:"))
     assert said.startswith("team.yaml:18: conditions[1].config.pattern: pattern is not a regular expression")
+
+
+def test_a_list_is_not_called_too_short_when_a_fault_is_in_one_of_its_items():
+    steps = (NOTIFY % "hello").replace("{channel: outbox}", "{channel: outbox, to: team}")
+    assert "channels[0].to: should be a list, not 'team'" in only_fault(BASE + TRIGGER + steps)
 
 
 def test_an_action_may_use_outputs_of_the_actions_before_it_and_of_no_other():

@@ -16,6 +16,11 @@ from dct_pipelines.engine.manifests.source import Document
 NAME_PATTERN_START = "^[a-z0-9][a-z0-9_-]"
 SECRET_WORDS = ("credential", "secret", "password", "token", "key")
 LONGEST_SHOWN = 60
+PLAIN_WORDS = {
+    **dict.fromkeys(("tuple_type", "list_type", "set_type", "frozen_set_type"), "should be a list"),
+    **dict.fromkeys(("dict_type", "mapping_type", "model_type"), "should be a mapping of keys to values"),
+}
+"""What pydantic says in words of Python, in words of a manifest."""
 
 
 def hint(name: str, known: Iterable[str]) -> str:
@@ -37,7 +42,12 @@ def validated(
         return (adapter or TypeAdapter(form)).validate_python(data), []
     except ValidationError as error:
         details = error.errors(include_url=False)
-        return None, [_fault(document, path, form, data, detail) for detail in details]
+        return None, [_fault(document, path, form, data, one) for one in details if not _follows(one)]
+
+
+def _follows(detail: ErrorDetails) -> bool:
+    """A list is called too short when its items have faults, which are told themselves."""
+    return detail["type"] == "too_short" and len(detail["input"]) >= detail["ctx"]["min_length"]
 
 
 def _fault(document: Document, path: Path, root: Any, data: Any, detail: ErrorDetails) -> Fault:
@@ -94,6 +104,8 @@ def _message(detail: ErrorDetails, place: Path, known_keys: frozenset[str]) -> s
             return "'type' is missing; it says which of the forms this is"
         case "string_pattern_mismatch" if str(context.get("pattern", "")).startswith(NAME_PATTERN_START):
             return f"{_clipped(given)} is not a name: up to 63 lower-case letters, digits, - and _ are"
+        case "too_short" | "too_long":
+            return f"should{detail['msg'].partition('should')[2].replace(' after validation', '')}"
         case "value_error" | "assertion_error":
             return detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
         case _:
@@ -102,6 +114,7 @@ def _message(detail: ErrorDetails, place: Path, known_keys: frozenset[str]) -> s
 
 def _plainly(detail: ErrorDetails, place: Path) -> str:
     said = detail["msg"].replace("Input should", "should", 1)
+    said = PLAIN_WORDS.get(detail["type"], said)
     given = detail["input"]
     is_secret = any(word in str(part).lower() for part in place for word in SECRET_WORDS)
     if is_secret or isinstance(given, (Mapping, list, tuple)):
