@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from dct_pipelines.domain.errors import IllegalTransition
 from dct_pipelines.domain.execution import ExecutionState
 from dct_pipelines.domain.ports import RunGateway
 from dct_pipelines.store.database import Database
@@ -29,6 +30,8 @@ class Control:
         message = f"cancelled by {by}"
         with self.database.begin() as connection:
             execution = reading.lock(connection, execution_id)
+            if execution.status.is_final:
+                raise IllegalTransition(f"it is {execution.status} already; there is nothing to stop")
             if execution.status not in AT_WORK:
                 return transition(connection, execution_id, ExecutionState.CANCELLED, message=message).status
             request_cancel(connection, execution_id, by)

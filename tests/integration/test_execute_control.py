@@ -73,7 +73,7 @@ def test_what_has_ended_cannot_be_cancelled(stage: Stage):
     execution_id, run = stage.claimed("check")
     stage.perform(run)
     stage.executor.close(run)
-    with pytest.raises(IllegalTransition, match="from completed"):
+    with pytest.raises(IllegalTransition, match="is completed already"):
         stage.executor.cancel(execution_id, "kim")
     with pytest.raises(NotFound, match="dct execution list"):
         stage.executor.cancel(uuid4(), "kim")
@@ -115,7 +115,7 @@ def test_a_cancelled_execution_can_be_retried(stage: Stage):
 
 def test_only_what_has_ended_can_be_retried(stage: Stage):
     execution_id = stage.execution(dispatched=False)
-    with pytest.raises(IllegalTransition, match="only what has ended"):
+    with pytest.raises(IllegalTransition, match="only what failed or was cancelled"):
         stage.executor.retry(execution_id, "kim")
 
 
