@@ -144,7 +144,9 @@ def reopen(connection: Connection, execution_id: UUID, message: str) -> Executio
     before = lock(connection, execution_id)
     values = {"cancel_requested_at": None, "cancel_requested_by": None, "metrics": _tried_before(before)}
     if not before.status.is_final or before.status is _S.COMPLETED:
-        raise IllegalTransition(f"only what failed or was cancelled can be tried again; it is {before.status}")
+        raise IllegalTransition(
+            f"only what failed or was cancelled can be tried again; it is {before.status}"
+        )
     return transition(connection, execution_id, _S.WAITING, message=message, values=values)
 
 
