@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from dct_pipelines.domain.errors import NotFound
 from dct_pipelines.domain.git import RepositoryRef
@@ -19,8 +19,11 @@ from dct_pipelines.domain.words import ItemKind
 from dct_pipelines.registry import nearest
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.definitions.shelves import SHELVES, Stored
+from dct_pipelines.store.patience import patiently
 from dct_pipelines.store.tables import snapshots
 
+PATIENCE_SECONDS = 120
+T = TypeVar("T")
 MAX_STATES = 200
 """States of a context item that go into a bundle: a repository may have ten thousand branches."""
 
@@ -45,8 +48,7 @@ class Library:
 
     def repository_by_id(self, item_id: UUID) -> Repository:
         """The repository of that item id."""
-        with self.database.connect() as connection:
-            stored = SHELVES[Kind.ITEM].find_by_id(connection, item_id)
+        stored = self._read(lambda connection: SHELVES[Kind.ITEM].find_by_id(connection, item_id))
         if stored is None:
             raise NotFound(f"there is no item with the id {item_id} any more; see `dct item list`")
         return self._repository(stored)
@@ -73,8 +75,7 @@ class Library:
     def channels(self) -> dict[str, ChannelSpec]:
         """Every channel by name."""
         channel: TypeAdapter[ChannelSpec] = TypeAdapter(ChannelSpec)
-        with self.database.connect() as connection:
-            stored = SHELVES[Kind.CHANNEL].all(connection)
+        stored = self._read(SHELVES[Kind.CHANNEL].all)
         return {name: channel.validate_python(entry.spec) for name, entry in stored.items()}
 
     def context_item(self, name: str) -> Mapping[str, Any]:
@@ -97,8 +98,7 @@ class Library:
             .order_by(snapshots.c.observed_at.desc(), snapshots.c.subject)
             .limit(MAX_STATES)
         )
-        with self.database.connect() as connection:
-            return {row.subject: row.state for row in connection.execute(current)}
+        return self._read(lambda connection: {row.subject: row.state for row in connection.execute(current)})
 
     def _credential(self, connection_name: str | None) -> str | None:
         if connection_name is None:
@@ -107,9 +107,17 @@ class Library:
         return credential
 
     def _find(self, kind: Kind, name: str) -> Stored:
-        with self.database.connect() as connection:
-            stored = SHELVES[kind].find(connection, name)
-            if stored is None:
-                known = frozenset(SHELVES[kind].names(connection))
-                raise NotFound(f"there is no {kind} {name!r}; {nearest(name, known)}")
+        stored = self._read(lambda connection: SHELVES[kind].find(connection, name))
+        if stored is None:
+            known = frozenset(self._read(SHELVES[kind].names))
+            raise NotFound(f"there is no {kind} {name!r}; {nearest(name, known)}")
         return stored
+
+    def _read(self, ask: Callable[[Connection], T]) -> T:
+        """The answer; an action in the middle of its work waits for a database that is away."""
+
+        def read() -> T:
+            with self.database.connect() as connection:
+                return ask(connection)
+
+        return patiently(read, PATIENCE_SECONDS)

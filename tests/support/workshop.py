@@ -25,6 +25,7 @@ from dct_pipelines.engine.execute import RunIdentity
 from dct_pipelines.engine.listening import TickReport
 from dct_pipelines.settings import load_settings
 from dct_pipelines.store import tables
+from dct_pipelines.store.patience import patiently
 from dct_pipelines.store.shapes import read_shapes
 from tests.fakes.gateway import FakeGateway
 from tests.support.command_line import Dct, Said
@@ -32,6 +33,7 @@ from tests.support.repos import SampleRepository
 
 __all__ = ["workshop"]
 
+PATIENCE_SECONDS = 20
 CONNECTION = """
 kind: connection
 name: local
@@ -115,10 +117,14 @@ class Workshop:
         return [self.carry_out(order) for order in self.dispatch()]
 
     def execution(self, order: DispatchOrder) -> Any:
-        """Its row."""
+        """Its row, as soon as the database is there."""
         rows = tables.trigger_executions
-        with self.app.database.connect() as connection:
-            return connection.execute(select(rows).where(rows.c.id == order.execution_id)).one()
+
+        def read() -> Any:
+            with self.app.database.connect() as connection:
+                return connection.execute(select(rows).where(rows.c.id == order.execution_id)).one()
+
+        return patiently(read, PATIENCE_SECONDS)
 
     def rows(self, table: Table) -> list[Any]:
         """Everything in a table."""
