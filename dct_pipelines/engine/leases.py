@@ -94,11 +94,15 @@ class Leases:
         """Make sure that the holder can do nothing any more, or raise LeaseBusy."""
         if not holder.is_live:
             return
+        busy = LeaseBusy(f"{key.replace(':', ' ', 1)} is held by execution {holder.execution_id}")
         if not holder.is_stale:
-            what = key.replace(":", " ", 1)
-            raise LeaseBusy(f"{what} is held by execution {holder.execution_id}")
+            raise busy
         execution = reading.lock(connection, holder.execution_id)
         if execution.attempt == holder.attempt:
+            # While we waited for the lock, it may have shown life again.
+            now = reading.attempts(connection, execution.id, self.times.stale_seconds)[-1]
+            if now.is_live and not now.is_stale:
+                raise busy
             end_attempt(
                 connection,
                 execution,

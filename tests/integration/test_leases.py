@@ -6,11 +6,13 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import text
 
 from dct_pipelines.domain.errors import ActionFailed, ExecutionCancelled, LeaseBusy, StaleAttempt
 from dct_pipelines.domain.execution import ExecutionState
 from dct_pipelines.domain.outcome import done
 from dct_pipelines.store.database import Database
+from dct_pipelines.store.executions import reading
 from tests.support.stage import Killed, Stage
 
 pytestmark = pytest.mark.integration
@@ -47,6 +49,37 @@ def hold_qa_and_die(stage: Stage):
     with pytest.raises(Killed):
         stage.perform(run)
     return execution_id, run
+
+
+def test_a_holder_that_shows_life_again_keeps_its_lease(stage: Stage):
+    holder, _ = stage.claimed("check")
+    stage.lease("environment:qa", holder)
+    stage.age_heartbeat(holder)
+    execution_id, run = stage.claimed("key", configs=QA)
+    waits = text(
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    raised: list[BaseException] = []
+
+    def takes() -> None:
+        try:
+            stage.process().perform(run, 0, stage.log.append)
+        except LeaseBusy as busy:
+            raised.append(busy)
+
+    thread = threading.Thread(target=takes)
+    with stage.database.begin() as recording:
+        reading.lock(recording, holder)
+        thread.start()
+        while not stage.scalar(waits):
+            assert thread.is_alive()
+        stage.executor.beat()
+    thread.join()
+    assert len(raised) == 1
+    assert stage.attempts(holder) == ["running"]
+    assert stage.leases() == {"environment:qa": (holder, 1)}
+    assert stage.state(execution_id) is ExecutionState.WAITING
 
 
 def test_a_lease_is_held_while_the_action_acts_and_not_longer(stage: Stage):
