@@ -13,6 +13,12 @@ if command -v flock >/dev/null; then
     flock 9
 fi
 
+# Merges are made without a work tree, by `git merge-tree --write-tree`.
+if ! git merge-tree -h 2>&1 | grep -q -- --write-tree; then
+    echo "git 2.38 or newer is needed; here is: $(git --version 2>&1 || true)" >&2
+    exit 1
+fi
+
 works() { "$venv/bin/python" -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
 
 if ! works; then
