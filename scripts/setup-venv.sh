@@ -14,7 +14,8 @@ if command -v flock >/dev/null; then
 fi
 
 # Merges are made without a work tree, by `git merge-tree --write-tree`.
-if ! git merge-tree -h 2>&1 | grep -q -- --write-tree; then
+merge_help=$(git merge-tree -h 2>&1 || true)
+if [[ $merge_help != *--write-tree* ]]; then
     echo "git 2.38 or newer is needed; here is: $(git --version 2>&1 || true)" >&2
     exit 1
 fi
