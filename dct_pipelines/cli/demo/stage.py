@@ -92,7 +92,7 @@ def _git(processes: ProcessPort, directory: Path, *arguments: str) -> str:
         Command(argv=argv, cwd=directory, env=keys, trusted=True, timeout_seconds=CLONE_TIMEOUT_SECONDS)
     )
     if not done.succeeded:
-        raise InvalidInput(f"git {' '.join(arguments[:2])} failed: {done.last_words(500)}")
+        raise InvalidInput(f"git {arguments[0]} failed: {done.last_words(500)}")
     return done.stdout.decode("utf-8", "replace")
 
 
@@ -130,7 +130,7 @@ def _sample(stage: Stage) -> None:
 def _copy_of(stage: Stage, repo: str) -> None:
     """A bare copy of somebody's repository, with a branch `qa` if it has none."""
     source = str(Path(repo).expanduser().resolve()) if Path(repo).expanduser().exists() else repo
-    _git(stage.processes, stage.root, "clone", "-q", "--bare", source, str(stage.repository))
+    _git(stage.processes, stage.root, "clone", "-q", "--bare", "--", source, str(stage.repository))
     _git(stage.processes, stage.repository, "remote", "remove", "origin")
     default = stage.git("symbolic-ref", "--short", "HEAD", directory=stage.repository).strip()
     if not stage.git("branch", "--list", default, directory=stage.repository).strip():
