@@ -35,7 +35,7 @@ def list_latest(
         [
             short(one["id"]),
             one["trigger"],
-            one["subject"],
+            one["subject"] or one["job_name"],
             one["status"],
             one["wait_reason"] or one["error_message"],
             one["attempt"],
@@ -45,7 +45,8 @@ def list_latest(
         for one in found
     ]
     columns = ("id", "trigger", "subject", "status", "why", "attempt", "created", "took")
-    table(columns, rows, empty="nothing was carried out yet; `dct explain` says why not")
+    nothing = "nothing was carried out yet; `dct explain` says why not"
+    table(columns, rows, empty="no execution is like that" if status or trigger else nothing)
 
 
 @app.command("show")

@@ -166,6 +166,20 @@ def test_a_name_that_nobody_has_is_answered_with_the_nearest(watching: Dct):
     assert (said.code, "did you mean 'ready'" in said.err) == (2, True)
 
 
+def test_executions_are_listed_by_trigger_and_state_and_a_wrong_name_is_answered_with_the_nearest(
+    watching: Dct, app: App, repository: SampleRepository
+):
+    assert "nothing was carried out yet" in watching("execution", "list").out
+    push(repository, "feature/x")
+    app.listening.tick("git")
+    assert len(watching("execution", "list", "--trigger", "ready", "--json").data) == 1
+    assert watching("execution", "list", "--status", "failed").out == "no execution is like that\n"
+    said = watching("execution", "list", "--trigger", "raedy")
+    assert (said.code, "did you mean 'ready'?" in said.err) == (2, True)
+    watching("trigger", "delete", "ready", "--yes")
+    assert len(watching("execution", "list", "--trigger", "ready", "--json").data) == 1
+
+
 def test_a_simulation_says_what_would_have_fired_and_writes_nothing(
     watching: Dct, app: App, repository: SampleRepository, tmp_path: Path
 ):

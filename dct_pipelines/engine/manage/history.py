@@ -8,6 +8,7 @@ from uuid import UUID
 
 from dct_pipelines.domain.errors import InvalidInput, NotFound
 from dct_pipelines.domain.execution import ExecutionState
+from dct_pipelines.registry import nearest
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.executions import listing
 
@@ -28,10 +29,17 @@ class History:
     def latest(
         self, *, status: ExecutionState | None = None, trigger: str | None = None, limit: int = 20
     ) -> list[dict[str, Any]]:
-        """The latest executions as plain data, newest first."""
+        """The latest executions as plain data, newest first. NotFound if no trigger was ever called so."""
         with self.database.connect() as connection:
             wanted = status.value if status is not None else None
-            return listing.latest(connection, status=wanted, trigger=trigger, limit=limit)
+            found = listing.latest(connection, status=wanted, trigger=trigger, limit=limit)
+            if (
+                not found
+                and trigger is not None
+                and trigger not in (known := listing.trigger_names(connection))
+            ):
+                raise NotFound(f"there is no trigger {trigger!r}; {nearest(trigger, known)}")
+            return found
 
     def show(self, execution_id: UUID) -> dict[str, Any]:
         """One execution with its actions and attempts."""

@@ -30,7 +30,7 @@ def _rows() -> Select[Any]:
         )
         .outerjoin(dynamic_context_triggers, dynamic_context_triggers.c.id == _e.c.trigger_id)
         .outerjoin(context_library, context_library.c.id == _e.c.item_id)
-        .order_by(_e.c.created_at.desc())
+        .order_by(_e.c.created_at.desc(), _e.c.id)
     )
 
 
@@ -73,6 +73,11 @@ def show(connection: Connection, execution_id: UUID) -> dict[str, Any] | None:
         "actions": steps,
         "attempts": [dict(one._mapping) for one in connection.execute(attempts)],
     }
+
+
+def trigger_names(connection: Connection) -> frozenset[str]:
+    """Every name that a trigger has or, if it is deleted, had: executions are found by it."""
+    return frozenset(connection.scalars(select(dynamic_context_triggers.c.name).distinct()))
 
 
 def with_prefix(connection: Connection, table: str, prefix: str) -> list[UUID]:
