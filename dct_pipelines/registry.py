@@ -52,7 +52,7 @@ def listeners() -> Mapping[str, ListenerType[Any]]:
 def nearest(name: str, valid: Mapping[str, Any] | frozenset[str]) -> str:
     """A clause that names the nearest valid name, and all of them when they are few."""
     close = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
-    known = f"known: {', '.join(sorted(valid))}" if len(valid) <= 20 else f"{len(valid)} are known"
+    known = f"known: {', '.join(sorted(valid)) or 'none'}" if len(valid) <= 20 else f"{len(valid)} are known"
     return f"did you mean {close[0]!r}? ({known})" if close else known
 
 
