@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dct_pipelines.domain.errors import DatabaseUnavailable
+from dct_pipelines.domain.errors import DatabaseUnavailable, DctError
 
 if TYPE_CHECKING:
     from dct_pipelines.cli.supervisor import Stack
+    from dct_pipelines.engine.listening import TickReport
 
 listener = typer.Typer(help="Read what is watched.", no_args_is_help=True)
 engine = typer.Typer(help="Decide, dispatch and carry out.", no_args_is_help=True)
@@ -62,14 +63,21 @@ def start_listener(json_output: Json = False) -> None:
             typer.echo(json.dumps({"ready": True, "kinds": sorted(registry.listeners())}))
         while not stop.is_set():
             for kind in registry.listeners():
-                try:
-                    seen = app.listening.tick(kind)
-                except DatabaseUnavailable as error:
-                    typer.echo(f"{kind}: waiting for the database: {error}", err=True)
-                    continue
-                if seen.events or seen.problems:
-                    typer.echo(f"{kind}: {seen}", err=json_output)
+                look(app.listening.tick, kind, json_output)
             stop.wait(settings.trigger_polling_min_interval_ms / 1000)
+
+
+def look(tick: Callable[[str], TickReport], kind: str, json_output: bool) -> None:
+    """One turn of the listener's loop, which runs for months: what goes wrong is said, and tried again."""
+    try:
+        seen = tick(kind)
+    except DatabaseUnavailable as error:
+        typer.echo(f"{kind}: waiting for the database: {error}", err=True)
+    except DctError as error:
+        typer.echo(f"{kind}: {error}", err=True)
+    else:
+        if seen.events or seen.problems:
+            typer.echo(f"{kind}: {seen}", err=json_output)
 
 
 def _run(json_output: bool, *, engine: bool, ui: bool, ui_port: int | None) -> None:
