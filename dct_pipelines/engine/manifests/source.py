@@ -9,7 +9,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq, TaggedScalar
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.scalarbool import ScalarBoolean
 
@@ -20,6 +20,14 @@ MAX_FILE_BYTES = 4 * 1024 * 1024
 MAX_NODES = 500_000
 """Values of one file, each use of an alias counted: aliases of aliases must not fill the memory."""
 MAX_DEPTH = 50
+
+
+class _Tagged(ValueError):
+    """A tag, and the line on which it stands."""
+
+    def __init__(self, tag: str, line: int) -> None:
+        super().__init__(f"tags have no meaning in a manifest: {tag}")
+        self.line = line
 
 
 @dataclass(frozen=True)
@@ -93,6 +101,8 @@ def parse_text(text: str, file: str, folder: FilePath) -> tuple[list[Document], 
         mark = error.problem_mark or error.context_mark
         said = " ".join(filter(None, (error.context, error.problem))).split("\n")[0]
         return documents, [Fault(file, mark.line + 1 if mark else 0, (), f"this is not YAML: {said}")]
+    except _Tagged as error:
+        return documents, [Fault(file, error.line, (), str(error))]
     except (YAMLError, ValueError, RecursionError) as error:
         return documents, [Fault(file, 0, (), f"this cannot be read as YAML: {str(error) or 'too deep'}")]
     return documents, []
@@ -111,6 +121,8 @@ class _Walker:
             raise ValueError(f"more than {MAX_NODES} values; split the file, or use fewer aliases")
         if len(path) > MAX_DEPTH:
             raise ValueError(f"nested more than {MAX_DEPTH} deep")
+        if tag := getattr(getattr(node, "tag", None), "value", None):
+            raise _Tagged(tag, self.lines.get(path, 0))
         if isinstance(node, CommentedMap):
             self.lines.setdefault(path, node.lc.line + 1)
             return {str(key): self._child(node, key, (*path, str(key))) for key in node}
@@ -127,8 +139,6 @@ class _Walker:
 
 
 def _scalar(node: Any) -> Any:
-    if isinstance(node, TaggedScalar):
-        raise ValueError(f"tags have no meaning in a manifest: {node.tag.value}")
     if isinstance(node, ScalarBoolean):
         return bool(node)
     for kind in (bool, int, float, str):
