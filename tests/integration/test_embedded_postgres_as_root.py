@@ -17,7 +17,7 @@ import pytest
 from dct_pipelines.domain.errors import EmbeddedPostgresError
 from dct_pipelines.store.embedded import EmbeddedPostgres
 from dct_pipelines.store.embedded.account import Account
-from dct_pipelines.store.embedded.place import Place
+from dct_pipelines.store.embedded.place import POINTER, Place
 from tests.support.embedded import ROOT, answer, server
 
 __all__ = ["server"]
@@ -58,6 +58,30 @@ def test_a_home_that_only_root_can_enter_works_too(reachable_directory: Path) ->
         assert EmbeddedPostgres(embedded.home).ensure() == embedded.ensure()
     finally:
         assert embedded.stop() is True
+
+
+def test_data_that_lies_outside_of_a_home_is_deleted_with_it(reachable_directory: Path) -> None:
+    closed = reachable_directory / "root"
+    closed.mkdir(mode=0o700)
+    shared = reachable_directory / "shared"
+    embedded = EmbeddedPostgres(closed / ".dct", shared=shared)
+    embedded.discard()
+    embedded.ensure()
+    embedded.discard()
+    assert (embedded.stop(), list(shared.glob("server-*"))) == (False, [])
+    try:
+        assert answer(embedded.ensure()) == 42
+    finally:
+        embedded.discard()
+
+
+def test_a_directory_that_is_not_a_servers_is_never_deleted(reachable_directory: Path) -> None:
+    (reachable_directory / "precious").mkdir()
+    home = reachable_directory / "home"
+    home.mkdir()
+    (home / POINTER).write_text(f"{reachable_directory / 'precious'}\n")
+    EmbeddedPostgres(home, shared=reachable_directory / "shared").discard()
+    assert (reachable_directory / "precious").is_dir()
 
 
 def test_programs_that_only_root_can_reach_are_copied(reachable_directory: Path) -> None:

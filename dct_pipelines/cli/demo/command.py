@@ -62,7 +62,7 @@ def _perform(
     settings = load_settings({"DAGSTER_HOME": str(root)})
     app = build(settings)
     if app.database.embedded is not None:
-        app.database.embedded.stop()
+        app.database.embedded.discard()
     stage = build_stage(root, app.outside.processes, repo)
     say(f"Repository: {repo or 'a sample, made on the spot'}; everything of the demo is in {root}")
     with running(settings, ui_port=ui_port, say=lambda line: say(f"  {line}")) as stack:

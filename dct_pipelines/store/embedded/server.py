@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from dct_pipelines.store.embedded.account import Account
 from dct_pipelines.store.embedded.binaries import binaries_for
 from dct_pipelines.store.embedded.launch import NAME, Launch, create_database
 from dct_pipelines.store.embedded.locks import PAUSE_SECONDS, held, open_lock, require_local, try_lock
-from dct_pipelines.store.embedded.place import PORT, SHARED, Place, find_place, prepare_place
+from dct_pipelines.store.embedded.place import POINTER, PORT, SHARED, Place, find_place, prepare_place
 from dct_pipelines.store.embedded.probe import ServerState, interrupt, meet, server_pid
 
 SHORTAGES = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM}
@@ -76,6 +77,14 @@ class EmbeddedPostgres:
                     )
                 time.sleep(PAUSE_SECONDS)
         return True
+
+    def discard(self) -> None:
+        """Stop the server and delete its data, which may lie outside of the home: for a home thrown away."""
+        self.stop()
+        place = self._place()
+        if place is not None and place.directory.parent in (self.home, self._shared):
+            shutil.rmtree(place.directory, ignore_errors=True)
+        (self.home / POINTER).unlink(missing_ok=True)
 
     def status(self) -> ServerStatus:
         """Say how the server is, without starting it."""
