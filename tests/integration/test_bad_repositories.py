@@ -61,6 +61,20 @@ def replaced_by_a_file() -> Damage:
     return Damage(do, undo)
 
 
+def closed() -> Damage:
+    """A place that nobody can enter, whoever one is: a link to itself."""
+
+    def do(path: Path) -> None:
+        path.rename(aside(path))
+        path.symlink_to(path.name)
+
+    def undo(path: Path) -> None:
+        path.unlink()
+        aside(path).rename(path)
+
+    return Damage(do, undo)
+
+
 def torn_head() -> Damage:
     head = "ref: refs/heads/main\n"
     return Damage(lambda path: (path / "HEAD").write_text(""), lambda path: (path / "HEAD").write_text(head))
@@ -84,6 +98,7 @@ DAMAGES = {
     "missing": put_aside(),
     "without objects": put_aside("objects"),
     "a file": replaced_by_a_file(),
+    "closed": closed(),
     "torn": torn_head(),
     "emptied": emptied(),
 }
