@@ -7,7 +7,7 @@ again under the execution's lock and leaves alone what somebody else is settling
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -24,6 +24,8 @@ from dct_pipelines.store.executions.transitions import note_run, transition
 logger = logging.getLogger(__name__)
 CANCELED = "CANCELED"
 """Dagster's word for a run that somebody stopped."""
+LOOKS_AT_LOST_SECONDS = 600
+"""For so long after an attempt was lost the sweep makes sure that its run is over."""
 TIMED_OUT = "timed out: it ran longer than its limit and did not stop; raise timeout_seconds"
 
 
@@ -87,6 +89,7 @@ class Reconciler:
             )
             overdue = set(reading.overdue(connection, self.times.overdue_grace_seconds))
             outlived = set(reading.outlived(connection))
+            lost = reading.lost_runs(connection, self.times.stale_seconds, LOOKS_AT_LOST_SECONDS)
             freed = leases.free_orphans(connection)
         settled, faults = [], []
         for attempt, is_late in live:
@@ -101,7 +104,18 @@ class Reconciler:
             except Exception as error:
                 logger.exception("execution %s cannot be settled now", attempt.execution_id)
                 faults.append(f"execution {attempt.execution_id} cannot be settled now: {error}")
+        self._end_lost(lost)
         return SweepReport(tuple(settled), tuple(freed), tuple(self._remind()), tuple(faults))
+
+    def _end_lost(self, run_ids: Sequence[str]) -> None:
+        """End in Dagster what another execution or a person overtook, and whose process is gone.
+
+        It would take one of Dagster's slots until its time limit.
+        """
+        for run_id in run_ids:
+            info = self.gateway.get_run(run_id)
+            if info is not None and not info.is_over:
+                self.gateway.fail_lost_run(run_id, "its attempt was overtaken, and it did not end by itself")
 
     def _look_at(
         self, attempt: Attempt, is_late: bool, is_overdue: bool, is_outlived: bool

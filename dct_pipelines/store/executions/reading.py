@@ -109,6 +109,18 @@ def live_attempts(
     return [(to_attempt(row), bool(row.is_late)) for row in connection.execute(statement)]
 
 
+def lost_runs(connection: Connection, after_seconds: float, within_seconds: float) -> Sequence[str]:
+    """Runs of attempts that were lost so long ago that they must have ended by themselves, and no longer."""
+    age = func.clock_timestamp() - _ATTEMPT.ended_at
+    statement = select(_ATTEMPT.run_id).where(
+        _ATTEMPT.state == AttemptState.LOST,
+        _ATTEMPT.run_id.is_not(None),
+        _ATTEMPT.ended_at > func.clock_timestamp() - timedelta(seconds=within_seconds),
+        age > timedelta(seconds=after_seconds),
+    )
+    return [run_id for run_id in connection.scalars(statement) if run_id is not None]
+
+
 def overdue(connection: Connection, grace_seconds: float) -> Sequence[UUID]:
     """Executions that still run although their deadline passed more than `grace_seconds` ago."""
     statement = select(_EXECUTION.id).where(

@@ -90,6 +90,7 @@ execution_attempts = Table(
     PrimaryKeyConstraint("execution_id", "attempt"),
     one_of("state", AttemptState),
     Index("ix_execution_attempts_run_id", "run_id"),
+    Index("ix_execution_attempts_lost", "ended_at", postgresql_where=text("state = 'lost'")),
     Index("ix_execution_attempts_first", "dispatched_at", postgresql_where=text("attempt = 1")),
     Index(
         "ix_execution_attempts_live",

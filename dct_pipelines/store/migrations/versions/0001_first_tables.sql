@@ -536,6 +536,7 @@ CREATE TABLE dct.execution_attempts (
     CONSTRAINT ck_execution_attempts_state_known CHECK (state IN ('dispatched', 'running', 'succeeded', 'failed', 'cancelled', 'lost')),
     CONSTRAINT fk_execution_attempts_execution_id FOREIGN KEY(execution_id) REFERENCES dct.trigger_executions (id) ON DELETE CASCADE
 );
+CREATE INDEX ix_execution_attempts_lost ON dct.execution_attempts (ended_at) WHERE state = 'lost';
 CREATE INDEX ix_execution_attempts_live ON dct.execution_attempts (state, heartbeat_at) WHERE state IN ('dispatched', 'running');
 CREATE INDEX ix_execution_attempts_first ON dct.execution_attempts (dispatched_at) WHERE attempt = 1;
 CREATE INDEX ix_execution_attempts_run_id ON dct.execution_attempts (run_id);
