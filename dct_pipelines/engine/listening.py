@@ -243,6 +243,8 @@ def _unlock(connection: Connection, locked: Sequence[Source]) -> None:
             sources.unlock(connection, source.id)
         connection.commit()
     except DatabaseUnavailable:
+        # A session that still lives would take its locks back into the pool.
+        connection.invalidate()
         log.warning("the database went away during a read; the reading locks went with it")
 
 
