@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -113,13 +114,20 @@ def _say_ready(stack: Stack, json_output: bool) -> None:
 
 @contextmanager
 def until_signal() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set."""
+    """An event that Ctrl-C, SIGTERM and the end of the terminal set."""
     stop = threading.Event()
-    earlier = {
-        number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
+    with on_end(lambda *_: stop.set()):
         yield stop
+
+
+@contextmanager
+def on_end(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+    """Call `handler` for each signal that asks us to end; a hang-up that `nohup` ignores stays ignored."""
+    hangs_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+    wanted = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hangs_up else []))
+    earlier = {number: signal.signal(number, handler) for number in wanted}
+    try:
+        yield
     finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
+        for number, before in earlier.items():
+            signal.signal(number, before)

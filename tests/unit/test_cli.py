@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from ruamel.yaml import YAML
 from dct_pipelines import registry
 from dct_pipelines.cli.main import app, main
 from dct_pipelines.cli.output import clean
+from dct_pipelines.cli.up import until_signal
 from dct_pipelines.cli.yaml_text import to_yaml
 from dct_pipelines.engine.manifests.schema import manifest_schema
 
@@ -84,6 +86,26 @@ def test_a_wrong_option_is_told_as_json_to_whoever_asked_for_json(
     told = json.loads(printed.err)
     assert (ended.value.code, told["exit_code"], told["error"], printed.out) == (2, 2, "InvalidInput", "")
     assert said in told["message"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_whatever_asks_us_to_end_is_heard(number: signal.Signals):
+    before = signal.getsignal(number)
+    with until_signal() as stop:
+        assert not stop.is_set()
+        signal.raise_signal(number)
+        assert stop.is_set()
+    assert signal.getsignal(number) is before
+
+
+def test_a_hang_up_that_nohup_ignores_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with until_signal() as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert not stop.is_set()
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_wrong_setting_is_explained_with_exit_code_2(

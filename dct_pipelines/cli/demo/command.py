@@ -55,7 +55,7 @@ def _perform(
     from dct_pipelines.cli.demo.show import Show
     from dct_pipelines.cli.demo.stage import build_stage
     from dct_pipelines.cli.supervisor import running
-    from dct_pipelines.cli.up import until_signal
+    from dct_pipelines.cli.up import on_end, until_signal
     from dct_pipelines.settings import load_settings
 
     say = screen.print
@@ -65,7 +65,15 @@ def _perform(
         app.database.embedded.discard()
     stage = build_stage(root, app.outside.processes, repo)
     say(f"Repository: {repo or 'a sample, made on the spot'}; everything of the demo is in {root}")
-    with running(settings, ui_port=ui_port, say=lambda line: say(f"  {line}")) as stack:
+
+    def interrupt(*_: object) -> None:
+        say("\nStopping everything ...")  # which takes some seconds: whoever pressed Ctrl-C sees it was heard
+        raise KeyboardInterrupt
+
+    with (
+        on_end(interrupt),
+        running(settings, ui_port=ui_port, say=lambda line: say(f"  {line}")) as stack,
+    ):
         say(f"Running after {stack.seconds:.0f} s. Dagster's UI: {stack.ui_url}")
         play = Play(app.ready(), stage, Show(app, screen), say)
         say(play.apply())
