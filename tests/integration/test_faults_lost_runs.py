@@ -1,18 +1,23 @@
-"""Runs that are lost in the middle of an action: what they had under way does not stay under way for ever."""
+"""Runs that end in the middle: nothing stays under way for ever, and a full disk is no reason to give up."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import insert, select
 
+from dct_pipelines.domain.action import ActionContext
+from dct_pipelines.domain.errors import DiskFull
 from dct_pipelines.domain.operations import DeploymentState
+from dct_pipelines.domain.outcome import Outcome, done
+from dct_pipelines.domain.ports import ActionPorts
 from dct_pipelines.store import tables
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.records import Records
 from tests.support.recorded import deployment
-from tests.support.stage import Stage
+from tests.support.stage import Stage, Told
 
 pytestmark = pytest.mark.integration
 
@@ -73,3 +78,29 @@ def test_a_deployment_that_succeeded_before_its_run_was_lost_stays_so(stage: Sta
     stage.kill(run)
     stage.reconciler.sweep()
     assert deployment_of(stage)[0] == "succeeded"
+
+
+def test_a_full_disk_uses_up_no_attempt_and_is_asked_again_within_a_minute(stage: Stage):
+    full = iter(range(8))
+
+    def act(_context: ActionContext, _config: Told, _ports: ActionPorts) -> Outcome:
+        if next(full, None) is not None:
+            raise DiskFull("the disk is full")
+        return done("wrote it")
+
+    stage.behaviours["check"] = act
+    limits = {"retry": {"max_attempts": 1, "backoff_seconds": 40}}
+    execution_id = stage.execution(dispatched=False, limits=limits)
+    for _ in range(8):
+        run = stage.run(execution_id, stage.dispatch(execution_id))
+        stage.executor.claim(run)
+        with pytest.raises(DiskFull):
+            stage.perform(run)
+        row = stage.row(execution_id)
+        assert (row.status, row.wait_reason) == ("waiting", "retry_backoff")
+        assert "the disk is full" in row.wait_detail
+        assert (row.not_before - datetime.now(UTC)).total_seconds() <= 60
+    run = stage.run(execution_id, stage.dispatch(execution_id))
+    stage.executor.claim(run)
+    assert stage.perform(run).state == "done"
+    assert stage.executor.close(run).status == "completed"
