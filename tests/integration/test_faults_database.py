@@ -41,7 +41,7 @@ actions:
 AT_ONCE = Times(
     heartbeat_seconds=0.001, self_fence_seconds=0.002, stale_seconds=0.003, start_within_seconds=0
 )
-STRIDE = 7
+STRIDE = 11
 """Not every statement of the long ways is cut, for the sake of time; prime, to meet all sorts."""
 HOW = pytest.mark.parametrize("is_delivered", [False, True], ids=["lost", "done but not answered"])
 
@@ -150,7 +150,7 @@ def test_an_execution_cut_off_at_any_statement_goes_on_by_itself_and_acts_once(
         ended = workshop.carry_out(order)
         proxy.up()
         assert (ended.status, ended.attempt, ended.error_message) == ("completed", 1, None), number
-    assert number > 5
+    assert number > 3
     assert told(workshop) == number
     merges = git("rev-list", "--merges", "--count", str(shop.head("qa")), cwd=shop.path)
     assert int(merges) == number
