@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -28,7 +29,7 @@ LIMITS = {
 }
 
 
-def candidate(number: int = 1, **given: object) -> Candidate:
+def candidate(number: int = 1, **given: Any) -> Candidate:
     made = Candidate(
         execution_id=UUID(int=1000 + number),
         trigger_id=TRIGGERS[0],
@@ -39,7 +40,7 @@ def candidate(number: int = 1, **given: object) -> Candidate:
         job_name="job",
         limits=ResourceLimits(),
     )
-    return replace(made, **given)  # type: ignore[arg-type] - a test names what it changes
+    return replace(made, **given)
 
 
 def load(slots: int = 10) -> Load:
@@ -132,7 +133,7 @@ def test_a_priority_grows_with_waiting_up_to_the_highest_and_never_shrinks(
         ({"job_name": "new"}, WaitReason.JOB_LOADING),
     ],
 )
-def test_each_thing_in_the_way_is_named(given_: dict[str, object], reason: WaitReason) -> None:
+def test_each_thing_in_the_way_is_named(given_: dict[str, Any], reason: WaitReason) -> None:
     one = candidate(**given_)
     assert plan([one], load(), NOW, 300).held[one.execution_id].reason is reason
 
