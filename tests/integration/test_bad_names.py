@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from dct_pipelines.domain.git_refs import HEADS, Oid
 from dct_pipelines.store import tables
 from tests.support.command_line import *  # noqa: F403
-from tests.support.repos import HEADS, Oid, SampleRepository, git
+from tests.support.repos import SampleRepository, git
 from tests.support.workshop import *  # noqa: F403
 from tests.support.workshop import Workshop
 

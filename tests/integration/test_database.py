@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from dct_pipelines.domain.errors import DatabaseUnavailable, InvalidSetting
 from dct_pipelines.settings import Settings, load_settings
 from dct_pipelines.store.database import Database
-from dct_pipelines.store.engine import dump_json
+from dct_pipelines.store.texts import dump_json
 from tests.support.postgres import administrator
 
 pytestmark = pytest.mark.integration

@@ -159,6 +159,7 @@ def test_what_another_release_saved_otherwise_stops_no_other_trigger_and_no_expl
     versions = tables.trigger_versions
     with world.database.begin() as connection:
         spec = connection.scalar(select(versions.c.spec).where(versions.c.trigger_id == broken))
+        assert spec is not None
         changed = update(versions).where(versions.c.trigger_id == broken).values(spec=spec | as_saved)
         connection.execute(changed)
     report = world.intake.ingest(world.connection_id, world.page(world.assessed("feature/x")))

@@ -39,5 +39,6 @@ def test_what_was_done_is_recorded_whatever_it_returned(stage: Stage):
     execution_id, run = stage.claimed("check")
     stage.perform(run)
     result = stage.result(execution_id)
+    assert result is not None
     assert (result.state, result.summary) == ("done", STORED)
     assert result.outputs == {"text": STORED, "more": [{"log": STORED}]}
