@@ -84,13 +84,13 @@ class Killer:
         used = Counter(moment for killed, moment in self.killed if killed == part)
         wanted = sorted(MOMENTS, key=lambda moment: (used[moment], self.chance.random()))
         begun = time.monotonic()
-        with suppress(DBAPIError), self.database.connect() as connection:
-            while (waited := time.monotonic() - begun) < patience_seconds:
-                patient = waited < patience_seconds / 2
-                for moment in wanted[:1] if patient else wanted:
+        while (waited := time.monotonic() - begun) < patience_seconds:
+            looked_for = wanted[:1] if waited < patience_seconds / 2 else wanted
+            with suppress(DBAPIError), self.database.connect() as connection:
+                for moment in looked_for:
                     if _holds(connection, MOMENTS[moment]):
                         return moment
-                time.sleep(LOOK_EVERY_SECONDS)
+            time.sleep(LOOK_EVERY_SECONDS)
         return RANDOM
 
     def _worker(self) -> int | None:
