@@ -33,7 +33,10 @@ class Sending:
         {"sent": self.sent, "duplicate": self.known, "uncertain": self.uncertain}[state].append(where)
 
     def outcome(self, keys: Sequence[str]) -> Outcome:
-        """The outcome, or an error when nobody at all was reached, or our own disk stood in the way."""
+        """The outcome. An error when nobody was reached, or when somebody may be reached later.
+
+        It is tried again then; those who were told are not told again.
+        """
         unreached = [f"{where} ({error})" for where, error in self.failed.items()]
         unreached += [f"{where} (it may have arrived)" for where in self.uncertain]
         outputs: dict[str, Any] = {
@@ -44,9 +47,10 @@ class Sending:
         for error in self.failed.values():
             if error.transient and error.scope is Scope.SYSTEM:
                 raise type(error)("not everybody was told: " + "; ".join(unreached))
+        if any(error.transient for error in self.failed.values()):
+            raise ActionInterrupted("not everybody was told yet: " + "; ".join(unreached))
         if self.failed and not (self.sent or self.known or self.uncertain):
-            passing = any(error.transient for error in self.failed.values())
-            raise (ActionInterrupted if passing else ActionFailed)("nobody was told: " + "; ".join(unreached))
+            raise ActionFailed("nobody was told: " + "; ".join(unreached))
         if unreached:
             told = f"told {', '.join(self.sent + self.known)}; " if self.sent or self.known else ""
             return partly(f"{told}not certain or not reached: {'; '.join(unreached)}", **outputs)

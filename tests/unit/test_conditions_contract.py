@@ -19,7 +19,7 @@ from dct_pipelines.domain.snapshot import State
 from tests.fakes.ports import NOON
 from tests.support.facts import event_of, snapshot_of
 
-NAMES = ("main", "qa", "feature/x", "Done", "done", "High", "ann", "unit", "", "Deploy it, please")
+NAMES = ("main", "qa", "feature/x", "Done", "done", "High", "dev", "unit", "", "Deploy it, please")
 PAYLOADS = {kind.model_fields["kind"].default: kind for kind in get_args(get_args(Payload)[0])}
 STATES = {kind.model_fields["kind"].default: kind for kind in get_args(get_args(State)[0])}
 OTHER_CONFIGS: dict[str, list[dict[str, Any]]] = {
@@ -33,7 +33,7 @@ OTHER_CONFIGS: dict[str, list[dict[str, Any]]] = {
     "string_match": [
         {"pattern": "e"},
         {"pattern": r"\bit\b", "mode": "regex"},
-        {"pattern": "ANN", "mode": "exact"},
+        {"pattern": "DEV", "mode": "exact"},
     ],
     "tests_passed": [{}, {"branch": "feature/*"}, {"checks": ["UNIT"]}],
 }

@@ -172,16 +172,16 @@ def test_a_pull_request_is_approved_by_the_latest_opinion_of_each_on_the_current
 @pytest.mark.parametrize(
     ("config", "approval", "fields", "expected"),
     [
-        ({}, opinion("ann"), {}, True),
-        ({}, opinion("ann"), {"is_open": False}, False),
-        ({}, opinion("ann"), {"is_draft": True}, False),
-        ({}, opinion("ann", may_approve=False), {}, False),
+        ({}, opinion("dev"), {}, True),
+        ({}, opinion("dev"), {"is_open": False}, False),
+        ({}, opinion("dev"), {"is_draft": True}, False),
+        ({}, opinion("dev", may_approve=False), {}, False),
         ({}, opinion("helper", is_bot=True), {}, False),
         ({"allow_bots": True}, opinion("helper", is_bot=True), {}, True),
-        ({"approvers": ["ANN"]}, opinion("ann"), {}, True),
-        ({"approvers": ["bob"]}, opinion("ann"), {}, False),
-        ({"target_branch": "MAIN"}, opinion("ann"), {}, True),
-        ({"target_branch": "qa"}, opinion("ann"), {}, False),
+        ({"approvers": ["DEV"]}, opinion("dev"), {}, True),
+        ({"approvers": ["lead"]}, opinion("dev"), {}, False),
+        ({"target_branch": "MAIN"}, opinion("dev"), {}, True),
+        ({"target_branch": "qa"}, opinion("dev"), {}, False),
     ],
 )
 def test_only_approvals_that_count_are_counted(config, approval, fields, expected):
@@ -189,24 +189,24 @@ def test_only_approvals_that_count_are_counted(config, approval, fields, expecte
 
 
 def test_somebody_without_a_say_cannot_block_a_pull_request():
-    approvals = (opinion("ann"), opinion("eve", "changes_requested", may_approve=False))
+    approvals = (opinion("dev"), opinion("guest", "changes_requested", may_approve=False))
     assert verdict_of("pr_approved", {}, request(approvals=approvals)).fired
 
 
 def test_missing_approvals_are_counted_in_words():
-    verdict = verdict_of("pr_approved", {"min_approvals": 2}, request(approvals=(opinion("ann"),)))
-    assert verdict.because == "pull request 5 at aaaaaaaa has 1 of 2 approvals: ann"
-    verdict = verdict_of("pr_approved", {}, request(approvals=(opinion("eve", "changes_requested"),)))
-    assert verdict.because == "eve asks for changes in pull request 5"
+    verdict = verdict_of("pr_approved", {"min_approvals": 2}, request(approvals=(opinion("dev"),)))
+    assert verdict.because == "pull request 5 at aaaaaaaa has 1 of 2 approvals: dev"
+    verdict = verdict_of("pr_approved", {}, request(approvals=(opinion("guest", "changes_requested"),)))
+    assert verdict.because == "guest asks for changes in pull request 5"
 
 
 def test_more_approvals_than_approvers_can_give_are_refused():
     with pytest.raises(ValidationError, match="can never give 2"):
-        registry.condition("pr_approved").config.model_validate({"min_approvals": 2, "approvers": ["ann"]})
+        registry.condition("pr_approved").config.model_validate({"min_approvals": 2, "approvers": ["dev"]})
 
 
 def test_an_approved_state_holds_until_the_next_push():
-    fields = request(approvals=(opinion("ann"),)).model_dump(exclude={"kind"})
+    fields = request(approvals=(opinion("dev"),)).model_dump(exclude={"kind"})
     assert holds("pr_approved", {}, PullRequestState(**fields)).fired
     assert not holds("pr_approved", {}, PullRequestState(**fields | {"head": OLD_HEAD})).fired
 

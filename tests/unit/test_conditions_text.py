@@ -25,19 +25,19 @@ from dct_pipelines.domain.snapshot import PullRequestState, ThreadState, TicketS
 from tests.fakes.ports import NOON
 from tests.support.facts import HEAD, TARGET_HEAD, holds, verdict_of
 
-ANN = Person(id="u1", name="Ann Example", email="ann@example.invalid")
+DEV = Person(id="u1", name="Dev Example", email="dev@example.invalid")
 
 
-def comment(text: str, author: Person = ANN) -> CommentAdded:
+def comment(text: str, author: Person = DEV) -> CommentAdded:
     return CommentAdded(comment_id="1", author=author, text=text)
 
 
 def message(text: str, subject: str | None = None, *, in_thread: bool = False) -> MessagePosted:
-    return MessagePosted(message_id="1", author=ANN, text=text, subject=subject, in_thread=in_thread)
+    return MessagePosted(message_id="1", author=DEV, text=text, subject=subject, in_thread=in_thread)
 
 
 def push(*messages: str) -> HeadMoved:
-    commits = (Commit(oid=HEAD, author=ANN, message=text, committed_at=NOON) for text in messages)
+    commits = (Commit(oid=HEAD, author=DEV, message=text, committed_at=NOON) for text in messages)
     return HeadMoved(branch="main", before=TARGET_HEAD, head=HEAD, commits=tuple(commits))
 
 
@@ -46,7 +46,7 @@ texts = st.text("aB ", max_size=12)
 
 @given(texts, st.none() | st.integers(1, 6), st.lists(st.sampled_from(["ab", "BB", "a b"]), max_size=2))
 def test_a_new_comment_fires_exactly_when_author_length_and_a_keyword_fit(text, length, keywords):
-    config = {"from_user": "ANN example", "min_length": length, "contains_keywords": keywords}
+    config = {"from_user": "DEV example", "min_length": length, "contains_keywords": keywords}
     folded = " ".join(text.lower().split())
     expected = len(text.strip()) >= (length or 0) and (
         not keywords or any(word.lower() in folded for word in keywords)
@@ -57,16 +57,16 @@ def test_a_new_comment_fires_exactly_when_author_length_and_a_keyword_fit(text, 
 
 def test_a_comment_that_is_not_meant_says_what_it_lacks():
     said = verdict_of("new_comment", {"contains_keywords": ["ship it"]}, comment("Looks good")).because
-    assert said == "comment by Ann Example contains none of 'ship it'"
+    assert said == "comment by Dev Example contains none of 'ship it'"
     said = verdict_of("new_comment", {"min_length": 20}, comment("Looks good")).because
-    assert said == "comment by Ann Example has 10 characters, fewer than 20"
+    assert said == "comment by Dev Example has 10 characters, fewer than 20"
     said = verdict_of("new_comment", {"from_user": "u9"}, comment("Looks good")).because
-    assert said == "comment by Ann Example, not by 'u9'"
+    assert said == "comment by Dev Example, not by 'u9'"
 
 
 def test_the_last_comment_holds():
     state = PullRequestState(
-        number=5, source="x", target="main", head=HEAD, last_comment="Ship it", last_comment_by=ANN
+        number=5, source="x", target="main", head=HEAD, last_comment="Ship it", last_comment_by=DEV
     )
     assert holds("new_comment", {"contains_keywords": ["ship"]}, state).fired
     silent = TicketState(key="PAY-7", status="To Do")
@@ -89,7 +89,7 @@ def test_a_new_message_looks_at_subject_and_thread(config, expected):
 
 
 def test_the_last_message_of_a_thread_holds():
-    thread = ThreadState(subject="Release", last_message_id="1", last_text="Go", last_author=ANN)
+    thread = ThreadState(subject="Release", last_message_id="1", last_text="Go", last_author=DEV)
     assert holds("new_message", {"subject": "release", "from_user": "u1"}, thread).fired
     assert not holds("new_message", {}, ThreadState()).fired
 
@@ -101,7 +101,7 @@ def test_an_edit_fires_only_when_the_text_before_did_not_match(before, after, pa
         return wanted in text if case_sensitive else wanted.lower() in text.lower()
 
     config = {"pattern": pattern, "case_sensitive": case_sensitive}
-    edit = CommentEdited(comment_id="1", author=ANN, before=before, after=after)
+    edit = CommentEdited(comment_id="1", author=DEV, before=before, after=after)
     assert verdict_of("string_match", config, edit).fired is (contains(after) and not contains(before))
 
 
@@ -162,7 +162,7 @@ def test_an_expression_that_hangs_other_engines_is_linear():
 
 
 def test_text_that_is_not_valid_unicode_is_compared_all_the_same():
-    edit = MessageEdited(message_id="1", author=ANN, before="", after="\ud800 deploy \x00")
+    edit = MessageEdited(message_id="1", author=DEV, before="", after="\ud800 deploy \x00")
     assert verdict_of("string_match", {"pattern": "deploy", "mode": "regex"}, edit).fired
 
 

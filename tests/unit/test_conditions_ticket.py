@@ -63,23 +63,23 @@ def test_a_status_holds_when_the_ticket_is_where_the_change_would_have_brought_i
     assert holds("status_change", config, TicketState(key="PAY-7", status="Ready for QA")).fired is expected
 
 
-ANN = Person(id="u1", name="Ann Example", email="ann@example.invalid")
-BOB = Person(id="u2", name="Bob Example")
-ANOTHER_ANN = Person(id="u3", name="Ann Example")
+DEV = Person(id="u1", name="Dev Example", email="dev@example.invalid")
+LEAD = Person(id="u2", name="Lead Example")
+ANOTHER_DEV = Person(id="u3", name="Dev Example")
 
 
 @pytest.mark.parametrize(
     ("config", "before", "after", "expected"),
     [
-        ({}, None, ANN, True),
-        ({}, ANN, ANN, False),
-        ({}, ANN, Person(name="ann example"), False),
-        ({}, ANN, ANOTHER_ANN, True),
-        ({"to_user": "ANN@example.invalid"}, BOB, ANN, True),
-        ({"to_user": "u2"}, BOB, ANN, False),
-        ({"to_user": "nobody"}, BOB, None, True),
-        ({"from_user": "nobody"}, None, BOB, True),
-        ({"from_user": "u1"}, None, BOB, False),
+        ({}, None, DEV, True),
+        ({}, DEV, DEV, False),
+        ({}, DEV, Person(name="dev example"), False),
+        ({}, DEV, ANOTHER_DEV, True),
+        ({"to_user": "DEV@example.invalid"}, LEAD, DEV, True),
+        ({"to_user": "u2"}, LEAD, DEV, False),
+        ({"to_user": "nobody"}, LEAD, None, True),
+        ({"from_user": "nobody"}, None, LEAD, True),
+        ({"from_user": "u1"}, None, LEAD, False),
     ],
 )
 def test_an_assignee_change_compares_people_by_id_name_or_address(config, before, after, expected):
@@ -88,8 +88,8 @@ def test_an_assignee_change_compares_people_by_id_name_or_address(config, before
 
 
 def test_an_assignee_change_names_both_people():
-    verdict = verdict_of("assignee_change", {"to_user": "u1"}, AssigneeChanged(from_user=ANN, to_user=None))
-    assert verdict.because == "assignee went Ann Example → nobody, not to 'u1'"
+    verdict = verdict_of("assignee_change", {"to_user": "u1"}, AssigneeChanged(from_user=DEV, to_user=None))
+    assert verdict.because == "assignee went Dev Example → nobody, not to 'u1'"
 
 
 def test_an_unassigned_ticket_holds_for_nobody():

@@ -46,10 +46,10 @@ def test_the_root_is_the_working_directory_when_there_is_no_dagster_yaml(
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg", "postgresql+psycopg2"])
 def test_a_database_url_always_names_our_driver(tmp_path: Path, scheme: str) -> None:
-    url = f"{scheme}://ann:p%40ss@db.example/dct"
+    url = f"{scheme}://dev:p%40ss@db.example/dct"
     settings = load_settings({"DAGSTER_HOME": str(tmp_path), "DCT_DATABASE_URL": url})
     assert settings.database_url is not None
-    assert settings.database_url.get_secret_value() == "postgresql+psycopg2://ann:p%40ss@db.example/dct"
+    assert settings.database_url.get_secret_value() == "postgresql+psycopg2://dev:p%40ss@db.example/dct"
 
 
 @given(password=st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=12, max_size=20))

@@ -153,9 +153,9 @@ def test_the_output_is_bounded():
 
 
 def test_the_scope_of_an_event_holds_its_payload_and_its_own_fields():
-    author = Person(name="Ann")
+    author = Person(name="Dev")
     values = event_values(event(CommentAdded(comment_id="9", author=author, text="hi"), actor=author))
-    assert (values["kind"], values["text"], values["actor"]["name"]) == ("comment_added", "hi", "Ann")
+    assert (values["kind"], values["text"], values["actor"]["name"]) == ("comment_added", "hi", "Dev")
     assert event_values(None) == {}
     scope = make_scope(event=event(), item={"name": "shop"}, trigger={}, execution={}, steps={"m": {"c": 1}})
     assert render("{{ event.branch }} {{ item.name }} {{ steps.m.c }}", scope) == "feature/pay shop 1"
