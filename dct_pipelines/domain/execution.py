@@ -30,11 +30,6 @@ class ExecutionState(StrEnum):
         """Whether nothing happens any more unless somebody retries it."""
         return self in FINAL
 
-    @property
-    def holds_slot(self) -> bool:
-        """Whether it counts against concurrency limits."""
-        return self in HOLDING
-
 
 class AttemptState(StrEnum):
     """States of one attempt. `lost`: its run died, never started, or was overtaken."""

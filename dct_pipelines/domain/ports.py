@@ -7,7 +7,6 @@ modules of their own (`domain.git`, `domain.process`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -211,13 +210,6 @@ class ChannelPort(Protocol):
 
     def send(self, notification: Notification) -> Receipt:
         """Deliver or raise; the same idempotency key must not reach people twice where that can be helped."""
-
-
-class LeasesPort(Protocol):
-    """Exclusive leases for the running attempt, renewed by its heartbeat."""
-
-    def hold(self, keys: Sequence[str]) -> AbstractContextManager[None]:
-        """Hold all of them or raise LeaseBusy; given back at the end."""
 
 
 @dataclass(frozen=True)

@@ -61,24 +61,6 @@ def event_values(event: Event | None) -> dict[str, Any]:
     return event.payload.model_dump(mode="json") | own | {"kind": event.kind}
 
 
-def make_scope(
-    *,
-    event: Event | None,
-    item: Mapping[str, Any],
-    trigger: Mapping[str, Any],
-    execution: Mapping[str, Any],
-    steps: Mapping[str, Mapping[str, Any]],
-) -> dict[str, Any]:
-    """The values of an action's templates, as plain data."""
-    return {
-        "event": event_values(event),
-        "item": dict(item),
-        "trigger": dict(trigger),
-        "execution": dict(execution),
-        "steps": {name: dict(outputs) for name, outputs in steps.items()},
-    }
-
-
 def _event_names(kinds: frozenset[str]) -> Names:
     names: dict[str, Any] = dict.fromkeys(_ANY_OF) | {"actor": _PERSON}
     for payload in get_args(get_args(Payload)[0]):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid5
 
 from dct_pipelines.domain.action import ActionContext
-from dct_pipelines.domain.errors import CredentialRefused, LeaseBusy
+from dct_pipelines.domain.errors import CredentialRefused
 from dct_pipelines.domain.ports import ActionPorts
 from tests.fakes.channels import FakeChannel
 from tests.fakes.deployers import FakeDeployer, FakeSuites
@@ -46,24 +45,6 @@ class FakeSecrets:
         if reference not in self.values:
             raise CredentialRefused(f"{reference} holds no secret; set it")
         return self.values[reference]
-
-
-class FakeLeases:
-    """Leases in memory; `busy` are held by somebody else."""
-
-    def __init__(self, busy: Sequence[str] = ()) -> None:
-        self.busy = set(busy)
-        self.held: list[str] = []
-
-    @contextmanager
-    def hold(self, keys: Sequence[str]) -> Iterator[None]:
-        if taken := self.busy.intersection(keys):
-            raise LeaseBusy(f"{', '.join(sorted(taken))} is held by another execution")
-        self.held += keys
-        try:
-            yield
-        finally:
-            self.held = [key for key in self.held if key not in keys]
 
 
 def action_context(

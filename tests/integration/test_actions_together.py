@@ -28,7 +28,7 @@ from dct_pipelines.domain.outcome import Outcome, OutcomeStatus
 from dct_pipelines.domain.payloads import BranchAssessed
 from dct_pipelines.domain.ports import ActionPorts, Repository
 from dct_pipelines.domain.process import IsolationMode
-from dct_pipelines.domain.scope import make_scope
+from dct_pipelines.domain.scope import event_values
 from dct_pipelines.domain.template import render_config
 from tests.fakes.library import FakeLibrary
 from tests.fakes.ports import NOON, FakeClock, FakeSecrets, action_context, fake_ports
@@ -123,9 +123,13 @@ class Scene:
         return library
 
     def scope(self) -> dict[str, Any]:
-        return make_scope(
-            event=self.ports.event, item={}, trigger={"name": "ship-it"}, execution={}, steps=self.outputs
-        )
+        return {
+            "event": event_values(self.ports.event),
+            "item": {},
+            "trigger": {"name": "ship-it"},
+            "execution": {},
+            "steps": self.outputs,
+        }
 
     def run(self, name: str, ports: ActionPorts | None = None, *, again: bool = False) -> Outcome:
         """One step, as an attempt would: rendered, validated, run, its outputs kept."""

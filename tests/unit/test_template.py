@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from dct_pipelines.domain.errors import TemplateFailed
 from dct_pipelines.domain.event import Event
 from dct_pipelines.domain.payloads import BranchAssessed, CommentAdded, Person
-from dct_pipelines.domain.scope import draft_names, event_values, known_names, make_scope
+from dct_pipelines.domain.scope import draft_names, event_values, known_names
 from dct_pipelines.domain.template import MAX_OUTPUT_CHARS, check, check_config, render, render_config
 from tests.fakes.ports import NOON
 
@@ -157,7 +157,7 @@ def test_the_scope_of_an_event_holds_its_payload_and_its_own_fields():
     values = event_values(event(CommentAdded(comment_id="9", author=author, text="hi"), actor=author))
     assert (values["kind"], values["text"], values["actor"]["name"]) == ("comment_added", "hi", "Dev")
     assert event_values(None) == {}
-    scope = make_scope(event=event(), item={"name": "shop"}, trigger={}, execution={}, steps={"m": {"c": 1}})
+    scope = {"event": event_values(event()), "item": {"name": "shop"}, "steps": {"m": {"c": 1}}}
     assert render("{{ event.branch }} {{ item.name }} {{ steps.m.c }}", scope) == "feature/pay shop 1"
     for name in known_names(event_kinds=["branch_assessed"])["event"]:
         assert name in event_values(event())
