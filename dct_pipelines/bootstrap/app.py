@@ -209,11 +209,11 @@ class App:
             event=event,
         )
 
-    def _listener_port(self, source: Source, item: SourceItem) -> Any:
-        """What the listener of a connection's kind reads an item through."""
+    def _listener_port(self, source: Source, item: SourceItem | None) -> Any:
+        """What the listener of a connection's kind reads an item through, or all of them."""
         from dct_pipelines.store.library import repository_ref
 
-        if source.kind != GIT:
+        if source.kind != GIT or item is None:
             raise NotFound(
                 f"connection {source.name}: this release cannot read connections of type {source.kind}"
             )

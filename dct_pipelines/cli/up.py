@@ -16,7 +16,7 @@ from dct_pipelines.domain.errors import DatabaseUnavailable, DctError
 
 if TYPE_CHECKING:
     from dct_pipelines.cli.supervisor import Stack
-    from dct_pipelines.engine.listening import TickReport
+    from dct_pipelines.engine.reading import TickReport
 
 listener = typer.Typer(help="Read what is watched.", no_args_is_help=True)
 engine = typer.Typer(help="Decide, dispatch and carry out.", no_args_is_help=True)

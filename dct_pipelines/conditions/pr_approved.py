@@ -10,8 +10,9 @@ from pydantic import Field, model_validator
 
 from dct_pipelines.domain.condition import ConditionConfig, ConditionType, expect
 from dct_pipelines.domain.event import Event
+from dct_pipelines.domain.facts import Approval
 from dct_pipelines.domain.matching import Name, is_called, same_name, same_person, shown
-from dct_pipelines.domain.payloads import Approval, PullRequestAssessed
+from dct_pipelines.domain.payloads import PullRequestAssessed
 from dct_pipelines.domain.snapshot import PullRequestState, Snapshot
 from dct_pipelines.domain.verdict import Verdict, no, yes
 from dct_pipelines.domain.words import ItemKind

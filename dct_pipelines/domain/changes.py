@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dct_pipelines.domain.facts import Person
 from dct_pipelines.domain.matching import fold, shown
-from dct_pipelines.domain.payloads import Person
 from dct_pipelines.domain.verdict import Verdict, no, yes
 
 NOBODY = "nobody"

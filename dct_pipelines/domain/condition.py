@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from dct_pipelines.domain.event import Event
-from dct_pipelines.domain.payloads import Fact
+from dct_pipelines.domain.facts import Fact
 from dct_pipelines.domain.snapshot import Snapshot
 from dct_pipelines.domain.verdict import Verdict
 from dct_pipelines.domain.words import ItemKind

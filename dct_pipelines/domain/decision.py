@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from dct_pipelines.domain.payloads import Fact
+from dct_pipelines.domain.facts import Fact
 from dct_pipelines.domain.verdict import Verdict
 
 

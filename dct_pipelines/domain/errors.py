@@ -117,6 +117,19 @@ class ItemTemporarilyUnreadable(ItemUnreadable):
     transient = True
 
 
+class PayloadUnreadable(DctError):
+    """What the provider sent could not be understood; it is kept raw, see `dct connection letters`."""
+
+    scope = Scope.ITEM
+
+
+class DeliveryRefused(DctError):
+    """The delivery is not signed as the connection's webhook secret says; nothing of it was looked at."""
+
+    scope = Scope.INPUT
+    exit_code = 3
+
+
 class ActionFailed(DctError):
     """The action could not be done; its message says what stood in the way."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from dct_pipelines.domain.payloads import Fact, Payload, Person
+from dct_pipelines.domain.facts import Fact, Person
+from dct_pipelines.domain.payloads import Payload
 
 
 class Cause(Fact):
@@ -21,12 +22,18 @@ class Cause(Fact):
         return len(self.chain)
 
 
+def key_of(change: str, item_id: UUID) -> str:
+    """The dedup key of a change that more than one item of its connection may see."""
+    return f"{change}@{item_id}"
+
+
 class EventDraft(Fact):
     """An event as a listener reports it, before intake gave it an id and a place in the order.
 
     `dedup_key` derives from the provider's own ids, so that a poll and a webhook of the same change
-    give the same key. `external_ids` are the provider's ids of what was written (a commit, a comment):
-    intake finds our own writes by them.
+    give the same key. Where several items may see the same change (a ticket of its own and one of a query),
+    the key ends with `@` and the item's id (`key_of`). `external_ids` are the provider's ids of what was
+    written (a commit, a comment): intake finds our own writes by them.
     """
 
     item_id: UUID
@@ -57,3 +64,8 @@ class Event(Fact):
     def kind(self) -> str:
         """The kind of the payload, e.g. `head_moved`."""
         return self.payload.kind
+
+    @property
+    def change(self) -> str:
+        """What happened, the same for every item that saw it: a trigger fires for it only once."""
+        return f"{self.connection_id} {self.dedup_key.removesuffix(f'@{self.item_id}')}"

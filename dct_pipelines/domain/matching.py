@@ -17,7 +17,7 @@ from typing import Annotated, Generic, TypeVar
 
 from pydantic import AfterValidator, StringConstraints
 
-from dct_pipelines.domain.payloads import Person
+from dct_pipelines.domain.facts import Person
 
 ANCHOR_LENGTH = 64
 """So many leading characters of a glob are used to find it."""

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from dct_pipelines.domain.payloads import Fact
+from dct_pipelines.domain.facts import Fact
 from dct_pipelines.domain.trigger import Definition, Name
 from dct_pipelines.domain.words import CheckState
 

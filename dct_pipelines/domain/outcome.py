@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from dct_pipelines.domain.payloads import Fact
+from dct_pipelines.domain.facts import Fact
 
 
 class OutcomeStatus(StrEnum):

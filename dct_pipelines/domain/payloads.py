@@ -6,52 +6,21 @@ condition needs nothing but the event.
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from dct_pipelines.domain.facts import Approval, Commit, Fact, MailTrust, Person, RequestRef, TicketRef
 from dct_pipelines.domain.words import CheckState
 
 
-class Fact(BaseModel):
-    """An immutable piece of data."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Person(Fact):
-    """Somebody as the provider names them. Free text (a commit's author) is never proof of who acted."""
-
-    id: str | None = None
-    name: str | None = None
-    email: str | None = None
-    is_bot: bool = False
-
-    @property
-    def names(self) -> frozenset[str]:
-        """Every non-empty name, casefolded, that a condition may call this person by."""
-        return frozenset(text.casefold() for text in (self.id, self.name, self.email) if text)
-
-    def __str__(self) -> str:
-        return self.name or self.email or self.id or "somebody"
-
-
-class Commit(Fact):
-    """One commit, with its message cut to a bound by the listener."""
-
-    oid: str
-    author: Person
-    message: str
-    committed_at: datetime
-
-
 class StatusChanged(Fact):
-    """A ticket went from one status to another."""
+    """A ticket went from one status to another; from None when it was created in that status."""
 
     kind: Literal["status_changed"] = "status_changed"
     from_status: str | None
     to_status: str
+    ticket: TicketRef | None = None
 
 
 class AssigneeChanged(Fact):
@@ -60,6 +29,7 @@ class AssigneeChanged(Fact):
     kind: Literal["assignee_changed"] = "assignee_changed"
     from_user: Person | None
     to_user: Person | None
+    ticket: TicketRef | None = None
 
 
 class PriorityChanged(Fact):
@@ -70,6 +40,7 @@ class PriorityChanged(Fact):
     to_priority: str | None
     from_rank: int | None = None
     to_rank: int | None = None
+    ticket: TicketRef | None = None
 
 
 class TextChanged(Fact):
@@ -79,6 +50,8 @@ class TextChanged(Fact):
     field: str
     before: str | None
     after: str
+    ticket: TicketRef | None = None
+    pull_request: RequestRef | None = None
 
 
 class CommentAdded(Fact):
@@ -88,16 +61,33 @@ class CommentAdded(Fact):
     comment_id: str
     author: Person
     text: str
+    ticket: TicketRef | None = None
+    pull_request: RequestRef | None = None
+    url: str | None = None
 
 
 class CommentEdited(Fact):
-    """A comment's text was edited."""
+    """A comment's text was edited; `before` is None when it was never read."""
 
     kind: Literal["comment_edited"] = "comment_edited"
     comment_id: str
     author: Person
-    before: str
+    before: str | None
     after: str
+    ticket: TicketRef | None = None
+    pull_request: RequestRef | None = None
+    url: str | None = None
+
+
+class CommentDeleted(Fact):
+    """A comment that we have read is gone."""
+
+    kind: Literal["comment_deleted"] = "comment_deleted"
+    comment_id: str
+    author: Person
+    before: str
+    ticket: TicketRef | None = None
+    pull_request: RequestRef | None = None
 
 
 class MessagePosted(Fact):
@@ -109,16 +99,37 @@ class MessagePosted(Fact):
     text: str
     subject: str | None = None
     in_thread: bool = False
+    channel: str | None = None
+    """Name of the channel, or the mail folder."""
+    thread: str | None = None
+    """The provider's id of the thread: the first message's."""
+    url: str | None = None
+    mail: MailTrust | None = None
+    """Of an email only."""
 
 
 class MessageEdited(Fact):
-    """A message's text was edited."""
+    """A message's text was edited; `before` is None when it was never read."""
 
     kind: Literal["message_edited"] = "message_edited"
     message_id: str
     author: Person
-    before: str
+    before: str | None
     after: str
+    channel: str | None = None
+    thread: str | None = None
+    url: str | None = None
+
+
+class MessageDeleted(Fact):
+    """A message that we have read is gone."""
+
+    kind: Literal["message_deleted"] = "message_deleted"
+    message_id: str
+    author: Person
+    before: str
+    channel: str | None = None
+    thread: str | None = None
 
 
 class BranchCreated(Fact):
@@ -202,16 +213,6 @@ class BranchAssessed(Fact):
     """For how long the head has not moved."""
 
 
-class Approval(Fact):
-    """The latest opinion of one reviewer about one head of a pull request."""
-
-    user: Person
-    head: str
-    state: Literal["approved", "changes_requested", "dismissed", "commented"]
-    may_approve: bool = True
-    """False where the provider says that this reviewer's approval does not count (no write access)."""
-
-
 class PullRequestAssessed(Fact):
     """A derived fact: reviews and checks of a pull request's current head."""
 
@@ -224,6 +225,9 @@ class PullRequestAssessed(Fact):
     checks: dict[str, CheckState] = Field(default_factory=dict)
     is_open: bool = True
     is_draft: bool = False
+    is_merged: bool = False
+    title: str = ""
+    url: str | None = None
 
 
 Payload = Annotated[
@@ -233,8 +237,10 @@ Payload = Annotated[
     | TextChanged
     | CommentAdded
     | CommentEdited
+    | CommentDeleted
     | MessagePosted
     | MessageEdited
+    | MessageDeleted
     | BranchCreated
     | HeadMoved
     | ForcePushed

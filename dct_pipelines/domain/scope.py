@@ -16,7 +16,8 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel
 
 from dct_pipelines.domain.event import Event
-from dct_pipelines.domain.payloads import Payload, Person
+from dct_pipelines.domain.facts import Person
+from dct_pipelines.domain.payloads import Payload
 from dct_pipelines.domain.template import Names
 
 _ANY_OF = ("id", "kind", "subject", "occurred_at")

@@ -12,7 +12,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from dct_pipelines.domain.payloads import Approval, BranchAssessed, Fact, Person
+from dct_pipelines.domain.facts import Approval, Fact, Person
+from dct_pipelines.domain.payloads import BranchAssessed
 from dct_pipelines.domain.words import CheckState
 
 
@@ -38,10 +39,14 @@ class TagState(Fact):
 
 
 class TicketState(Fact):
-    """A ticket of a tracker."""
+    """A ticket of a tracker. Its subject is the provider's id of it, which never changes."""
 
     kind: Literal["ticket"] = "ticket"
     key: str
+    url: str | None = None
+    project: str = ""
+    updated: str = ""
+    """When the provider last changed it, in its own words; only compared for equality."""
     title: str = ""
     description: str = ""
     status: str
@@ -50,6 +55,31 @@ class TicketState(Fact):
     labels: tuple[str, ...] = ()
     last_comment: str | None = None
     last_comment_by: Person | None = None
+
+
+class CommentState(Fact):
+    """A comment of a ticket or pull request as it was last read. Its subject is below its parent's."""
+
+    kind: Literal["comment"] = "comment"
+    comment_id: str
+    author: Person
+    text: str
+    updated: str
+    """When it was last written, in the provider's own words."""
+
+
+class MessageState(Fact):
+    """A message as it was last read, so that an edit knows what was there before."""
+
+    kind: Literal["message"] = "message"
+    message_id: str
+    author: Person
+    text: str
+    edited: str | None = None
+    """The provider's mark of the last edit."""
+    thread: str | None = None
+    replies: int = 0
+    last_reply: str | None = None
 
 
 class PullRequestState(Fact):
@@ -62,8 +92,11 @@ class PullRequestState(Fact):
     source: str
     target: str
     head: str
+    url: str | None = None
+    updated: str = ""
     is_open: bool = True
     is_draft: bool = False
+    is_merged: bool = False
     approvals: tuple[Approval, ...] = ()
     checks: dict[str, CheckState] = Field(default_factory=dict)
     last_comment: str | None = None
@@ -82,7 +115,8 @@ class ThreadState(Fact):
 
 
 State = Annotated[
-    BranchState | TagState | TicketState | PullRequestState | ThreadState, Field(discriminator="kind")
+    BranchState | TagState | TicketState | CommentState | PullRequestState | ThreadState | MessageState,
+    Field(discriminator="kind"),
 ]
 
 

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from dct_pipelines.domain.decision import ConditionVerdict, DecisionOutcome
 from dct_pipelines.domain.event import Event
+from dct_pipelines.domain.facts import Fact
 from dct_pipelines.domain.matching import shown
-from dct_pipelines.domain.payloads import Fact
 
 MANY_EVENTS = 1000
 """Nobody needs to know more exactly, and counting millions takes long."""

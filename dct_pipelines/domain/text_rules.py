@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from dct_pipelines.domain.condition import ConditionConfig
+from dct_pipelines.domain.facts import Person
 from dct_pipelines.domain.matching import Name, fold, is_called, shown
-from dct_pipelines.domain.payloads import Person
 from dct_pipelines.domain.verdict import Verdict, no, yes
 
 LONGEST_TEXT = 100_000

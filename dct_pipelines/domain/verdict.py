@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dct_pipelines.domain.payloads import Fact
+from dct_pipelines.domain.facts import Fact
 
 
 class Verdict(Fact):

@@ -74,7 +74,7 @@ class _Pair:
     @property
     def once_key(self) -> str:
         """What the trigger may fire for only once."""
-        return self.ruling.once_key or f"event {self.event.id}"
+        return self.ruling.once_key or f"change {self.event.change}"
 
     @property
     def key(self) -> tuple[UUID, str]:

@@ -17,9 +17,9 @@ from dct_pipelines.domain.ports import Clock
 from dct_pipelines.engine.decide import Decided, Decider
 from dct_pipelines.store.database import Connection, Database
 from dct_pipelines.store.order import Order, advance, lock_order
+from dct_pipelines.store.watching import cursors, letters, snapshots, timers
 from dct_pipelines.store.watching import events as event_store
-from dct_pipelines.store.watching import snapshots, sources
-from dct_pipelines.store.watching.sources import ReadFrom
+from dct_pipelines.store.watching.cursors import ReadFrom
 
 
 @dataclass(frozen=True)
@@ -53,18 +53,20 @@ class Intake:
         now = self.clock.now()
         with self.database.begin() as connection:
             if page.is_unchanged:
-                if not _still(connection, page, since):
+                if not _still(connection, connection_id, page, since):
                     return PageReport(is_outdated=True)
-                sources.read_ok(connection, connection_id, page, now)
+                letters.store(connection, connection_id, page.dead_letters, now)
+                cursors.read_ok(connection, connection_id, page, now)
                 return PageReport()
             order = lock_order(connection)
-            if not _still(connection, page, since):
+            if not _still(connection, connection_id, page, since):
                 return PageReport(is_outdated=True)
             new = self._new_events(connection, connection_id, page, order)
             event_store.insert_events(connection, new, self.release)
-            snapshots.replace(connection, page.item_id, order.next_seq, page.snapshots, page.removed)
-            sources.store_timers(connection, page.item_id, page.timers, page.timers_done)
-            sources.read_ok(connection, connection_id, page, now)
+            snapshots.replace(connection, order.next_seq, page.snapshots, page.all_gone)
+            timers.store_timers(connection, page.item_id, page.timers, page.timers_done)
+            letters.store(connection, connection_id, page.dead_letters, now)
+            cursors.read_ok(connection, connection_id, page, now)
             decided = self.decider.decide(connection, order.trigger_generation, new)
             advance(connection, seqs=len(new))
         return PageReport(tuple(new), len(page.events) - len(new), decided)
@@ -96,5 +98,5 @@ class Intake:
         return [event_of(place, draft) for place, draft in enumerate(reversed(drafts.values()))]
 
 
-def _still(connection: Connection, page: Page, since: ReadFrom | None) -> bool:
-    return since is None or sources.is_still(connection, page.item_id, since)
+def _still(connection: Connection, connection_id: UUID, page: Page, since: ReadFrom | None) -> bool:
+    return since is None or cursors.is_still(connection, connection_id, page.item_id, since)

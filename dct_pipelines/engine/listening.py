@@ -11,77 +11,35 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from dct_pipelines import registry
 from dct_pipelines.domain.errors import (
     ConnectionDown,
-    CredentialRefused,
     DatabaseUnavailable,
     DctError,
     DiskFull,
     Scope,
-    Throttled,
 )
-from dct_pipelines.domain.listener import ReadContext, WatchedItem
+from dct_pipelines.domain.listener import Page, ReadContext, WatchedConnection, WatchedItem
 from dct_pipelines.domain.ports import Clock
-from dct_pipelines.domain.snapshot import State
 from dct_pipelines.engine.decide import Decider
-from dct_pipelines.engine.intake import Intake, PageReport
+from dct_pipelines.engine.intake import Intake
+from dct_pipelines.engine.reading import StoredStates, TickReport, pause_after
 from dct_pipelines.store.database import Connection, Database
-from dct_pipelines.store.watching import snapshots, sources
-from dct_pipelines.store.watching.sources import ReadFrom, Source, SourceItem
+from dct_pipelines.store.watching import cursors, sources, timers
+from dct_pipelines.store.watching.cursors import ReadFrom
+from dct_pipelines.store.watching.sources import Source, SourceItem
 
 log = logging.getLogger(__name__)
-PortFactory = Callable[[Source, SourceItem], Any]
-FIRST_PAUSE_SECONDS = 5.0
-LONGEST_PAUSE_SECONDS = 300.0
-CREDENTIAL_PAUSE_SECONDS = 900.0
-DOWN_AFTER_FAILURES = 3
+PortFactory = Callable[[Source, SourceItem | None], Any]
+"""The client of a connection, or of one item of it."""
 LOCK_LOOK_SECONDS = 0.1
 CHECKS_OVERLAP = timedelta(minutes=10)
 """Checks are handed to the listener again for so long: their commit may become a head a little later."""
-
-
-@dataclass
-class TickReport:
-    """What one tick saw, in numbers and in words."""
-
-    connections: int = 0
-    items: int = 0
-    events: int = 0
-    fired: int = 0
-    ignored: int = 0
-    problems: list[str] = field(default_factory=list)
-    is_finished: bool = True
-    """False when the time ran out; the next tick goes on from the tokens."""
-
-    def add(self, report: PageReport) -> None:
-        """Count a page in."""
-        self.events += len(report.events)
-        self.fired += report.decided.fired
-        self.ignored += report.decided.ignored
-
-    def __str__(self) -> str:
-        seen = f"{self.items} items of {self.connections} connections read, {self.events or 'no'} new events"
-        fired = f", {self.fired} fired" if self.events else ""
-        rest = "" if self.is_finished else "; more is left for the next tick"
-        return seen + fired + rest + "".join(f"; {problem}" for problem in self.problems)
-
-
-@dataclass(frozen=True)
-class StoredStates:
-    """Reads the current snapshots for a listener, outside of any long transaction."""
-
-    database: Database
-
-    def states(self, item_id: UUID) -> Mapping[str, State]:
-        """Every subject of the item and its state."""
-        with self.database.connect() as connection:
-            return snapshots.states(connection, item_id)
 
 
 @dataclass(frozen=True)
@@ -159,6 +117,9 @@ class Listening:
     ) -> bool:
         with self.database.connect() as connection:
             items = sources.items(connection, source.id)
+            token = cursors.token_of(connection, source.id)
+        if registry.listener(source.kind).read_together is not None:
+            return self._read_together(source, items, token, stop_at, report)
         for item in items:
             if only is not None and item.id not in only:
                 continue
@@ -182,20 +143,63 @@ class Listening:
         reported_since = item.changed_at - CHECKS_OVERLAP if item.changed_at else None
         with self.database.connect() as connection:
             asks, digest = self.decider.asks_for(connection, item.id)
-            timers = sources.due_timers(connection, item.id, now)
+            due_timers = timers.due_timers(connection, item.id, now)
             checks = sources.reported_checks(connection, item.id, reported_since)
         watched = WatchedItem(
             item.id, item.name, item.kind, item.location, item.config, item.token, asks, digest
         )
-        context = ReadContext(now, StoredStates(self.database), timers, checks)
-        since = ReadFrom(item.location, item.token)
-        for page in registry.listener(source.kind).read(watched, context, self.port_for(source, item)):
+        context = ReadContext(now, StoredStates(self.database), due_timers, checks)
+        read = registry.listener(source.kind).read
+        assert read is not None  # noqa: S101 - a listener has one of the two
+        pages = read(watched, context, self.port_for(source, item))
+        return self._take_in(source, pages, ReadFrom(item.token, item.location), item.name, stop_at, report)
+
+    def _read_together(
+        self,
+        source: Source,
+        items: Sequence[SourceItem],
+        token: Mapping[str, Any],
+        stop_at: float,
+        report: TickReport,
+    ) -> bool:
+        """Read all items of a connection by one question. Without any item there is nothing to ask."""
+        report.items += len(items)
+        read = registry.listener(source.kind).read_together
+        if read is None or not items:
+            return True
+        watched = tuple(
+            WatchedItem(item.id, item.name, item.kind, item.location, item.config, item.token)
+            for item in items
+        )
+        whole = WatchedConnection(source.id, source.name, source.config.get("config", {}), token, watched)
+        context = ReadContext(self.clock.now(), StoredStates(self.database))
+        try:
+            pages = read(whole, context, self.port_for(source, None))
+            return self._take_in(source, pages, ReadFrom(token), source.name, stop_at, report)
+        except DctError:
+            raise
+        except Exception as error:
+            log.exception("reading %s failed", source.name)
+            raise ConnectionDown(f"a fault of the listener: {error!r}") from error
+
+    def _take_in(
+        self,
+        source: Source,
+        pages: Iterator[Page],
+        since: ReadFrom,
+        name: str,
+        stop_at: float,
+        report: TickReport,
+    ) -> bool:
+        """Store pages one after the other; False when the rest is left for the next tick."""
+        for page in pages:
             stored = self.intake.ingest(source.id, page, since)
             if stored.is_outdated:
-                report.problems.append(f"{item.name} was moved or read by another process meanwhile")
+                report.problems.append(f"{name} was moved or read by another process meanwhile")
                 return False
             report.add(stored)
-            since = ReadFrom(item.location, page.token)
+            if page.token is not None:
+                since = ReadFrom(page.token, since.location)
             if not page.is_last and time.monotonic() > stop_at:
                 return False
         return True
@@ -203,7 +207,7 @@ class Listening:
     def _mark_unreadable(self, source: Source, item: SourceItem, why: str, report: TickReport) -> None:
         report.problems.append(f"{item.name}: {why}")
         with self.database.begin() as connection:
-            sources.read_failed(connection, source.id, item.id, self.clock.now(), why)
+            cursors.read_failed(connection, source.id, item.id, self.clock.now(), why)
 
     def _pause(self, source: Source, error: DctError) -> None:
         now = self.clock.now()
@@ -246,14 +250,3 @@ def _unlock(connection: Connection, locked: Sequence[Source]) -> None:
         # A session that still lives would take its locks back into the pool.
         connection.invalidate()
         log.warning("the database went away during a read; the reading locks went with it")
-
-
-def pause_after(error: DctError, failures: int, now: datetime, chance: float) -> tuple[str, datetime]:
-    """How a connection that failed is called and until when it is left alone. `chance` is in [0, 1)."""
-    if isinstance(error, Throttled):
-        return "throttled", error.not_before
-    if isinstance(error, CredentialRefused) or not isinstance(error, ConnectionDown):
-        return "down", now + timedelta(seconds=CREDENTIAL_PAUSE_SECONDS)
-    longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(failures, 10))
-    health = "down" if failures + 1 >= DOWN_AFTER_FAILURES else "failing"
-    return health, now + timedelta(seconds=longest * (0.5 + chance / 2))

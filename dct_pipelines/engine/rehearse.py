@@ -18,8 +18,8 @@ from dct_pipelines.domain.decision import DecisionOutcome
 from dct_pipelines.domain.errors import ActionFailed, DctError, InvalidInput, NotFound
 from dct_pipelines.domain.event import Event
 from dct_pipelines.domain.execution import ExecutionState, TriggeredBy
+from dct_pipelines.domain.facts import Fact
 from dct_pipelines.domain.outcome import Outcome
-from dct_pipelines.domain.payloads import Fact
 from dct_pipelines.domain.ports import ActionPorts, Clock
 from dct_pipelines.domain.ruling import rule
 from dct_pipelines.domain.shapes import job_name

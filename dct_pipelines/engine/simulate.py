@@ -18,7 +18,7 @@ from dct_pipelines.domain.condition import ConditionType
 from dct_pipelines.domain.decision import DecisionOutcome, Ruling
 from dct_pipelines.domain.errors import NotFound
 from dct_pipelines.domain.event import Event
-from dct_pipelines.domain.payloads import Fact
+from dct_pipelines.domain.facts import Fact
 from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.ruling import rule
 from dct_pipelines.domain.shapes import job_name

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from dct_pipelines.domain.payloads import Fact
+from dct_pipelines.domain.facts import Fact
 from dct_pipelines.domain.ports import Clock, DaemonHealth, RunGateway
 from dct_pipelines.domain.process import IsolationStatus, ProcessPort
 from dct_pipelines.domain.story import SourceStory

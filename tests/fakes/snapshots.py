@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -35,6 +35,14 @@ class FakeSnapshots:
     def states(self, item_id: UUID) -> Mapping[str, State]:
         self.reads += 1
         return {subject: snapshot.state for subject, snapshot in self.current.get(item_id, {}).items()}
+
+    def of_subjects(self, subjects: Collection[tuple[UUID, str]]) -> Mapping[tuple[UUID, str], State]:
+        known = {(item, name): self.current.get(item, {}).get(name) for item, name in subjects}
+        return {key: snapshot.state for key, snapshot in known.items() if snapshot is not None}
+
+    def below(self, item_id: UUID, prefix: str) -> Mapping[str, State]:
+        own = self.current.get(item_id, {}).items()
+        return {subject: snapshot.state for subject, snapshot in own if subject.startswith(prefix)}
 
     def of_subject(self, item_id: UUID, subject: str) -> Snapshot | None:
         return self.current.get(item_id, {}).get(subject)

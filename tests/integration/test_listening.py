@@ -21,7 +21,8 @@ from dct_pipelines.domain.errors import (
     Throttled,
 )
 from dct_pipelines.domain.git_refs import RefSnapshot
-from dct_pipelines.engine.listening import Listening, pause_after
+from dct_pipelines.engine.listening import Listening
+from dct_pipelines.engine.reading import pause_after
 from dct_pipelines.store import tables
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.watching import sources

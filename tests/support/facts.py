@@ -10,14 +10,8 @@ from uuid import UUID, uuid5
 from dct_pipelines import registry
 from dct_pipelines.domain.compiled import CompiledTrigger, compile_trigger
 from dct_pipelines.domain.event import Cause, Event
-from dct_pipelines.domain.payloads import (
-    Approval,
-    BranchAssessed,
-    CheckReported,
-    Payload,
-    Person,
-    PullRequestAssessed,
-)
+from dct_pipelines.domain.facts import Approval, Person
+from dct_pipelines.domain.payloads import BranchAssessed, CheckReported, Payload, PullRequestAssessed
 from dct_pipelines.domain.snapshot import Snapshot, State
 from dct_pipelines.domain.trigger import TriggerSpec, TriggerVersion
 from dct_pipelines.domain.verdict import Verdict

@@ -89,11 +89,11 @@ class GitDesk:
         assert len({*keys, *new}) == len(keys) + len(new), "two different events have the same key"
         self.events.extend(page.events)
         self.snapshots.store(page.snapshots)
-        self.snapshots.remove(page.item_id, page.removed)
+        self.snapshots.remove(ITEM, page.removed)
         for key in page.timers_done:
             self.timers.pop(key, None)
         self.timers.update({(timer.subject, timer.key): timer for timer in page.timers})
-        self.token = page.token
+        self.token = page.token or {}
         self.notes = page.notes
 
 

@@ -22,7 +22,7 @@ from dct_pipelines.domain.errors import DctError
 from dct_pipelines.domain.shapes import job_name
 from dct_pipelines.engine.dispatch import DispatchOrder
 from dct_pipelines.engine.execute import RunIdentity
-from dct_pipelines.engine.listening import TickReport
+from dct_pipelines.engine.reading import TickReport
 from dct_pipelines.settings import load_settings
 from dct_pipelines.store import tables
 from dct_pipelines.store.patience import patiently

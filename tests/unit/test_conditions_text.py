@@ -11,14 +11,13 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from dct_pipelines import registry
+from dct_pipelines.domain.facts import Commit, Person
 from dct_pipelines.domain.payloads import (
     CommentAdded,
     CommentEdited,
-    Commit,
     HeadMoved,
     MessageEdited,
     MessagePosted,
-    Person,
     TextChanged,
 )
 from dct_pipelines.domain.snapshot import PullRequestState, ThreadState, TicketState

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from dct_pipelines import registry
-from dct_pipelines.domain.payloads import AssigneeChanged, Person, PriorityChanged, StatusChanged
+from dct_pipelines.domain.facts import Person
+from dct_pipelines.domain.payloads import AssigneeChanged, PriorityChanged, StatusChanged
 from dct_pipelines.domain.snapshot import TicketState
 from tests.support.facts import holds, verdict_of
 

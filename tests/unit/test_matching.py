@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from dct_pipelines.domain.facts import Person
 from dct_pipelines.domain.matching import (
     GlobIndex,
     branch_anchors,
@@ -20,7 +21,6 @@ from dct_pipelines.domain.matching import (
     same_person,
     shown,
 )
-from dct_pipelines.domain.payloads import Person
 
 LETTERS = "abB-"
 names = st.lists(st.text(LETTERS, min_size=1, max_size=4), min_size=1, max_size=4).map("/".join)

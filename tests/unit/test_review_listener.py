@@ -6,7 +6,7 @@ import pytest
 
 from dct_pipelines.cli.up import look
 from dct_pipelines.domain.errors import DatabaseUnavailable, DctError, DiskFull
-from dct_pipelines.engine.listening import TickReport
+from dct_pipelines.engine.reading import TickReport
 
 
 @pytest.mark.parametrize("error", [DiskFull("no room for the cache"), DatabaseUnavailable("it is away")])

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from dct_pipelines.domain.errors import TemplateFailed
 from dct_pipelines.domain.event import Event
-from dct_pipelines.domain.payloads import BranchAssessed, CommentAdded, Person
+from dct_pipelines.domain.facts import Person
+from dct_pipelines.domain.payloads import BranchAssessed, CommentAdded
 from dct_pipelines.domain.scope import draft_names, event_values, known_names
 from dct_pipelines.domain.template import MAX_OUTPUT_CHARS, check, check_config, render, render_config
 from tests.fakes.ports import NOON

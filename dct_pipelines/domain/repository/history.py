@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from dct_pipelines.domain.facts import Commit as CommitFact
+from dct_pipelines.domain.facts import Person
 from dct_pipelines.domain.git import Assessment, Commit, CommitRange
 from dct_pipelines.domain.git_refs import HEADS, Oid, RefSnapshot
-from dct_pipelines.domain.payloads import BranchCreated, ForcePushed, HeadMoved, Person
-from dct_pipelines.domain.payloads import Commit as CommitFact
+from dct_pipelines.domain.payloads import BranchCreated, ForcePushed, HeadMoved
 from dct_pipelines.domain.repository.plan import BranchWork
 from dct_pipelines.domain.repository.reader import RepositoryReader
 

@@ -86,6 +86,50 @@ item_cursors = Table(
     CheckConstraint("state IN ('new', 'ok', 'reading', 'unreadable')", name="state_known"),
 )
 
+connection_cursors = Table(
+    "connection_cursors",
+    metadata,
+    reference("connection_id", "connections", index=False, ondelete="CASCADE"),
+    json("token"),
+    instant("polled_at"),
+    instant("read_ok_at"),
+    words("detail", nullable=True),
+    PrimaryKeyConstraint("connection_id"),
+    comment="Cursors of connections whose items are all read by one question.",
+)
+
+call_budgets = Table(
+    "call_budgets",
+    metadata,
+    words("account"),
+    words("bucket"),
+    instant("minute", nullable=False),
+    Column("calls", Integer, nullable=False, server_default=text("0")),
+    Column("calls_before", Integer, nullable=False, server_default=text("0")),
+    Column("limit_per_minute", Integer),
+    Column("remaining", Integer),
+    instant("resets_at"),
+    instant("not_before"),
+    PrimaryKeyConstraint("account", "bucket"),
+    comment="Calls of one credential in this minute and the one before, and what the provider said is left.",
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    uuid_key(),
+    reference("connection_id", "connections", index=False, ondelete="CASCADE"),
+    reference("item_id", "context_library", nullable=True, ondelete="CASCADE"),
+    words("key"),
+    words("raw"),
+    words("why"),
+    Column("count", Integer, nullable=False, server_default=text("1")),
+    instant("received_at", now=True),
+    instant("last_received_at", now=True),
+    UniqueConstraint("connection_id", "key"),
+    comment="What providers sent and nobody could understand, as it came.",
+)
+
 item_timers = Table(
     "item_timers",
     metadata,

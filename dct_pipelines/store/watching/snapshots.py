@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, insert, or_, select, tuple_, update
 
 from dct_pipelines.domain.snapshot import Snapshot, State
 from dct_pipelines.store.tables import snapshots
@@ -25,22 +25,48 @@ def states(connection: Connection, item_id: UUID) -> dict[str, State]:
     return {row.subject: _STATE.validate_python(row.state) for row in rows}
 
 
+def of_subjects(
+    connection: Connection, subjects: Collection[tuple[UUID, str]]
+) -> dict[tuple[UUID, str], State]:
+    """The current states of these (item, subject) pairs; those that are not known are left out."""
+    if not subjects:
+        return {}
+    rows = connection.execute(
+        select(snapshots.c.item_id, snapshots.c.subject, snapshots.c.state).where(
+            tuple_(snapshots.c.item_id, snapshots.c.subject).in_(subjects), snapshots.c.to_seq.is_(None)
+        )
+    )
+    return {(row.item_id, row.subject): _STATE.validate_python(row.state) for row in rows}
+
+
+def below(connection: Connection, item_id: UUID, prefix: str) -> dict[str, State]:
+    """The current states of an item's subjects that begin with `prefix`."""
+    rows = connection.execute(
+        select(snapshots.c.subject, snapshots.c.state).where(
+            snapshots.c.item_id == item_id,
+            snapshots.c.subject.startswith(prefix, autoescape=True),
+            snapshots.c.to_seq.is_(None),
+        )
+    )
+    return {row.subject: _STATE.validate_python(row.state) for row in rows}
+
+
 def replace(
-    connection: Connection, item_id: UUID, seq: int, new: Sequence[Snapshot], removed: Collection[str] = ()
+    connection: Connection, seq: int, new: Sequence[Snapshot], gone: Collection[tuple[UUID, str]] = ()
 ) -> None:
-    """Make `new` the current states for events from `seq` on; `removed` subjects have none any more."""
-    subjects = [snapshot.subject for snapshot in new] + list(removed)
+    """Make `new` the current states for events from `seq` on; `gone` (item, subject) have none any more."""
+    subjects = [(snapshot.item_id, snapshot.subject) for snapshot in new] + list(gone)
     if not subjects:
         return
     current = and_(
-        snapshots.c.item_id == item_id, snapshots.c.subject.in_(subjects), snapshots.c.to_seq.is_(None)
+        tuple_(snapshots.c.item_id, snapshots.c.subject).in_(subjects), snapshots.c.to_seq.is_(None)
     )
     connection.execute(delete(snapshots).where(current, snapshots.c.from_seq == seq))
     connection.execute(update(snapshots).where(current).values(to_seq=seq))
     if new:
         rows = [
             {
-                "item_id": item_id,
+                "item_id": snapshot.item_id,
                 "subject": snapshot.subject,
                 "from_seq": seq,
                 "state": snapshot.state.model_dump(mode="json"),

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, and_, case, delete, func, literal, or_, select, text, update
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy import Connection, case, func, or_, select, text, update
 
-from dct_pipelines.domain.listener import Page, Timer
 from dct_pipelines.domain.words import ItemKind
-from dct_pipelines.store.tables import checks, connections, context_library, item_cursors, item_timers
+from dct_pipelines.store.tables import checks, connections, context_library, item_cursors
 
 POLL_LOCK = 7_266_010
 """First key of the advisory locks that keep a connection from being read twice at the same time."""
@@ -44,14 +42,6 @@ class SourceItem:
     changed_at: datetime | None
     """When the item's page last brought something; checks reported since are handed to the next read."""
     consecutive_failures: int
-
-
-@dataclass(frozen=True)
-class ReadFrom:
-    """Where a read began: the item's place and its resume token as they were then."""
-
-    location: str
-    token: Mapping[str, Any]
 
 
 def _source(row: Any) -> Source:
@@ -133,51 +123,6 @@ def unlock(connection: Connection, connection_id: UUID) -> None:
     )
 
 
-def is_still(connection: Connection, item_id: UUID, since: ReadFrom) -> bool:
-    """Whether the item is where a read began, and nobody read it since; both stay so until the commit."""
-    token = func.coalesce(item_cursors.c.token, literal({}, JSONB)) == literal(dict(since.token), JSONB)
-    statement = (
-        select(token & (context_library.c.location == since.location))
-        .select_from(context_library)
-        .outerjoin(item_cursors, item_cursors.c.item_id == context_library.c.id)
-        .where(context_library.c.id == item_id)
-        .with_for_update(key_share=True, of=context_library)
-    )
-    return bool(connection.scalar(statement))
-
-
-def read_ok(connection: Connection, connection_id: UUID, page: Page, now: datetime) -> None:
-    """Store a page's resume token and that the item could be read."""
-    values = {
-        "token": dict(page.token),
-        "polled_at": now,
-        "read_ok_at": now,
-        "state": "ok" if page.is_last else "reading",
-        "detail": "; ".join(page.notes) or None,
-        "consecutive_failures": 0,
-    }
-    if page.is_last and not page.is_unchanged:
-        values["changed_at"] = now
-    connection.execute(
-        insert(item_cursors)
-        .values(item_id=page.item_id, connection_id=connection_id, **values)
-        .on_conflict_do_update(index_elements=["item_id"], set_=values)
-    )
-
-
-def read_failed(connection: Connection, connection_id: UUID, item_id: UUID, now: datetime, why: str) -> None:
-    """Store that an item could not be read; its token stays where it was."""
-    failed = {"polled_at": now, "state": "unreadable", "detail": why}
-    connection.execute(
-        insert(item_cursors)
-        .values(item_id=item_id, connection_id=connection_id, consecutive_failures=1, **failed)
-        .on_conflict_do_update(
-            index_elements=["item_id"],
-            set_=failed | {"consecutive_failures": item_cursors.c.consecutive_failures + 1},
-        )
-    )
-
-
 def healthy(connection: Connection, connection_id: UUID, now: datetime, next_due_at: datetime) -> None:
     """The connection answered; it is due again at `next_due_at`."""
     connection.execute(
@@ -213,43 +158,6 @@ def unhealthy(
             last_polled_at=now,
         )
     )
-
-
-def due_timers(connection: Connection, item_id: UUID, now: datetime) -> tuple[Timer, ...]:
-    """Timers of an item whose moment has come."""
-    statement = select(item_timers).where(item_timers.c.item_id == item_id, item_timers.c.due_at <= now)
-    return tuple(
-        Timer(row.item_id, row.subject, row.key, row.due_at)
-        for row in connection.execute(statement.order_by(item_timers.c.due_at))
-    )
-
-
-def store_timers(
-    connection: Connection, item_id: UUID, timers: Sequence[Timer], dropped: Sequence[tuple[str, str]]
-) -> None:
-    """Set timers, replacing those of the same key, and drop those that are done."""
-    for subject, key in dropped:
-        connection.execute(
-            delete(item_timers).where(
-                and_(
-                    item_timers.c.item_id == item_id,
-                    item_timers.c.subject == subject,
-                    item_timers.c.key == key,
-                )
-            )
-        )
-    if timers:
-        rows = [
-            {"item_id": item_id, "subject": timer.subject, "key": timer.key, "due_at": timer.due_at}
-            for timer in timers
-        ]
-        statement = insert(item_timers)
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["item_id", "subject", "key"], set_={"due_at": statement.excluded.due_at}
-            ),
-            rows,
-        )
 
 
 def reported_checks(

@@ -1,0 +1,1 @@
+"""Chats: what is asked of them, and how channels and threads become events. Pure."""
