@@ -14,6 +14,7 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+EMULATE_LOCK := tests/support/servers/emulate/package-lock.json
 KILLS ?= 100
 CRASH_ARGS ?=
 BENCH_ARGS ?=
@@ -30,7 +31,7 @@ help: ## this list
 setup: $(READY) ## create .venv and install everything into it
 	@:
 
-$(READY): pyproject.toml constraints.txt scripts/setup-venv.sh
+$(READY): pyproject.toml constraints.txt scripts/setup-venv.sh scripts/install-emulate.sh $(EMULATE_LOCK)
 	@scripts/setup-venv.sh $(VENV)
 	@touch $@
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Creates the virtual environment named by $1 (unless it is there and works) and installs the project with
-# its development tools into it, at the versions of constraints.txt. Says what it does; pip's log is kept.
+# its development tools into it, at the versions of constraints.txt, and the Slack emulator of the tests at those
+# of its lock. Says what it does; the logs of pip and npm are kept.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -42,4 +43,5 @@ if ! "$venv/bin/python" -m pip install --disable-pip-version-check --no-input --
     tail -n 25 "$log" >&2
     exit 1
 fi
+scripts/install-emulate.sh "$venv"
 echo "Ready: $venv"
