@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -28,6 +28,7 @@ from dct_pipelines.domain.listener import Page, ReadContext, WatchedConnection, 
 from dct_pipelines.domain.ports import Clock
 from dct_pipelines.engine.decide import Decider
 from dct_pipelines.engine.intake import Intake
+from dct_pipelines.engine.readers import Readers
 from dct_pipelines.engine.reading import StoredStates, TickReport, pause_after
 from dct_pipelines.store.database import Connection, Database
 from dct_pipelines.store.watching import cursors, sources, timers
@@ -37,6 +38,8 @@ from dct_pipelines.store.watching.sources import Source, SourceItem
 log = logging.getLogger(__name__)
 PortFactory = Callable[[Source, SourceItem | None], Any]
 """The client of a connection, or of one item of it."""
+LONGEST_READ_SECONDS = 600.0
+"""Far beyond what the time limits of calls allow."""
 LOCK_LOOK_SECONDS = 0.1
 CHECKS_OVERLAP = timedelta(minutes=10)
 """Checks are handed to the listener again for so long: their commit may become a head a little later."""
@@ -52,20 +55,32 @@ class Listening:
     decider: Decider
     port_for: PortFactory
     min_interval_seconds: float
+    readers: Readers = field(default_factory=Readers)
 
-    def tick(self, kind: str, budget_seconds: float = 20.0) -> TickReport:
-        """Read every due connection of a kind for at most about `budget_seconds`."""
+    def tick(
+        self,
+        kind: str,
+        budget_seconds: float = 20.0,
+        patience_seconds: float = LONGEST_READ_SECONDS,
+    ) -> TickReport:
+        """Read every due connection of a kind, side by side, each for at most about `budget_seconds`.
+
+        Returns after `patience_seconds` also when some are not over; those go on.
+        """
         stop_at = time.monotonic() + budget_seconds
         with self.database.connect() as connection:
             due = sources.due(connection, kind, self.clock.now())
-        report = TickReport()
-        for source in due:
+
+        def read(source: Source) -> TickReport:
+            report = TickReport()
             with self._reading([source], 0) as locked:
                 if locked:
                     self._read_source(source, None, stop_at, report)
                 else:
                     report.problems.append(f"{source.name} is being read by another process")
-        return report
+            return report
+
+        return self.readers.read(due, read, patience_seconds)
 
     @contextmanager
     def recorded(self, item_ids: Sequence[UUID], budget_seconds: float = 60.0) -> Iterator[TickReport]:

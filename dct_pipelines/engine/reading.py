@@ -38,6 +38,13 @@ class TickReport:
         self.fired += report.decided.fired
         self.ignored += report.decided.ignored
 
+    def include(self, other: TickReport) -> None:
+        """Count another report in."""
+        for name in ("connections", "items", "events", "fired", "ignored"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.problems += other.problems
+        self.is_finished = self.is_finished and other.is_finished
+
     def __str__(self) -> str:
         seen = f"{self.items} items of {self.connections} connections read, {self.events or 'no'} new events"
         fired = f", {self.fired} fired" if self.events else ""

@@ -18,6 +18,8 @@ from dct_pipelines.sensors.ticks import (
     ticking,
 )
 
+PATIENCE_SECONDS = 4.0
+"""A connection that takes longer is read on in the background, so that the others' next tick is not late."""
 HEARD_SECONDS = 45
 """Dagster gives a tick 60 s. What is handed over later nobody hears, and only the sweep finds it again."""
 
@@ -34,7 +36,7 @@ def listener_sensor(
 
     def listen(app: App) -> Answer:
         begun = monotonic()
-        seen = app.listening.tick(kind)
+        seen = app.listening.tick(kind, patience_seconds=PATIENCE_SECONDS)
         if monotonic() - begun > HEARD_SECONDS:
             return dg.SkipReason(f"{seen}; that took so long that the dispatcher hands over what fired")
         return answer(str(seen), app.dispatcher.dispatch(loaded, MAX_REQUESTS))

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Event, Timer
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import insert, update
@@ -27,6 +27,7 @@ from dct_pipelines.store import tables
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.watching import sources
 from tests.fakes.ports import NOON
+from tests.support.waiting import eventually
 from tests.support.world import World
 
 Answer = Callable[[], RefSnapshot]
@@ -79,8 +80,9 @@ def listening(world: World, readers: dict[str, FakeReader]) -> Listening:
     return Listening(world.database, world.clock, world.intake, world.decider, port_for, 5.0)
 
 
-def connection_row(world: World) -> dict[str, Any]:
-    return next(row for row in world.rows(tables.connections) if row["id"] == world.connection_id)
+def connection_row(world: World, connection_id: UUID | None = None) -> dict[str, Any]:
+    wanted = connection_id or world.connection_id
+    return next(row for row in world.rows(tables.connections) if row["id"] == wanted)
 
 
 def cursors(world: World) -> dict[str, str]:
@@ -201,10 +203,13 @@ def test_a_read_that_is_under_way_is_waited_for_before_the_past_is_recorded(
     world: World, listening: Listening, readers: dict[str, FakeReader]
 ) -> None:
     begun, go_on = Event(), Event()
+    order: list[str] = []
 
     def slow() -> RefSnapshot:
+        order.append("begins")
         begun.set()
         assert go_on.wait(10)
+        order.append("ends")
         return branches("main")()
 
     readers["sample"] = FakeReader(slow)
@@ -213,8 +218,34 @@ def test_a_read_that_is_under_way_is_waited_for_before_the_past_is_recorded(
         assert begun.wait(10)
         Timer(0.3, go_on.set).start()
         with listening.recorded([world.item_id]) as seen:
-            assert tick.done()
-        assert seen.problems == []
+            assert order == ["begins", "ends"] * 2
+        assert seen.problems == tick.result(10).problems == []
+
+
+def test_a_provider_that_does_not_answer_holds_up_no_other_connection(
+    world: World, listening: Listening, readers: dict[str, FakeReader]
+) -> None:
+    go_on = Event()
+
+    def silent() -> RefSnapshot:
+        assert go_on.wait(30)
+        raise ConnectionDown("it did not answer")
+
+    readers["sample"] = FakeReader(silent)
+    elsewhere = world.connection("elsewhere")
+    world.item("other", connection_id=elsewhere)
+    try:
+        for _ in range(3):
+            report = listening.tick("git", patience_seconds=1)
+            assert readers["other"].calls == 1
+            assert [problem.partition(" ")[0] for problem in report.problems] == ["here"]
+            assert connection_row(world, elsewhere)["health"] == "ok"
+            world.clock.advance(seconds=5)
+            readers["other"].calls = 0
+    finally:
+        go_on.set()
+    assert readers["sample"].calls == 1
+    assert eventually(lambda: bool(connection_row(world)["health"] == "failing"))
 
 
 def test_throttling_waits_as_told_and_is_no_failure() -> None:

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -24,17 +24,9 @@ from dct_pipelines.clients.stack.notes import (
 from dct_pipelines.clients.stack.service import Service, free_port, is_open, private_socket
 from dct_pipelines.clients.stack.supervision import Supervision, stop_all
 from dct_pipelines.domain.errors import AlreadyRunning
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
-
-
-def eventually(what: Callable[[], bool], seconds: float = 20) -> bool:
-    deadline = time.monotonic() + seconds
-    while not what():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 @pytest.fixture

@@ -51,16 +51,20 @@ class World:
         self.intake = Intake(self.database, self.clock, self.decider, RELEASE)
         if not self.is_new:
             return
-        with self.database.begin() as connection:
-            connection.execute(
-                insert(tables.connections).values(
-                    id=self.connection_id, name="here", kind="git", created_by="local"
-                )
-            )
+        self.connection("here", self.connection_id)
         self.item("sample", self.item_id)
 
-    def item(self, name: str, item_id: UUID | None = None) -> UUID:
-        """Another repository of the connection."""
+    def connection(self, name: str, connection_id: UUID | None = None) -> UUID:
+        """Another connection."""
+        connection_id = connection_id or uuid4()
+        with self.database.begin() as connection:
+            connection.execute(
+                insert(tables.connections).values(id=connection_id, name=name, kind="git", created_by="local")
+            )
+        return connection_id
+
+    def item(self, name: str, item_id: UUID | None = None, connection_id: UUID | None = None) -> UUID:
+        """Another repository of a connection."""
         item_id = item_id or uuid4()
         with self.database.begin() as connection:
             connection.execute(
@@ -68,7 +72,7 @@ class World:
                     id=item_id,
                     name=name,
                     kind="git_repository",
-                    connection_id=self.connection_id,
+                    connection_id=connection_id or self.connection_id,
                     location=f"/srv/{name}.git",
                     created_by="local",
                 )
