@@ -35,7 +35,7 @@ def list_latest(
         [
             short(one["id"]),
             one["trigger"],
-            one["subject"] or one["job_name"],
+            one["about"] or one["job_name"],
             one["status"],
             one["wait_reason"] or one["error_message"],
             one["attempt"],

@@ -22,7 +22,7 @@ def explain(
     ],
     subject: Annotated[
         str | None,
-        typer.Option(help="Only this branch, ticket, ...: e.g. refs/heads/feature/x, or feature/x."),
+        typer.Option(help="Only this branch, ticket, ...: e.g. feature/x, or PAY-7."),
     ] = None,
     limit: Limit = 5,
     json_output: Json = False,
@@ -71,9 +71,9 @@ def _story(app: App, what: str, subject: str | None, limit: int) -> Story:
     if not wanted:
         wanted = catalog.kind_of(name) or ""
     if wanted == "trigger":
-        return app.explainer.trigger(name, subject=_full(subject), limit=limit)
+        return app.explainer.trigger(name, subject=subject, limit=limit)
     if wanted == "item":
-        return app.explainer.item(name, subject=_full(subject), limit=limit)
+        return app.explainer.item(name, subject=subject, limit=limit)
     by_id = ((history.execution_id, app.explainer.execution), (history.event_id, app.explainer.event))
     for look_up, tell in by_id if is_id(name) else ():
         try:
@@ -81,13 +81,6 @@ def _story(app: App, what: str, subject: str | None, limit: int) -> Story:
         except NotFound:
             continue
     raise NotFound(f"there is no trigger, item, event or execution {name!r}; {catalog.nearest_of(name)}")
-
-
-def _full(subject: str | None) -> str | None:
-    """A branch may be given by its short name; subjects of repositories are full references."""
-    if subject is None or subject.startswith("refs/"):
-        return subject
-    return f"refs/heads/{subject}"
 
 
 def _show_event(event: EventStory) -> None:

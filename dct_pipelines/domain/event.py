@@ -66,6 +66,12 @@ class Event(Fact):
         return self.payload.kind
 
     @property
+    def about(self) -> str:
+        """How people call what it is about: a ticket's key, a pull request's number, else the subject."""
+        ticket = getattr(self.payload, "ticket", None)
+        return ticket.key if ticket is not None else self.subject
+
+    @property
     def change(self) -> str:
         """What happened, the same for every item that saw it: a trigger fires for it only once."""
         return f"{self.connection_id} {self.dedup_key.removesuffix(f'@{self.item_id}')}"

@@ -1,6 +1,7 @@
 """What templates see: the names, when a trigger is saved, and the values, when it fires.
 
-event      the event that fired: id, kind, subject, occurred_at, actor and every field of its payload
+event      the event that fired: id, kind, subject, about (what people call it), occurred_at, actor, and
+           every field of its payload
 item       the context item it happened to: id, name, kind, location
 trigger    name, priority, type, description
 execution  id, attempt, created_at, idempotency_key, triggered_by
@@ -20,7 +21,7 @@ from dct_pipelines.domain.facts import Person
 from dct_pipelines.domain.payloads import Payload
 from dct_pipelines.domain.template import Names
 
-_ANY_OF = ("id", "kind", "subject", "occurred_at")
+_ANY_OF = ("id", "kind", "subject", "about", "occurred_at")
 _ITEM: Names = dict.fromkeys(("id", "name", "kind", "location"))
 _TRIGGER: Names = dict.fromkeys(("name", "priority", "type", "description"))
 _EXECUTION: Names = dict.fromkeys(("id", "attempt", "created_at", "idempotency_key", "triggered_by"))
@@ -59,7 +60,7 @@ def event_values(event: Event | None) -> dict[str, Any]:
     if event is None:
         return {}
     own = event.model_dump(mode="json", include={*_ANY_OF, "actor"})
-    return event.payload.model_dump(mode="json") | own | {"kind": event.kind}
+    return event.payload.model_dump(mode="json") | own | {"kind": event.kind, "about": event.about}
 
 
 def _event_names(kinds: frozenset[str]) -> Names:

@@ -141,7 +141,7 @@ class Story(Fact):
 def describe(event: Event) -> str:
     """An event as a headline: `head_moved of refs/heads/feature/x, 2026-01-05 10:00:00 UTC`."""
     actor = f" by {shown(str(event.actor))}" if event.actor else ""
-    return f"{event.kind} of {shown(event.subject)}{actor}, {event.occurred_at:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{event.kind} of {shown(event.about)}{actor}, {event.occurred_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _ago(moment: datetime | None, now: datetime) -> str:

@@ -38,7 +38,9 @@ def executing(connection: Connection, limit: int) -> Sequence[Row[Any]]:
         select(
             _EXECUTION.id,
             _EXECUTION.status,
-            _EXECUTION.subject,
+            func.coalesce(_EXECUTION.context_snapshot["event"]["about"].astext, _EXECUTION.subject).label(
+                "subject"
+            ),
             _EXECUTION.job_name,
             _EXECUTION.attempt,
             _EXECUTION.dispatched_at,

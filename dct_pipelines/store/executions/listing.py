@@ -27,6 +27,7 @@ def _rows() -> Select[Any]:
             _e,
             dynamic_context_triggers.c.name.label("trigger_name"),
             context_library.c.name.label("item"),
+            _e.c.context_snapshot["event"]["about"].astext.label("about"),
         )
         .outerjoin(dynamic_context_triggers, dynamic_context_triggers.c.id == _e.c.trigger_id)
         .outerjoin(context_library, context_library.c.id == _e.c.item_id)
@@ -98,6 +99,7 @@ def _summary(row: Any) -> dict[str, Any]:
         "trigger_version": row["trigger_version"],
         "item": row["item"],
         "subject": row["subject"],
+        "about": row["about"] or row["subject"],
         "status": row["status"],
         "wait_reason": row["wait_reason"] if row["status"] == "waiting" else None,
         "wait_detail": row["wait_detail"] if row["status"] == "waiting" else None,

@@ -7,10 +7,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, Row, Select, select, tuple_
+from sqlalchemy import Connection, Row, Select, func, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from dct_pipelines.domain.event import Cause, Event, EventDraft
+from dct_pipelines.domain.git_refs import HEADS
 from dct_pipelines.store.tables import event_keys, events, own_writes
 
 
@@ -78,14 +79,19 @@ def select_events(
     since: datetime | None = None,
     subject: str | None = None,
 ) -> Select[Any]:
-    """A selection of events; the caller orders and limits it."""
+    """A selection of events; the caller orders and limits it.
+
+    A subject may also be given as people call it: a branch by its name, a ticket by its key.
+    """
     statement = select(events)
     if item_ids is not None:
         statement = statement.where(events.c.item_id.in_(item_ids))
     if since is not None:
         statement = statement.where(events.c.observed_at >= since)
     if subject is not None:
-        statement = statement.where(events.c.subject == subject)
+        ticket_key = func.upper(events.c.payload["ticket"]["key"].astext)
+        known_as = events.c.subject.in_((subject, HEADS + subject))
+        statement = statement.where(or_(known_as, ticket_key == subject.upper()))
     return statement
 
 
