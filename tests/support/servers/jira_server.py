@@ -1,7 +1,7 @@
 """A Jira Data Center: jira820, which keeps tickets, transitions, comments and their history in memory.
 
 Where it is unlike a real one (no authentication, whole days instead of times, a history of status changes
-only, unknown clauses of JQL match everything) is told by `tests/integration/test_servers.py`.
+only, unknown clauses of JQL match everything) is told by `tests/integration/test_servers_jira.py`.
 """
 
 from __future__ import annotations

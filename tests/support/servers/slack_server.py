@@ -1,7 +1,7 @@
 """A Slack workspace: emulate, with channels, threads, users and tokens in memory.
 
 Where it is unlike the real one (`oldest` is ignored, a wrong token is the administrator's, no Socket Mode) is
-told by `tests/integration/test_servers.py`.
+told by `tests/integration/test_servers_slack.py`.
 """
 
 from __future__ import annotations
