@@ -1,16 +1,19 @@
 """One HTTP request to an address that a user gave: guarded, bounded in time and size, never redirected.
 
 Built on httpcore, the engine of httpx, because a guard belongs where the connection is made: the name is
-resolved and judged there, and TLS still checks the certificate against the name. Proxies and credentials in
-the process's environment are not looked at.
+resolved and judged there, each time, and TLS still checks the certificate against the name. Proxies and
+credentials in the process's environment are not looked at.
 """
 
 from __future__ import annotations
 
 import ssl
+import threading
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -21,14 +24,18 @@ from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted
 
 BODY_LIMIT_BYTES = 64 * 1024
 DEFAULT_TIMEOUT_SECONDS = 20.0
+KEPT_SECONDS = 5.0
+"""For so long an idle connection is kept; servers close theirs later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back. `body` is cut at the limit."""
+    """What came back. `headers` have lower-case names; `body` is cut at the limit, then `is_cut`."""
 
     status: int
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    is_cut: bool = False
 
     @property
     def is_success(self) -> bool:
@@ -37,14 +44,35 @@ class Answer:
 
 
 class HttpClient:
-    """Sends one request at a time; `timeout_seconds` bounds all of it, from the name to the last byte."""
+    """Sends requests; `timeout_seconds` bounds all of each, from the connect to the last byte.
 
-    def __init__(self, guard: AddressGuard, *, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> None:
-        self._guard = guard
+    With `keep_alive` connections are used again for a few seconds, by all threads; `close` ends them.
+    """
+
+    def __init__(
+        self,
+        guard: AddressGuard,
+        *,
+        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+        size_limit_bytes: int = BODY_LIMIT_BYTES,
+        keep_alive: bool = False,
+    ) -> None:
+        self._call = _Call()
+        self._backend = _GuardedBackend(guard, self._call)
         self._timeout_seconds = timeout_seconds
+        self._size_limit_bytes = size_limit_bytes
+        self._keep_alive = keep_alive
+        self._lock = threading.Lock()
+        self._pool: httpcore.ConnectionPool | None = None
 
     def send(
-        self, method: str, url: str, headers: Mapping[str, str] | None = None, content: bytes = b""
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        content: bytes = b"",
+        *,
+        timeout_seconds: float | None = None,
     ) -> Answer:
         """The answer, whatever its status.
 
@@ -52,28 +80,66 @@ class HttpClient:
         could not be reached in time, or not to the end; whether it got the request is then unknown.
         """
         parts = split_url(url)
-        backend = _GuardedBackend(self._guard, parts.scheme == "https", self._timeout_seconds)
-        where = f"{parts.scheme}://{parts.hostname}"
-        try:
-            with (
-                httpcore.ConnectionPool(
-                    ssl_context=ssl.create_default_context(), network_backend=backend
-                ) as pool,
-                pool.stream(
-                    method, _target(parts), headers=list((headers or {}).items()), content=content
-                ) as response,
-            ):
-                return Answer(response.status, _bounded(response))
-        except httpcore.TimeoutException as error:
-            raise ActionInterrupted(
-                f"{where} did not answer within {self._timeout_seconds:g} s; it is tried again"
+        seconds = self._timeout_seconds if timeout_seconds is None else timeout_seconds
+        self._call.begin(seconds, is_encrypted=parts.scheme == "https")
+        limit = self._size_limit_bytes
+        with (
+            _in_our_words(f"{parts.scheme}://{parts.hostname}", seconds),
+            self._lent() as pool,
+            pool.stream(
+                method,
+                _target(parts),
+                headers=list((headers or {}).items()),
+                content=content,
+                extensions={"timeout": {"pool": seconds}},
+            ) as response,
+        ):
+            body = _bounded(response, limit)
+            return Answer(response.status, body[:limit], _headers(response), len(body) > limit)
+
+    def close(self) -> None:
+        """Close what was kept open."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
+
+    @contextmanager
+    def _lent(self) -> Iterator[httpcore.ConnectionPool]:
+        if not self._keep_alive:
+            with self._new_pool() as pool:
+                yield pool
+            return
+        with self._lock:
+            self._pool = self._pool or self._new_pool()
+            kept = self._pool
+        yield kept
+
+    def _new_pool(self) -> httpcore.ConnectionPool:
+        return httpcore.ConnectionPool(
+            ssl_context=ssl.create_default_context(),
+            network_backend=self._backend,
+            keepalive_expiry=KEPT_SECONDS,
+        )
+
+
+@contextmanager
+def _in_our_words(where: str, seconds: float) -> Iterator[None]:
+    try:
+        yield
+    except httpcore.TimeoutException as error:
+        raise ActionInterrupted(f"{where} did not answer within {seconds:g} s; it is tried again") from error
+    except httpcore.LocalProtocolError:
+        # What it says holds the header's value, which may be a secret.
+        raise ActionFailed(
+            f"a header for {where} cannot be sent; a secret must not hold line breaks or control characters"
+        ) from None
+    except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+        if isinstance(error.__context__, ssl.SSLCertVerificationError):
+            raise ActionFailed(
+                f"the certificate of {where} is not valid: {error.__context__.verify_message}"
             ) from error
-        except (httpcore.NetworkError, httpcore.ProtocolError) as error:
-            if isinstance(error.__context__, ssl.SSLCertVerificationError):
-                raise ActionFailed(
-                    f"the certificate of {where} is not valid: {error.__context__.verify_message}"
-                ) from error
-            raise ActionInterrupted(f"{where} cannot be reached ({error}); it is tried again") from error
+        raise ActionInterrupted(f"{where} cannot be reached ({error}); it is tried again") from error
 
 
 def split_url(url: str) -> SplitResult:
@@ -102,19 +168,32 @@ def _target(parts: SplitResult) -> httpcore.URL:
     )
 
 
-def _bounded(response: httpcore.Response) -> bytes:
+def _headers(response: httpcore.Response) -> Mapping[str, str]:
+    found: dict[str, str] = {}
+    for raw_name, raw_value in response.headers:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return MappingProxyType(found)
+
+
+def _bounded(response: httpcore.Response, limit_bytes: int) -> bytes:
+    """The body; what is longer than the limit tells that there is more, and is not read to its end."""
     body = bytearray()
     for chunk in response.iter_stream():
         body += chunk
-        if len(body) >= BODY_LIMIT_BYTES:
+        if len(body) > limit_bytes:
             break
-    return bytes(body[:BODY_LIMIT_BYTES])
+    return bytes(body)
 
 
-class _Deadline:
-    """What is left of the whole request's time, for each single operation."""
+class _Call(threading.local):
+    """The request that this thread makes: whether it is encrypted, and what is left of its time."""
 
-    def __init__(self, seconds: float) -> None:
+    is_encrypted = True
+    _end = 0.0
+
+    def begin(self, seconds: float, *, is_encrypted: bool) -> None:
+        self.is_encrypted = is_encrypted
         self._end = time.monotonic() + seconds
 
     def left(self) -> float:
@@ -127,10 +206,9 @@ class _Deadline:
 class _GuardedBackend(httpcore.NetworkBackend):
     """Connects to judged addresses only, trying one after the other."""
 
-    def __init__(self, guard: AddressGuard, encrypted: bool, seconds: float) -> None:
+    def __init__(self, guard: AddressGuard, call: _Call) -> None:
         self._guard = guard
-        self._encrypted = encrypted
-        self._deadline = _Deadline(seconds)
+        self._call = call
         self._inner = httpcore.SyncBackend()
 
     def connect_tcp(
@@ -142,27 +220,27 @@ class _GuardedBackend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         problem: Exception = httpcore.ConnectError("no address")
-        for address in self._guard.addresses(host, port, encrypted=self._encrypted):
+        for address in self._guard.addresses(host, port, encrypted=self._call.is_encrypted):
             try:
-                stream = self._inner.connect_tcp(address, port, timeout=self._deadline.left())
-                return _BoundedStream(stream, self._deadline)
+                stream = self._inner.connect_tcp(address, port, timeout=self._call.left())
+                return _BoundedStream(stream, self._call)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 problem = error
         raise problem
 
 
 class _BoundedStream(httpcore.NetworkStream):
-    """A connection on which each operation gets what is left of the time."""
+    """A connection on which each operation gets what is left of the time of whoever uses it."""
 
-    def __init__(self, inner: httpcore.NetworkStream, deadline: _Deadline) -> None:
+    def __init__(self, inner: httpcore.NetworkStream, call: _Call) -> None:
         self._inner = inner
-        self._deadline = deadline
+        self._call = call
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, self._deadline.left())
+        return self._inner.read(max_bytes, self._call.left())
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, self._deadline.left())
+        self._inner.write(buffer, self._call.left())
 
     def close(self) -> None:
         self._inner.close()
@@ -173,8 +251,8 @@ class _BoundedStream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> httpcore.NetworkStream:
-        inner = self._inner.start_tls(ssl_context, server_hostname, self._deadline.left())
-        return _BoundedStream(inner, self._deadline)
+        inner = self._inner.start_tls(ssl_context, server_hostname, self._call.left())
+        return _BoundedStream(inner, self._call)
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)

@@ -36,7 +36,11 @@ class CallBudget(Protocol):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Everything a client has to know about a connection. `credential` reads the secret anew at each call."""
+    """Everything a client has to know about a connection.
+
+    `credential` reads the secret anew at each call; `renew` says that it was refused, so that the next read
+    does not come from memory.
+    """
 
     connection_id: UUID
     name: str
@@ -46,6 +50,7 @@ class Endpoint:
     credential: Callable[[], str] | None
     allow_private_network: bool
     budget: CallBudget
+    renew: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)

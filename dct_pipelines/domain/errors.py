@@ -97,6 +97,12 @@ class CredentialRefused(DctError):
     scope = Scope.CONNECTION
 
 
+class AddressRefused(DctError):
+    """The address of the connection may not be used; correct its base, see `dct connection show`."""
+
+    scope = Scope.CONNECTION
+
+
 class Throttled(ConnectionDown):
     """The provider asked us to wait."""
 
