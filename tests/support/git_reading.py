@@ -11,11 +11,11 @@ from dct_pipelines.domain.event import EventDraft
 from dct_pipelines.domain.git import RepositoryRef
 from dct_pipelines.domain.listener import Page, ReadContext, Timer, WatchedItem
 from dct_pipelines.domain.payloads import BranchAssessed
+from dct_pipelines.domain.repository.listen import read
 from dct_pipelines.domain.repository.reader import RepositoryReader
 from dct_pipelines.domain.snapshot import BranchState
 from dct_pipelines.domain.trigger_index import digest_of_asks
 from dct_pipelines.domain.words import CheckState, ItemKind
-from dct_pipelines.listeners.git import read
 from tests.fakes.git import FakeGit, FakeRepository
 from tests.fakes.ports import FakeClock
 from tests.fakes.snapshots import FakeSnapshots
