@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dct_pipelines
 from dct_pipelines import registry
 from dct_pipelines.bootstrap.outside import Outside
-from dct_pipelines.domain.errors import NotFound, SchemaMismatch
+from dct_pipelines.domain.errors import SchemaMismatch
 from dct_pipelines.domain.event import Event
 from dct_pipelines.domain.ports import ActionPorts, RunGateway
 from dct_pipelines.domain.release import release_name
-from dct_pipelines.domain.repository.reader import RepositoryReader
 from dct_pipelines.domain.shapes import job_name
 from dct_pipelines.settings import Settings
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.shapes import KnownShapes, known_shapes, read_shapes
 
 if TYPE_CHECKING:
+    from dct_pipelines.bootstrap.connected import Connected
     from dct_pipelines.engine.decide import Decider
     from dct_pipelines.engine.dispatch import Dispatcher
     from dct_pipelines.engine.execute import Executor
@@ -31,16 +31,15 @@ if TYPE_CHECKING:
     from dct_pipelines.engine.rehearse import Rehearser
     from dct_pipelines.engine.simulate import Simulator
     from dct_pipelines.engine.status import StatusService
+    from dct_pipelines.engine.webhooks import Webhooks
     from dct_pipelines.store.executions.rows import Execution
     from dct_pipelines.store.library import Library
-    from dct_pipelines.store.watching.sources import Source, SourceItem
 
 DEFINITIONS_TIMEOUT_SECONDS = 5
 AGEING_STEP_SECONDS = 300.0
 """After each of these a waiting execution counts as one priority higher, so that nothing starves."""
 HAIR_SECONDS = 1.0
 """Off the polling interval: a connection that is due a hair after its tick would wait for the next one."""
-GIT = "git"
 
 
 @dataclass(frozen=True)
@@ -83,6 +82,14 @@ class App:
         from dct_pipelines.store.library import Library
 
         return Library(self.database, self.outside.secrets)
+
+    @cached_property
+    def connected(self) -> Connected:
+        """The connections' clients."""
+        from dct_pipelines.bootstrap.connected import Connected
+
+        outside = self.outside
+        return Connected(self.database, self.library, outside.secrets, outside.git, outside.clock)
 
     @cached_property
     def release(self) -> str:
@@ -133,9 +140,16 @@ class App:
             self.outside.clock,
             self.intake,
             self.decider,
-            port_for=self._listener_port,
+            port_for=self.connected.listener_port,
             min_interval_seconds=self.settings.trigger_polling_min_interval_ms / 1000 - HAIR_SECONDS,
         )
+
+    @cached_property
+    def webhooks(self) -> Webhooks:
+        """Takes in what providers post."""
+        from dct_pipelines.engine.webhooks import Webhooks
+
+        return Webhooks(self.database, self.outside.clock, self.intake, self.listening, self.outside.secrets)
 
     @cached_property
     def simulator(self) -> Simulator:
@@ -206,19 +220,8 @@ class App:
             suites=self.outside.suites,
             workspaces=self.outside.workspaces,
             channels=self.outside.channels(self.library.channels()),
+            connections=self.connected,
             event=event,
-        )
-
-    def _listener_port(self, source: Source, item: SourceItem | None) -> Any:
-        """What the listener of a connection's kind reads an item through, or all of them."""
-        from dct_pipelines.store.library import repository_ref
-
-        if source.kind != GIT or item is None:
-            raise NotFound(
-                f"connection {source.name}: this release cannot read connections of type {source.kind}"
-            )
-        return RepositoryReader(
-            self.outside.git, repository_ref(item.location, source.credential_ref, self.outside.secrets)
         )
 
 

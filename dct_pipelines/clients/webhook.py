@@ -5,36 +5,20 @@ The receiver deduplicates by `webhook-id` (also sent as `Idempotency-Key`): it i
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
 import json
 from collections.abc import Mapping
 from typing import Any
 
 from dct_pipelines.clients.guard import AddressGuard
 from dct_pipelines.clients.http import Answer, HttpClient
-from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted, CredentialRefused
+from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted
 from dct_pipelines.domain.operations import Notification, WebhookChannel
 from dct_pipelines.domain.ports import Clock, Receipt, SecretsPort
+from dct_pipelines.domain.signing import sign
 
-_PREFIX = "whsec_"
 _PASSING = frozenset({408, 425, 429})
 """Statuses below 500 that ask for another attempt."""
 _KNOWN_ALREADY = 208
-
-
-def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
-    """The value of `webhook-signature`. A secret `whsec_...` is base64, any other is text."""
-    key = secret.encode()
-    if secret.startswith(_PREFIX):
-        try:
-            key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
-        except binascii.Error:
-            raise CredentialRefused("a webhook's secret begins with whsec_ but is not base64") from None
-    digest = hmac.new(key, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
-    return f"v1,{base64.b64encode(digest).decode()}"
 
 
 class SignedPost:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from dct_pipelines.domain.condition import AssessmentAsk
 from dct_pipelines.domain.event import EventDraft
+from dct_pipelines.domain.operations import Check
 from dct_pipelines.domain.snapshot import Snapshot, State
 from dct_pipelines.domain.words import ItemKind
 
@@ -174,13 +175,15 @@ class Received:
     """What a delivery says: a page for intake (its token is None), and items to be read now.
 
     `reply` is what the provider wants to be answered, e.g. Slack's challenge; `because` says in words what
-    was made of the delivery, also when that is nothing.
+    was made of the delivery, also when that is nothing. `checks` are reported by a CI, to be stored before
+    the items are read.
     """
 
     because: str
     page: Page | None = None
     look_at: tuple[UUID, ...] = ()
     reply: str | None = None
+    checks: tuple[Check, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -227,6 +230,8 @@ class ListenerType(Generic[I]):
     connection_config: type[ConnectionConfig] = ConnectionConfig
     connection_example: Mapping[str, Any] = field(default_factory=dict)
     """A valid configuration of a connection."""
+    interval_seconds: float = 0
+    """How often a connection is read that does not say; never more often than the setting's floor."""
     default_base: str | None = None
     """Where the provider is when the connection does not say."""
     has_places: bool = True

@@ -73,7 +73,7 @@ class Listening:
 
         def read(source: Source) -> TickReport:
             report = TickReport()
-            with self._reading([source], 0) as locked:
+            with self.holding([source], 0) as locked:
                 if locked:
                     self._read_source(source, None, stop_at, report)
                 else:
@@ -93,7 +93,7 @@ class Listening:
         with self.database.connect() as connection:
             found = sources.of_items(connection, item_ids)
         report = TickReport()
-        with self._reading(found, stop_at) as locked:
+        with self.holding(found, stop_at) as locked:
             for source in found:
                 if source in locked:
                     self._read_source(source, frozenset(item_ids), stop_at, report)
@@ -111,6 +111,7 @@ class Listening:
     ) -> None:
         """Read a connection whose reading lock is held."""
         report.connections += 1
+        began_at = self.clock.now()
         try:
             finished = self._read_items(source, only, stop_at, report)
         except DctError as error:
@@ -119,13 +120,14 @@ class Listening:
             self._pause(source, error)
             report.problems.append(f"{source.name}: {error}")
             return
-        interval = float(source.config.get("poll_interval_seconds") or 0)
+        usual = registry.listener(source.kind).interval_seconds
+        interval = float(source.config.get("poll_interval_seconds") or usual)
         pause = max(self.min_interval_seconds, interval) if finished else 0
         report.is_finished = report.is_finished and finished
         if only is None:
             now = self.clock.now()
             with self.database.begin() as connection:
-                sources.healthy(connection, source.id, now, now + timedelta(seconds=pause))
+                sources.healthy(connection, source.id, now, now + timedelta(seconds=pause), began_at)
 
     def _read_items(
         self, source: Source, only: frozenset[UUID] | None, stop_at: float, report: TickReport
@@ -233,7 +235,7 @@ class Listening:
             )
 
     @contextmanager
-    def _reading(self, wanted: Sequence[Source], wait_until: float) -> Iterator[list[Source]]:
+    def holding(self, wanted: Sequence[Source], wait_until: float) -> Iterator[list[Source]]:
         """Hold the reading locks of connections, shared by polls and webhooks of all processes.
 
         Those that somebody else holds are waited for until then; yields those that were got.

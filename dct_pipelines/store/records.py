@@ -29,6 +29,7 @@ from dct_pipelines.store.tables import (
     trigger_executions,
     workspaces,
 )
+from dct_pipelines.store.watching import checks as stored_checks
 
 PATIENCE_SECONDS = 120
 T = TypeVar("T")
@@ -98,19 +99,7 @@ class Records:
 
     def report_check(self, check: Check) -> None:
         """Store it, unless a later result is known; the next read of the repository makes an event of it."""
-
-        def write(connection: Connection) -> None:
-            values = check.model_dump()
-            statement = insert(checks).values(**values)
-            connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["repository_item_id", "commit", "name"],
-                    set_=values,
-                    where=checks.c.reported_at <= statement.excluded.reported_at,
-                )
-            )
-
-        self._write(write)
+        self._write(lambda connection: stored_checks.report(connection, check))
 
     def save_workspace(self, workspace: Workspace) -> None:
         """Insert or update by id; the execution that made it refers to it from then on."""

@@ -19,7 +19,7 @@ from dct_pipelines.clients.deployers.health import Health
 from dct_pipelines.clients.deployers.releases import KEPT_RELEASES
 from dct_pipelines.clients.git import GitClient
 from dct_pipelines.clients.processes import Processes
-from dct_pipelines.clients.webhook import SignedPost, sign
+from dct_pipelines.clients.webhook import SignedPost
 from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted, CredentialRefused
 from dct_pipelines.domain.git import RepositoryRef
 from dct_pipelines.domain.operations import (
@@ -31,6 +31,7 @@ from dct_pipelines.domain.operations import (
 )
 from dct_pipelines.domain.ports import DeployRequest, DeployResult, Repository
 from dct_pipelines.domain.process import IsolationMode
+from dct_pipelines.domain.signing import sign
 from tests.fakes.ports import EXECUTION, NOON, FakeClock, FakeSecrets
 from tests.support.receiver import Receiver, receiver
 from tests.support.repos import SampleRepository

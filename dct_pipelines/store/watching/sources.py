@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, case, func, or_, select, text, update
+from sqlalchemy import Connection, and_, case, func, or_, select, text, update
 
 from dct_pipelines.domain.words import ItemKind
 from dct_pipelines.store.tables import checks, connections, context_library, item_cursors
@@ -27,6 +27,15 @@ class Source:
     config: Mapping[str, Any]
     credential_ref: str | None
     consecutive_failures: int
+
+
+@dataclass(frozen=True)
+class Addressed:
+    """A connection that somebody speaks to, due or not; until `not_before` it is not asked for anything."""
+
+    source: Source
+    is_enabled: bool
+    not_before: datetime | None
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,17 @@ def due(connection: Connection, kind: str, now: datetime) -> list[Source]:
         .order_by(connections.c.next_due_at.nulls_first())
     )
     return [_source(row) for row in connection.execute(statement)]
+
+
+def by_name(connection: Connection, name: str) -> Addressed | None:
+    """The connection of that name, if there is one."""
+    row = connection.execute(select(connections).where(connections.c.name == name)).one_or_none()
+    return Addressed(_source(row), row.is_enabled, row.not_before) if row is not None else None
+
+
+def names(connection: Connection) -> list[str]:
+    """The names of all connections."""
+    return list(connection.scalars(select(connections.c.name)))
 
 
 def of_items(connection: Connection, item_ids: Collection[UUID]) -> list[Source]:
@@ -123,8 +143,11 @@ def unlock(connection: Connection, connection_id: UUID) -> None:
     )
 
 
-def healthy(connection: Connection, connection_id: UUID, now: datetime, next_due_at: datetime) -> None:
-    """The connection answered; it is due again at `next_due_at`."""
+def healthy(
+    connection: Connection, connection_id: UUID, now: datetime, next_due_at: datetime, began_at: datetime
+) -> None:
+    """The connection answered; it is due again at `next_due_at`, or earlier when told so during the read."""
+    told_meanwhile = and_(connections.c.next_due_at > began_at, connections.c.next_due_at <= now)
     connection.execute(
         update(connections)
         .where(connections.c.id == connection_id)
@@ -136,9 +159,17 @@ def healthy(connection: Connection, connection_id: UUID, now: datetime, next_due
             not_before=None,
             last_polled_at=now,
             last_ok_at=now,
-            next_due_at=next_due_at,
+            next_due_at=case((told_meanwhile, connections.c.next_due_at), else_=next_due_at),
         )
     )
+
+
+def due_at_once(connection: Connection, connection_id: UUID, now: datetime) -> None:
+    """Have the connection read by the next tick, also when a read is under way: that one may have missed it.
+
+    A pause that it was given after an error stays.
+    """
+    connection.execute(update(connections).where(connections.c.id == connection_id).values(next_due_at=now))
 
 
 def unhealthy(
