@@ -10,6 +10,7 @@ from __future__ import annotations
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -100,9 +101,9 @@ class HttpClient:
     def close(self) -> None:
         """Close what was kept open."""
         with self._lock:
-            pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.close()
+            if self._pool is not None:
+                self._pool.close()
+            self._pool = None
 
     @contextmanager
     def _lent(self) -> Iterator[httpcore.ConnectionPool]:
@@ -111,7 +112,9 @@ class HttpClient:
                 yield pool
             return
         with self._lock:
-            self._pool = self._pool or self._new_pool()
+            if self._pool is None:
+                self._pool = self._new_pool()
+                weakref.finalize(self, self._pool.close)
             kept = self._pool
         yield kept
 

@@ -33,6 +33,9 @@ class ReferenceSecrets:
             raise CredentialRefused(f"{reference} holds no secret; set it, or correct the reference")
         return value
 
+    def forget(self, reference: str) -> None:
+        """Nothing is remembered of what the environment and files say."""
+
     def _file(self, path: Path, reference: str) -> str:
         try:
             with path.open("rb") as file:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 from uuid import UUID
 
+from dct_pipelines.domain.connected import ConnectionsPort
 from dct_pipelines.domain.event import Event
 from dct_pipelines.domain.git import GitPort, RepositoryRef
 from dct_pipelines.domain.operations import (
@@ -25,6 +26,7 @@ from dct_pipelines.domain.operations import (
     Workspace,
 )
 from dct_pipelines.domain.process import ProcessPort, ProcessResult
+from dct_pipelines.domain.words import ItemKind
 
 
 class Clock(Protocol):
@@ -40,6 +42,9 @@ class SecretsPort(Protocol):
     def read(self, reference: str) -> str:
         """The secret; CredentialRefused with the reference's name (never its value) when it is not there."""
 
+    def forget(self, reference: str) -> None:
+        """Say that the secret was refused: the next read asks where it comes from, not a memory."""
+
 
 @dataclass(frozen=True)
 class Repository:
@@ -50,6 +55,17 @@ class Repository:
     ref: RepositoryRef
 
 
+@dataclass(frozen=True)
+class ItemFacts:
+    """A context item as actions need it: what it is, where, and the connection that it is read through."""
+
+    id: UUID
+    name: str
+    kind: ItemKind
+    location: str
+    connection: str | None
+
+
 class LibraryPort(Protocol):
     """What operators and teams have defined, by name. Each raises NotFound with the nearest valid name."""
 
@@ -58,6 +74,12 @@ class LibraryPort(Protocol):
 
     def repository_by_id(self, item_id: UUID) -> Repository:
         """The repository of that context item; NotFound when it was removed."""
+
+    def item(self, name: str) -> ItemFacts:
+        """The context item of that name, of any kind."""
+
+    def connection_kind(self, name: str) -> str:
+        """What the connection of that name speaks to, e.g. `jira`."""
 
     def environment(self, name: str) -> EnvironmentSpec:
         """The environment of that name."""
@@ -226,6 +248,7 @@ class ActionPorts:
     suites: SuiteRunnerPort
     workspaces: WorkspaceFilesPort
     channels: Mapping[str, ChannelPort]
+    connections: ConnectionsPort
     event: Event | None = None
     """The event that fired, for context bundles; None in a manual execution."""
 

@@ -14,7 +14,7 @@ from dct_pipelines.domain.errors import NotFound
 from dct_pipelines.domain.git import RepositoryRef
 from dct_pipelines.domain.manifest import Kind
 from dct_pipelines.domain.operations import ChannelSpec, DraftSpec, EnvironmentSpec, SuiteSpec
-from dct_pipelines.domain.ports import Repository, SecretsPort
+from dct_pipelines.domain.ports import ItemFacts, Repository, SecretsPort
 from dct_pipelines.domain.words import ItemKind
 from dct_pipelines.registry import nearest
 from dct_pipelines.store.database import Database
@@ -60,6 +60,24 @@ class Library:
         credential = self._credential(spec["connection"])
         return Repository(item.id, item.name, repository_ref(spec["location"], credential, self.secrets))
 
+    def item(self, name: str) -> ItemFacts:
+        """The context item of that name, of any kind."""
+        found = self._find(Kind.ITEM, name)
+        spec = found.spec
+        return ItemFacts(found.id, name, ItemKind(spec["type"]), spec["location"], spec["connection"])
+
+    def connection(self, name: str) -> Stored:
+        """The connection of that name, as it is defined."""
+        return self._find(Kind.CONNECTION, name)
+
+    def connections(self) -> Mapping[str, Stored]:
+        """Every connection by name."""
+        return self._read(SHELVES[Kind.CONNECTION].all)
+
+    def connection_kind(self, name: str) -> str:
+        """What the connection of that name speaks to, e.g. `jira`."""
+        return str(self.connection(name).spec["type"])
+
     def environment(self, name: str) -> EnvironmentSpec:
         """The environment of that name."""
         return EnvironmentSpec.model_validate(self._find(Kind.ENVIRONMENT, name).spec)
@@ -103,7 +121,7 @@ class Library:
     def _credential(self, connection_name: str | None) -> str | None:
         if connection_name is None:
             return None
-        credential: str | None = self._find(Kind.CONNECTION, connection_name).spec["credential"]
+        credential: str | None = self.connection(connection_name).spec["credential"]
         return credential
 
     def _find(self, kind: Kind, name: str) -> Stored:

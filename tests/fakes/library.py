@@ -9,7 +9,7 @@ from uuid import UUID
 
 from dct_pipelines.domain.errors import NotFound
 from dct_pipelines.domain.operations import DraftSpec, EnvironmentSpec, SuiteSpec
-from dct_pipelines.domain.ports import Repository
+from dct_pipelines.domain.ports import ItemFacts, Repository
 
 T = TypeVar("T")
 
@@ -23,6 +23,8 @@ class FakeLibrary:
         self.suites: dict[str, SuiteSpec] = {}
         self.drafts: dict[str, DraftSpec] = {}
         self.items: dict[str, Mapping[str, Any]] = {}
+        self.facts: dict[str, ItemFacts] = {}
+        self.connection_kinds: dict[str, str] = {}
 
     def repository(self, name: str) -> Repository:
         return _get("repository", name, self.repositories)
@@ -32,6 +34,12 @@ class FakeLibrary:
             if repository.item_id == item_id:
                 return repository
         raise NotFound(f"there is no repository {item_id}")
+
+    def item(self, name: str) -> ItemFacts:
+        return _get("item", name, self.facts)
+
+    def connection_kind(self, name: str) -> str:
+        return _get("connection", name, self.connection_kinds)
 
     def environment(self, name: str) -> EnvironmentSpec:
         return _get("environment", name, self.environments)

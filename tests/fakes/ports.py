@@ -11,6 +11,7 @@ from dct_pipelines.domain.action import ActionContext
 from dct_pipelines.domain.errors import CredentialRefused
 from dct_pipelines.domain.ports import ActionPorts
 from tests.fakes.channels import FakeChannel
+from tests.fakes.connections import FakeConnections
 from tests.fakes.deployers import FakeDeployer, FakeSuites
 from tests.fakes.git import FakeGit
 from tests.fakes.library import FakeLibrary
@@ -45,6 +46,9 @@ class FakeSecrets:
         if reference not in self.values:
             raise CredentialRefused(f"{reference} holds no secret; set it")
         return self.values[reference]
+
+    def forget(self, reference: str) -> None:
+        pass
 
 
 def action_context(
@@ -87,5 +91,6 @@ def fake_ports(**changes: Any) -> ActionPorts:
         "suites": FakeSuites(),
         "workspaces": FakeWorkspaceFiles(),
         "channels": {"outbox": FakeChannel()},
+        "connections": FakeConnections(),
     }
     return ActionPorts(**(fakes | changes))
