@@ -55,6 +55,8 @@ class TicketState(Fact):
     labels: tuple[str, ...] = ()
     last_comment: str | None = None
     last_comment_by: Person | None = None
+    last_change: str = ""
+    """The provider's id of the newest change of a field that was read."""
 
 
 class CommentState(Fact):
@@ -99,6 +101,8 @@ class PullRequestState(Fact):
     is_merged: bool = False
     approvals: tuple[Approval, ...] = ()
     checks: dict[str, CheckState] = Field(default_factory=dict)
+    retitled: int = 0
+    """How often its title had been changed by then, where the host counts that."""
     last_comment: str | None = None
     last_comment_by: Person | None = None
 
