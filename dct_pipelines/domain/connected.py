@@ -75,6 +75,17 @@ class ConnectionPort(Protocol):
         """Say in a few words what is at a location, or raise why nothing can be read there."""
 
 
+@dataclass(frozen=True)
+class ItemFacts:
+    """A context item as actions need it: what it is, where, and the connection that it is read through."""
+
+    id: UUID
+    name: str
+    kind: ItemKind
+    location: str
+    connection: str | None
+
+
 class ConnectionsPort(Protocol):
     """The connections as actions use them, by name. `NotFound` names the nearest connection of the kind."""
 

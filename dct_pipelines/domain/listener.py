@@ -234,6 +234,8 @@ class ListenerType(Generic[I]):
     """How often a connection is read that does not say; never more often than the setting's floor."""
     default_base: str | None = None
     """Where the provider is when the connection does not say."""
+    base_schemes: tuple[str, ...] = ("https", "http")
+    """How the URL of a connection's base may begin; empty where it may also be a folder or host:path."""
     has_places: bool = True
     location_fault: Callable[[ItemKind, str], str | None] = _any_location
     webhook: WebhookType | None = None

@@ -38,10 +38,10 @@ class Kind(StrEnum):
 
 
 class ConnectionSpec(Definition):
-    """One account at one provider, with its credential by reference.
+    """One account at one provider, with its secrets by reference.
 
-    `base` is what the locations of its items are relative to: a folder of repositories, or a host's URL.
-    A credential is only sent below `base`, so a connection that has one needs it.
+    `base` is where the provider is: a folder of repositories, or a host's URL. A credential is only sent
+    below it, so a connection that has one needs it where the provider has no address of its own.
     """
 
     name: Name
@@ -49,6 +49,12 @@ class ConnectionSpec(Definition):
     base: str | None = None
     credential: SecretRef | None = None
     poll_interval_seconds: Annotated[int, Field(ge=5, le=24 * 3600)] | None = None
+    config: dict[str, Any] = Field(default_factory=dict)
+    """What its listener wants to know besides; checked by the listener's model."""
+    webhook_secret: SecretRef | None = None
+    """What the provider signs its deliveries with."""
+    allow_private_network: bool = False
+    """Whether its host may have an address of a private network, or be this machine."""
 
 
 class ItemSpec(Definition):

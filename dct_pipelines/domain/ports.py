@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 from uuid import UUID
 
-from dct_pipelines.domain.connected import ConnectionsPort
+from dct_pipelines.domain.connected import ConnectionsPort, ItemFacts
 from dct_pipelines.domain.event import Event
 from dct_pipelines.domain.git import GitPort, RepositoryRef
 from dct_pipelines.domain.operations import (
@@ -26,7 +26,6 @@ from dct_pipelines.domain.operations import (
     Workspace,
 )
 from dct_pipelines.domain.process import ProcessPort, ProcessResult
-from dct_pipelines.domain.words import ItemKind
 
 
 class Clock(Protocol):
@@ -53,17 +52,6 @@ class Repository:
     item_id: UUID
     name: str
     ref: RepositoryRef
-
-
-@dataclass(frozen=True)
-class ItemFacts:
-    """A context item as actions need it: what it is, where, and the connection that it is read through."""
-
-    id: UUID
-    name: str
-    kind: ItemKind
-    location: str
-    connection: str | None
 
 
 class LibraryPort(Protocol):

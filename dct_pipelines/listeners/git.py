@@ -14,4 +14,5 @@ LISTENER = ListenerType(
     item_config=GitRepositoryItem,
     read=read,
     example={"default_branch": "main"},
+    base_schemes=(),
 )

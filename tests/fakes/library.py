@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 from uuid import UUID
 
+from dct_pipelines.domain.connected import ItemFacts
 from dct_pipelines.domain.errors import NotFound
 from dct_pipelines.domain.operations import DraftSpec, EnvironmentSpec, SuiteSpec
-from dct_pipelines.domain.ports import ItemFacts, Repository
+from dct_pipelines.domain.ports import Repository
 
 T = TypeVar("T")
 

@@ -33,8 +33,7 @@ def test_a_credential_is_only_sent_below_the_base_of_its_connection():
         assert "is not below" in only_fault(based.replace("repositories/app.git", outside))
 
 
-def test_a_connection_that_comes_with_a_later_release_says_so():
-    assert "comes with a later release" in only_fault("kind: connection\nname: tickets\ntype: jira\n")
+def test_a_type_of_connection_that_there_is_not_is_answered_with_the_nearest():
     assert "did you mean 'git'" in only_fault("kind: connection\nname: code\ntype: gti\n")
 
 

@@ -10,11 +10,11 @@ from dct_pipelines.domain import template
 from dct_pipelines.domain.errors import InvalidInput
 from dct_pipelines.domain.git_refs import branch_ref
 from dct_pipelines.domain.manifest import ConnectionSpec, ItemSpec, Kind
+from dct_pipelines.domain.matching import shown
 from dct_pipelines.domain.operations import DraftSpec, EnvironmentSpec, HealthCheck
 from dct_pipelines.domain.scope import draft_names
 from dct_pipelines.engine.manifests import locations
 from dct_pipelines.engine.manifests.faults import Fault
-from dct_pipelines.engine.manifests.later import LATER_CONNECTIONS, comes_later
 from dct_pipelines.engine.manifests.models import hint, validated
 from dct_pipelines.engine.manifests.references import broken
 from dct_pipelines.engine.manifests.source import Document
@@ -24,11 +24,19 @@ from dct_pipelines.engine.manifests.world import Manifest, World
 def settled(manifest: Manifest, connections: Mapping[str, ConnectionSpec]) -> Manifest | Fault:
     """The manifest with its location or base made absolute, or why that cannot be."""
     match manifest.spec:
-        case ConnectionSpec(base=str(written)):
+        case ConnectionSpec(base=str(written)) as connection:
+            listener = registry.listeners().get(connection.type)
+            schemes = listener.base_schemes if listener is not None else ()
+            if schemes and (fault := locations.base_fault(written, schemes)):
+                return manifest.document.fault(("base",), fault)
             return _placed(manifest, "base", written, None)
         case ItemSpec(location=written) as item if item.type.is_dynamic:
             through = connections.get(item.connection or "")
-            return _placed(manifest, "location", written, through.base if through else None)
+            listener = registry.listeners().get(through.type) if through is not None else None
+            if listener is not None and not listener.has_places:
+                return manifest
+            base = (through.base if through else None) or (listener.default_base if listener else None)
+            return _placed(manifest, "location", written, base)
     return manifest
 
 
@@ -71,14 +79,20 @@ def _referring(data: Any, kind: Kind) -> dict[str, Any]:
 
 
 def _connection(spec: ConnectionSpec, document: Document) -> Iterator[Fault]:
-    if spec.type in LATER_CONNECTIONS and spec.type not in registry.listeners():
-        yield document.fault(("type",), comes_later(f"a connection of type {spec.type!r}"))
-    elif spec.type not in registry.listeners():
+    listener = registry.listeners().get(spec.type)
+    if listener is None:
         known = hint(spec.type, registry.listeners())
         yield document.fault(("type",), f"there is no type of connection {spec.type!r}; {known}")
-    if spec.credential is not None and spec.base is None:
-        message = "a credential is only sent below a base; add `base`, the URL that the items have in common"
-        yield document.fault(("credential",), message)
+        return
+    if spec.base is None and listener.default_base is None:
+        if listener.base_schemes:
+            message = f"'base' is missing; add the URL of the host, as {listener.base_schemes[0]}://..."
+            yield document.fault((), message)
+        elif spec.credential is not None:
+            message = "a credential is only sent below a base; add `base`, what the items have in common"
+            yield document.fault(("credential",), message)
+    config = document.data.get("config", {})
+    yield from validated(document, ("config",), listener.connection_config, config)[1]
 
 
 def _item(spec: ItemSpec, document: Document, world: World) -> Iterator[Fault]:
@@ -101,6 +115,8 @@ def _item(spec: ItemSpec, document: Document, world: World) -> Iterator[Fault]:
         yield document.fault(("type",), message)
         return
     yield from validated(document, ("config",), listener.item_config, document.data.get("config", {}))[1]
+    if not listener.has_places and (fault := listener.location_fault(spec.type, spec.location)):
+        yield document.fault(("location",), f"{shown(spec.location)}: {fault}")
 
 
 def _branch(document: Document, path: tuple[str], name: str) -> Iterator[Fault]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-LATER_ACTIONS = frozenset({"create_pull_request", "update_ticket"})
+LATER_ACTIONS: frozenset[str] = frozenset({"create_pull_request", "update_ticket"})
 LATER_KEYS = frozenset(
     "agents agent agent_config requires_agent debounce_ms coalesce max_cost_usd digest_window".split()
 )
-LATER_CONNECTIONS = frozenset("jira slack email imap github gitlab gitea forgejo".split())
 
 
 def comes_later(what: str) -> str:

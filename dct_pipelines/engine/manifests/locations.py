@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os.path
 import re
+from collections.abc import Collection
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -28,6 +29,23 @@ def secret_fault(location: str) -> str | None:
     except ValueError as error:
         return f"this is not a URL ({error})"
     return "there is a secret in the URL; remove it and name it by `credential`" if holds else None
+
+
+def base_fault(base: str, schemes: Collection[str]) -> str | None:
+    """Why this is not the address of a host that begins with one of the schemes; None when it is one."""
+    known = " or ".join(f"{scheme}://" for scheme in schemes)
+    try:
+        parts = urlsplit(base)
+        is_host = bool(parts.hostname) and parts.port != 0
+    except ValueError as error:
+        return f"this is not a URL ({error})"
+    if parts.scheme not in schemes or not is_host:
+        return f"should be a URL that begins with {known} and names a host"
+    if "@" in parts.netloc:
+        return "there is an account in the URL; remove it and name the secret by `credential`"
+    if parts.query or parts.fragment or not base.isascii() or not base.isprintable() or " " in base:
+        return "should be the address of the host only, without ?, # or characters that URLs do not have"
+    return None
 
 
 def absolute(location: str, folder: Path) -> str:

@@ -22,6 +22,12 @@ def manifest_schema() -> Schema:
         definitions |= _kind(kind)
     definitions |= _plugins("condition", {name: one.config for name, one in registry.conditions().items()})
     definitions |= _plugins("action", {name: one.config for name, one in registry.actions().items()})
+    listeners = registry.listeners()
+    definitions |= _plugins("connection", {name: one.connection_config for name, one in listeners.items()})
+    definitions["connection"]["allOf"] = [
+        _when("type", name, {"properties": {"config": {"$ref": f"#/$defs/connection.{name}"}}})
+        for name in sorted(listeners)
+    ]
     trigger = definitions["trigger"]["properties"]
     for name, parts in (("condition", registry.conditions()), ("action", registry.actions())):
         spec = {"condition": "ConditionSpec", "action": "ActionSpec"}[name]

@@ -97,7 +97,8 @@ def _spec(row: Row[Any]) -> dict[str, Any]:
 
 
 def _connection_columns(_connection: Connection, spec: Mapping[str, Any]) -> dict[str, Any]:
-    config = {key: spec[key] for key in ("base", "poll_interval_seconds") if spec.get(key) is not None}
+    columns = ("name", "type", "credential")
+    config = {key: value for key, value in spec.items() if key not in columns and value is not None}
     # A changed connection is tried at once, whatever pause its last failure had earned.
     return {
         "kind": spec["type"],
