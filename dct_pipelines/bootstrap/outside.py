@@ -43,10 +43,10 @@ class Outside:
 
     @cached_property
     def secrets(self) -> SecretsPort:
-        """Secrets by reference, from the environment and `.env`, read anew at each use."""
+        """Secrets by reference: from the environment and `.env`, from files, from commands."""
         from dct_pipelines.clients.secrets import ReferenceSecrets
 
-        return ReferenceSecrets(environment)
+        return ReferenceSecrets(environment, self.processes)
 
     @cached_property
     def processes(self) -> ProcessPort:

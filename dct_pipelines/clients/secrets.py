@@ -1,4 +1,7 @@
-"""Secrets by reference: `env:NAME` and `file:/path`, read at each use: a renewed one counts at once."""
+"""Secrets by reference: `env:NAME`, `file:/path` and `command:...`, read at each use.
+
+A renewed variable or file counts at once, what a command prints after a minute or when the old was refused.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from dct_pipelines.clients.secret_commands import CommandSecrets
 from dct_pipelines.domain.errors import CredentialRefused
+from dct_pipelines.domain.process import ProcessPort
 
 _LARGEST_BYTES = 64 * 1024
 _log = logging.getLogger(__name__)
@@ -16,8 +21,9 @@ _log = logging.getLogger(__name__)
 class ReferenceSecrets:
     """Reads secrets; `variables` gives the environment (with `.env`), asked at each use."""
 
-    def __init__(self, variables: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(self, variables: Callable[[], Mapping[str, str]], processes: ProcessPort) -> None:
         self._variables = variables
+        self._commands = CommandSecrets(processes, variables)
         self._warned: set[Path] = set()
 
     def read(self, reference: str) -> str:
@@ -27,14 +33,21 @@ class ReferenceSecrets:
             value = self._variables().get(name, "")
         elif scheme == "file":
             value = self._file(Path(name), reference)
+        elif scheme == "command":
+            value = self._commands.read(name)
         else:
-            raise CredentialRefused("a secret is named as env:NAME or file:/path; correct the reference")
+            raise CredentialRefused(
+                "a secret is named as env:NAME, file:/path or command:...; correct the reference"
+            )
         if not value:
             raise CredentialRefused(f"{reference} holds no secret; set it, or correct the reference")
         return value
 
     def forget(self, reference: str) -> None:
-        """Nothing is remembered of what the environment and files say."""
+        """Run its command at the next read. What the environment and files say is never remembered."""
+        scheme, _, name = reference.partition(":")
+        if scheme == "command":
+            self._commands.forget(name)
 
     def _file(self, path: Path, reference: str) -> str:
         try:

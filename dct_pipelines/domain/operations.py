@@ -17,8 +17,8 @@ from dct_pipelines.domain.trigger import Definition, Name
 from dct_pipelines.domain.words import CheckState
 
 Argv = Annotated[tuple[str, ...], Field(min_length=1)]
-SecretRef = Annotated[str, Field(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$")]
-"""Where a secret is read when it is used: `env:NAME` or `file:/path`. Never the secret."""
+SecretRef = Annotated[str, Field(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|command:\s*\S.*)$")]
+"""Where a secret is read when used: `env:NAME`, `file:/path`, `command:PROGRAM ...`. Never the secret."""
 
 
 class ProcessLimits(Definition):
