@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from dct_pipelines.clients.api import ApiRefusal
-from dct_pipelines.domain.errors import ActionFailed, ConnectionDown, ItemUnreadable
+from dct_pipelines.domain.errors import ActionFailed, ConnectionDown, ItemUnreadable, PayloadUnreadable
 from dct_pipelines.domain.listener import DeadLetter
 
 LONGEST_RAW = 100_000
@@ -43,6 +43,17 @@ def sorted_out(shape: type[S], elements: list[Any], what: str) -> tuple[list[S],
         except ValidationError as error:
             letters.append(letter_of(element, f"{what}: {_fault(error)}"))
     return understood, letters
+
+
+def understood(shape: type[S], body: Any, what: str, letters: list[DeadLetter]) -> S:
+    """One thing in its shape; `PayloadUnreadable` when it has not, with a letter: its siblings go on."""
+    if not isinstance(body, dict):
+        raise ConnectionDown(f"{what}: the answer is no object; it is tried again")
+    found, unread = sorted_out(shape, [body], what)
+    if not found:
+        letters.extend(unread)
+        raise PayloadUnreadable(unread[0].why)
+    return found[0]
 
 
 def letter_of(element: Any, why: str) -> DeadLetter:

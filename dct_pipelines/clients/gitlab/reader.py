@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from dct_pipelines.clients.answers import listed, parsed, refused_item, sorted_out
+from dct_pipelines.clients.answers import listed, refused_item, sorted_out, understood
 from dct_pipelines.clients.api import ApiRefusal
 from dct_pipelines.clients.gitlab import notes as notes_of
 from dct_pipelines.clients.gitlab.api import GitLabApi
@@ -16,6 +16,7 @@ from dct_pipelines.clients.gitlab.approvals import opinions
 from dct_pipelines.clients.gitlab.lists import page_of
 from dct_pipelines.clients.gitlab.shapes import Approvals, MergeRequest, Note, Reviewer, Status, Version
 from dct_pipelines.clients.gitlab.words import check_state
+from dct_pipelines.domain.errors import PayloadUnreadable
 from dct_pipelines.domain.facts import Approval, Person
 from dct_pipelines.domain.hosting.reader import HostedCheck, HostedState, Listing, Requests
 from dct_pipelines.domain.listener import DeadLetter
@@ -53,8 +54,8 @@ class GitLabReader:
         for request in found:
             try:
                 states.append(self._whole(request, letters))
-            except ApiRefusal as refusal:
-                missing[request.iid] = refusal.message
+            except (ApiRefusal, PayloadUnreadable) as fault:
+                missing[request.iid] = str(fault)
         return Requests(tuple(states), missing, tuple(letters))
 
     def checks(self, commits: Collection[str]) -> Mapping[str, Mapping[str, HostedCheck]]:
@@ -102,7 +103,8 @@ class GitLabReader:
     ) -> tuple[Approval, ...]:
         """Who approved which head. The pushes are only read where somebody approved."""
         path, what = self._path(request.iid), f"merge request {request.iid}"
-        given = parsed(Approvals, self._api.call("GET", f"{path}/approvals").body, what).approved_by
+        body = self._api.call("GET", f"{path}/approvals").body
+        given = understood(Approvals, body, f"approvals of {what}", letters).approved_by
         reviewers, versions = [], []
         if request.reviewers:
             elements = self._api.all_of(f"{path}/reviewers")
