@@ -30,7 +30,18 @@ from dct_pipelines.store.watching.sources import Source, SourceItem
 Maker = Callable[[Endpoint, Clock], Any]
 """Makes the client of a connection: a `ConnectionPort`, and what its listener and actions need."""
 
-MAKERS: Mapping[str, Maker] = MappingProxyType({})
+
+def _slack(endpoint: Endpoint, clock: Clock) -> Any:
+    from dct_pipelines.clients.slack import SlackClient
+
+    return SlackClient(endpoint, clock)
+
+
+MAKERS: Mapping[str, Maker] = MappingProxyType(
+    {
+        "slack": _slack,
+    }
+)
 """By the kind of connection; git is made by `Connected` itself, which has the client of repositories."""
 TRACKERS = frozenset({"jira"})
 """Kinds whose client is a `TrackerPort`."""
