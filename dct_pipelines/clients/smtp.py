@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import re
 import smtplib
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 
+from dct_pipelines.clients.guard import AddressGuard
 from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted, CredentialRefused
 from dct_pipelines.domain.operations import Notification, SmtpChannel
 from dct_pipelines.domain.ports import Clock, Receipt, SecretsPort
@@ -26,6 +28,23 @@ _ADDRESS = re.compile(
 )
 _LINE_START_DOT = re.compile(rb"^\.", re.MULTILINE)
 _GO_AHEAD = 354
+
+
+class _Guarded(smtplib.SMTP):
+    """Connects to judged addresses only. A relay mostly stands in a private network, which is allowed."""
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        problem: OSError = ConnectionError("no address")
+        for address in AddressGuard(allow_private_network=True).addresses(host, port, encrypted=True):
+            try:
+                return socket.create_connection((address, port), timeout)
+            except OSError as error:
+                problem = error
+        raise problem
+
+
+class _GuardedTls(smtplib.SMTP_SSL, _Guarded):
+    """The same, encrypted from the first byte on; the certificate is checked against the name."""
 
 
 class SmtpChannelClient:
@@ -101,14 +120,14 @@ class SmtpChannelClient:
         spec = self._spec
         if spec.security == "tls":
             context = ssl.create_default_context()
-            return smtplib.SMTP_SSL(
+            return _GuardedTls(
                 spec.host,
                 spec.port,
                 timeout=spec.timeout_seconds,
                 local_hostname="localhost",
                 context=context,
             )
-        return smtplib.SMTP(spec.host, spec.port, timeout=spec.timeout_seconds, local_hostname="localhost")
+        return _Guarded(spec.host, spec.port, timeout=spec.timeout_seconds, local_hostname="localhost")
 
     def _log_in(self, server: smtplib.SMTP) -> None:
         if self._spec.security == "starttls":

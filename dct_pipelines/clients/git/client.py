@@ -11,6 +11,7 @@ from dct_pipelines.clients.git.copies import Copies
 from dct_pipelines.clients.git.environment import Surroundings
 from dct_pipelines.clients.git.failures import CacheDamaged, Locked, NotAtomic, NotHad, Refused
 from dct_pipelines.clients.git.locations import locate
+from dct_pipelines.clients.guard import AddressGuard
 from dct_pipelines.domain.errors import ItemTemporarilyUnreadable, ItemUnreadable
 from dct_pipelines.domain.git import (
     AheadBehind,
@@ -31,6 +32,7 @@ class GitClient:
     """Repositories by the system's git (2.38 or later, for `merge-tree --write-tree`).
 
     `folder` holds the cache. `env` adds variables of the system (see `PASSED_ON`) to calls over a network.
+    `guard` judges the hosts that such calls lead to.
     """
 
     def __init__(
@@ -39,8 +41,10 @@ class GitClient:
         processes: ProcessPort,
         limits: GitLimits | None = None,
         env: Mapping[str, str] | None = None,
+        guard: AddressGuard | None = None,
     ) -> None:
-        surroundings = Surroundings(folder / "surroundings", env or {})
+        guard = guard or AddressGuard(allow_private_network=True)
+        surroundings = Surroundings(folder / "surroundings", env or {}, guard)
         self._calls = Calls(processes, surroundings, limits or GitLimits())
         self._copies = Copies(folder, self._calls)
 

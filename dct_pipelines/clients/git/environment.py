@@ -17,6 +17,8 @@ from pathlib import Path
 
 from dct_pipelines.clients.files import replace_file, room_for
 from dct_pipelines.clients.git.locations import Location, Transport
+from dct_pipelines.clients.git.reach import pins
+from dct_pipelines.clients.guard import AddressGuard
 from dct_pipelines.domain.git import RepositoryRef
 
 # Variables of the system that git, curl and ssh need in some networks; bootstrap passes those that are set.
@@ -35,6 +37,7 @@ _LONGEST_CALL_SECONDS = 6 * 3600  # a key file older than this was left behind b
 # `safe.directory = *`: in repositories of others we run upload-pack and receive-pack only, the latter with
 # its hooks and programs switched off. `unpackLimit`: a pack appears whole or not at all, also after a kill.
 # Relaxed fsck: mistakes that old, honest histories have; what could harm a work tree stays an error.
+# `followRedirects`: a redirect would lead past the judging of hosts; it also keeps `http-alternates` away.
 CONFIG = """\
 [core]
 \thooksPath = /dev/null
@@ -73,6 +76,7 @@ CONFIG = """\
 \tfollowTags = false
 \tgpgSign = false
 [http]
+\tfollowRedirects = false
 \tlowSpeedLimit = 1000
 \tlowSpeedTime = 60
 [advice]
@@ -95,9 +99,10 @@ RECEIVE_PACK = (
 class Surroundings:
     """Makes the environment of a call. `folder`, in the cache, has our configuration, known hosts, home."""
 
-    def __init__(self, folder: Path, extra: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, extra: Mapping[str, str], guard: AddressGuard) -> None:
         self._folder = folder
         self._extra = dict(extra)
+        self._guard = guard
 
     def base(self) -> dict[str, str]:
         """For calls that stay on this machine and need no secret."""
@@ -134,11 +139,13 @@ class Surroundings:
             yield env, ()
             return
         env |= self._extra
+        pinned = pins(location, self._guard, self._extra)
         secret = repo.credential() if repo.credential else None
         if location.transport is not Transport.SSH:
             header = _basic(repo.username, secret) if secret else ""
+            headers = {f"http.{location.base}.extraHeader": header} if header else {}
             yield (
-                env | _one_call_config({f"http.{location.base}.extraHeader": header} if header else {}),
+                env | _one_call_config({**pinned, **headers}),
                 tuple(filter(None, (secret, header.rpartition(" ")[2]))),
             )
             return

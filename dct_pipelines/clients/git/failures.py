@@ -62,6 +62,7 @@ _REFUSED = re.compile(
     re.I,
 )
 _HOST_KEY = re.compile(r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED")
+_REDIRECT = re.compile(r"returned error: 30\d")
 _CERTIFICATE = re.compile(r"certificate|SSL peer|self[- ]signed", re.I)
 _MISSING_REPOSITORY = re.compile(
     r"does not appear to be a git repository|invalid gitfile|"
@@ -134,6 +135,10 @@ def _of_a_host(said: str, where: str) -> DctError | Exception:
     if _REFUSED.search(said):
         return CredentialRefused(
             f"{where} refused the credential; renew it and run `dct connection check`: {_cut(said)}"
+        )
+    if _REDIRECT.search(said):
+        return ItemUnreadable(
+            f"{where} is answered by a redirect, which is not followed; write the address that it has now"
         )
     if _CERTIFICATE.search(said):
         return ConnectionDown(
