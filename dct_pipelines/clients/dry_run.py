@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 from uuid import UUID
 
+from dct_pipelines.clients.dry_connections import DryConnections
 from dct_pipelines.clients.dry_records import DryRunRecords
 from dct_pipelines.domain.action import ActionConfig, ActionContext, ActionType
 from dct_pipelines.domain.git import GitPort, PushResult, PushStatus, RefUpdate, RepositoryRef
@@ -53,6 +54,7 @@ class DryRun:
             suites=_Suites(self.would),
             workspaces=_Workspaces(ports.workspaces, self.would, self._opened),
             channels={name: _Channel(name, self.would) for name in ports.channels},
+            connections=DryConnections(ports.connections, self.would),
         )
 
     def rehearse(self, action: ActionType[A], context: ActionContext, config: A) -> Outcome:

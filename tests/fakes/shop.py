@@ -1,4 +1,7 @@
-"""A shop's repository, environment, draft and suite: the world that actions are tested in."""
+"""A shop's repository, environment, draft and suite: the world that actions are tested in.
+
+The repository is plain git until `at_host` says that it is read through a git host.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,16 @@ from uuid import UUID
 
 from dct_pipelines.clients.dry_run import DryRun
 from dct_pipelines.domain.action import ActionType
+from dct_pipelines.domain.connected import ItemFacts
 from dct_pipelines.domain.git import RepositoryRef
 from dct_pipelines.domain.git_refs import Oid
 from dct_pipelines.domain.operations import DraftSpec, EnvironmentSpec, LocalDeployer, SuiteSpec
 from dct_pipelines.domain.outcome import Outcome
 from dct_pipelines.domain.ports import ActionPorts, Repository
+from dct_pipelines.domain.words import ItemKind
 from tests.fakes.channels import FakeChannel
+from tests.fakes.code_host import FakeCodeHost
+from tests.fakes.connections import FakeConnections
 from tests.fakes.deployers import FakeDeployer, FakeSuites
 from tests.fakes.git import FakeGit, FakeRepository
 from tests.fakes.library import FakeLibrary
@@ -37,6 +44,8 @@ class Shop:
         self.channel = FakeChannel()
         self.clock = FakeClock()
         self.log: list[str] = []
+        self.host = FakeCodeHost(self.git, {"acme/shop": self.repository})
+        self.connections = FakeConnections(hosts={"forge": self.host})
         self.base = self.repository.commit("main", {"a.txt": "1\n", "b.txt": "1\n"})
         self.repository.branch("qa", self.base)
         self.feature = self.repository.commit("feature/pay", {"a.txt": "2\n"}, parents=[self.base])
@@ -45,6 +54,8 @@ class Shop:
     def _define(self) -> None:
         library = self.library
         library.repositories["shop"] = Repository(SHOP, "shop", RepositoryRef(self.repository.url))
+        library.connection_kinds |= {"here": "git", "forge": "github"}
+        library.facts["shop"] = ItemFacts(SHOP, "shop", ItemKind.GIT_REPOSITORY, "/srv/shop.git", "here")
         library.environments["qa"] = EnvironmentSpec(
             name="qa", repository="shop", branch="qa", deployer=LocalDeployer(command=("deploy",))
         )
@@ -60,6 +71,12 @@ class Shop:
         library.items["notes"] = {"name": "notes", "kind": "document", "text": "release notes"}
         library.items["more"] = {"name": "more", "kind": "link", "location": "https://example.org"}
 
+    def at_host(self, kind: str = "github") -> None:
+        """From now on the repository is read through a connection to such a git host."""
+        self.library.connection_kinds["forge"] = kind
+        location = "https://host.example.org/acme/shop"
+        self.library.facts["shop"] = ItemFacts(SHOP, "shop", ItemKind.GIT_REPOSITORY, location, "forge")
+
     @property
     def ports(self) -> ActionPorts:
         return fake_ports(
@@ -70,6 +87,7 @@ class Shop:
             suites=self.suites,
             workspaces=self.workspaces,
             channels={"outbox": self.channel},
+            connections=self.connections,
             clock=self.clock,
         )
 
@@ -115,6 +133,12 @@ class Shop:
             "bundles": {key: dict(files) for key, files in self.workspaces.bundles.items()},
             "archives": dict(self.workspaces.archives),
             "received": dict(self.channel.received),
+            "requests": (dict(self.host.opened), dict(self.host.merged)),
+            "runs": {run_id: run.run for run_id, run in self.host.runs.items()},
+            "told": (
+                dict(self.host.checks),
+                {name: list(d.states) for name, d in self.host.deployments.items()},
+            ),
         }
 
     def head(self, branch: str) -> Oid:

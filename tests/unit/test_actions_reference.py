@@ -26,6 +26,7 @@ def documented() -> list[dict[str, Any]]:
 def test_every_action_has_an_example_in_the_reference():
     assert [entry["type"] for entry in documented()] == [
         "merge_branches",
+        "create_pull_request",
         "deploy_environment",
         "create_workspace",
         "update_workspace",
