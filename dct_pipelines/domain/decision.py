@@ -28,6 +28,8 @@ class IgnoredBecause(StrEnum):
     TRIGGER_DISABLED = "trigger_disabled"
     TRIGGER_BROKEN = "trigger_broken"
     OWNER_NOT_PERMITTED = "owner_not_permitted"
+    AUTOMATIC_MAIL = "automatic_mail"
+    SENDER_NOT_TRUSTED = "sender_not_trusted"
 
 
 class ConditionVerdict(Fact):

@@ -13,6 +13,7 @@ from uuid import UUID
 from dct_pipelines.domain.compiled import CompiledCondition, CompiledTrigger
 from dct_pipelines.domain.decision import ConditionVerdict, DecisionOutcome, IgnoredBecause, Ruling
 from dct_pipelines.domain.event import Event
+from dct_pipelines.domain.payloads import MessagePosted
 from dct_pipelines.domain.snapshot import Snapshot
 from dct_pipelines.domain.trigger import TriggerVersion
 from dct_pipelines.domain.verdict import Verdict, no
@@ -20,6 +21,9 @@ from dct_pipelines.domain.words import Match, TriggerStatus
 
 MAX_CHAIN_DEPTH = 5
 """Our own executions that may stand behind an event which still fires a trigger."""
+
+ONLY_TELLS = frozenset({"notify_users"})
+"""Actions that a mail of anybody may start: they change nothing, and tell only whom an operator allowed."""
 
 Tester = Callable[[CompiledCondition, Event], Verdict]
 
@@ -166,7 +170,9 @@ def why_ignored(
             IgnoredBecause.OLDER_THAN_TRIGGER,
             f"it happened at {happened}, and the trigger is active since {since}",
         )
-    return _own_write(event, version, max_chain_depth) if event.cause is not None else None
+    if event.cause is not None and (own := _own_write(event, version, max_chain_depth)) is not None:
+        return own
+    return _mail(event, version)
 
 
 def _own_write(
@@ -186,3 +192,25 @@ def _own_write(
             f"{wrote}, the last of {cause.depth} in a row (the limit is {max_chain_depth})",
         )
     return None
+
+
+def _mail(event: Event, version: TriggerVersion) -> tuple[IgnoredBecause, str] | None:
+    """Programs' mail fires nothing; what only claims a sender fires nothing that changes anything."""
+    trust = event.payload.mail if isinstance(event.payload, MessagePosted) else None
+    if trust is None:
+        return None
+    if trust.is_automatic:
+        return (
+            IgnoredBecause.AUTOMATIC_MAIL,
+            f"a program sent this mail, so that it fires nothing ({trust.because}); "
+            "watch what that program reports by a connection or webhook of its own",
+        )
+    is_trusted = trust.is_authenticated and trust.is_allowed
+    acting = sorted(set(version.spec.shape) - ONLY_TELLS)
+    if is_trusted or not acting:
+        return None
+    return (
+        IgnoredBecause.SENDER_NOT_TRUSTED,
+        f"its sender may not start {', '.join(acting)} ({trust.because}); an operator can name the sender in "
+        "allowed_senders and our receiving host in authserv_id (docs/how-to/connect-mail.md)",
+    )

@@ -59,6 +59,11 @@ def clean(value: Any, depth: int = 0) -> Any:
     return clean_text(str(value))
 
 
+def without_hidden(text: str) -> str:
+    """The text without control, zero-width and bidirectional characters; tabs and line feeds stay."""
+    return _HIDDEN.sub("", text)
+
+
 def without_comments(text: str) -> str:
     """HTML comments replaced by a space (so that what stands around one cannot become another)."""
     kept: list[str] = []
