@@ -49,6 +49,12 @@ def listeners() -> Mapping[str, ListenerType[Any]]:
     return MappingProxyType(_find(dct_pipelines.listeners, "LISTENER"))
 
 
+def base_of(kind: str, config: Mapping[str, Any]) -> str:
+    """Where a connection leads: what it says, else where its provider is; empty when neither is known."""
+    known = listeners().get(kind)
+    return str(config.get("base") or (known.default_base if known is not None else None) or "")
+
+
 def nearest(name: str, valid: Mapping[str, Any] | frozenset[str]) -> str:
     """A clause that names the nearest valid name, and all of them when they are few."""
     close = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)

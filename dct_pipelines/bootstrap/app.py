@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from dct_pipelines.engine.explain import Explainer
     from dct_pipelines.engine.intake import Intake
     from dct_pipelines.engine.listening import Listening
+    from dct_pipelines.engine.manage.connections import ConnectionService
     from dct_pipelines.engine.manage.manager import Manager
     from dct_pipelines.engine.reconcile import Reconciler
     from dct_pipelines.engine.rehearse import Rehearser
@@ -186,10 +187,17 @@ class App:
     def manager(self) -> Manager:
         """Applies, pauses and deletes definitions."""
         from dct_pipelines.engine.manage.manager import Manager
-        from dct_pipelines.engine.manage.probe import GitProbe
+        from dct_pipelines.engine.manage.probe import ClientProbe
 
-        probe = GitProbe(self.outside.git, self.outside.secrets)
+        probe = ClientProbe(self.connected)
         return Manager(self.database, self.outside.clock, self.listening.recorded, probe)
+
+    @cached_property
+    def connections(self) -> ConnectionService:
+        """Checks connections, says how they stand, pauses them."""
+        from dct_pipelines.engine.manage.connections import ConnectionService
+
+        return ConnectionService(self.database, self.outside.clock, self.connected)
 
     @cached_property
     def status(self) -> StatusService:

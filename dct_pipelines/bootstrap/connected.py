@@ -31,6 +31,12 @@ Maker = Callable[[Endpoint, Clock], Any]
 """Makes the client of a connection: a `ConnectionPort`, and what its listener and actions need."""
 
 
+def _mail(endpoint: Endpoint, clock: Clock) -> Any:
+    from dct_pipelines.clients.imap import ImapClient
+
+    return ImapClient(endpoint, clock)
+
+
 def _slack(endpoint: Endpoint, clock: Clock) -> Any:
     from dct_pipelines.clients.slack import SlackClient
 
@@ -39,6 +45,7 @@ def _slack(endpoint: Endpoint, clock: Clock) -> Any:
 
 MAKERS: Mapping[str, Maker] = MappingProxyType(
     {
+        "mail": _mail,
         "slack": _slack,
     }
 )
@@ -49,6 +56,8 @@ CODE_HOSTS = frozenset({"github", "gitlab", "gitea"})
 """Kinds whose client is a `CodeHostPort`."""
 READ_ITEM_BY_ITEM = frozenset({"git", "github", "gitlab", "gitea"})
 """Kinds whose client has `reader(location)`: what the listener reads one item through."""
+UNKNOWN = UUID(int=0)
+"""The id of a connection that is not stored."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,7 @@ class Connected:
     git: GitPort
     clock: Clock
     makers: Mapping[str, Maker] = field(default_factory=lambda: MAKERS)
-    _kept: dict[UUID, tuple[str, Any]] = field(default_factory=dict)
+    _kept: dict[str, tuple[str, Any]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def listener_port(self, source: Source, item: SourceItem | None) -> Any:
@@ -81,16 +90,15 @@ class Connected:
         host: CodeHostPort = self._of_kinds(connection, CODE_HOSTS, "git host")
         return host
 
-    def candidate(self, spec: Mapping[str, Any], connection_id: UUID | None = None) -> ConnectionPort:
-        """The client of a connection as a manifest has it, stored or not, made anew."""
-        source = _source(connection_id or UUID(int=0), spec)
-        client: ConnectionPort = self._make(source)
+    def candidate(self, spec: Mapping[str, Any]) -> ConnectionPort:
+        """The client of a connection as its manifest, as plain data, has it, stored or not."""
+        client: ConnectionPort = self._client(_source(UNKNOWN, spec))
         return client
 
     def endpoint(self, source: Source) -> Endpoint:
         """What a client has to know of a connection."""
         reference = source.credential_ref
-        base = base_of(source.kind, source.config)
+        base = registry.base_of(source.kind, source.config)
         account = account_of(source.kind, base, reference)
         return Endpoint(
             connection_id=source.id,
@@ -115,13 +123,13 @@ class Connected:
 
     def _client(self, source: Source) -> Any:
         made_of = json.dumps(
-            [source.name, source.kind, dict(source.config), source.credential_ref], sort_keys=True
+            [str(source.id), source.kind, dict(source.config), source.credential_ref], sort_keys=True
         )
         with self._lock:
-            known, client = self._kept.get(source.id, ("", None))
+            known, client = self._kept.get(source.name, ("", None))
             if known != made_of:
                 client = self._make(source)
-                self._kept[source.id] = (made_of, client)
+                self._kept[source.name] = (made_of, client)
             return client
 
     def _make(self, source: Source) -> Any:
@@ -136,12 +144,6 @@ class Connected:
                 f"connection {source.name}: this release cannot read connections of type {source.kind}"
             )
         return make(endpoint, self.clock)
-
-
-def base_of(kind: str, config: Mapping[str, Any]) -> str:
-    """Where a connection leads: what it says, else where its provider is; empty when neither is known."""
-    default = registry.listeners()[kind].default_base if kind in registry.listeners() else None
-    return str(config.get("base") or default or "")
 
 
 def _source(connection_id: UUID, spec: Mapping[str, Any]) -> Source:

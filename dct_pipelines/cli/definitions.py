@@ -23,7 +23,6 @@ HELP = {
     "draft": "Templates of workspaces.",
 }
 COLUMNS: dict[str, tuple[str, ...]] = {
-    "connection": ("type", "base", "credential", "health", "last_ok_at", "health_detail"),
     "item": ("type", "connection", "location", "title"),
     "environment": ("repository", "branch", "current_commit", "merged_from", "running_since"),
     "suite": ("command", "junit", "description"),
@@ -33,7 +32,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 
 
 def _app(word: str) -> typer.Typer:
-    """The commands that every kind has."""
+    """The commands that every kind has; connections have a list of their own."""
     app = typer.Typer(help=HELP[word], no_args_is_help=True)
 
     @app.command("apply", help=f"Create or update each {word} of the manifests; other kinds are left alone.")
@@ -43,20 +42,11 @@ def _app(word: str) -> typer.Typer:
 
         apply_files(file, only={Kind(word)}, dry_run=dry_run, by=by, json_output=json_output)
 
-    @app.command("list", help=f"Every {word} that is defined.")
-    def list_all(json_output: Json = False) -> None:
-        from dct_pipelines.cli.output import print_json, table
-        from dct_pipelines.cli.session import catalog_of, services
-        from dct_pipelines.domain.manifest import Kind
+    if word in COLUMNS:
 
-        with services() as services_:
-            found = [_row(stored) for stored in catalog_of(services_).every(Kind(word))]
-        if json_output:
-            print_json(found)
-            return
-        columns = ("name", *COLUMNS[word])
-        rows = [[one.get(column) for column in columns] for one in found]
-        table(columns, rows, empty=f"no {word} is defined yet: dct {word} apply -f FILE")
+        @app.command("list", help=f"Every {word} that is defined.")
+        def list_all(json_output: Json = False) -> None:
+            list_definitions(word, json_output)
 
     @app.command("show", help=f"One {word}: its definition, what became of it, and who changed it.")
     def show(name: Name, json_output: Json = False) -> None:
@@ -69,7 +59,24 @@ def _app(word: str) -> typer.Typer:
     return app
 
 
-def _row(stored: Stored) -> dict[str, Any]:
+def list_definitions(word: str, json_output: bool) -> None:
+    """Print every definition of a kind."""
+    from dct_pipelines.cli.output import print_json, table
+    from dct_pipelines.cli.session import catalog_of, services
+    from dct_pipelines.domain.manifest import Kind
+
+    with services() as app:
+        found = [row_of(stored) for stored in catalog_of(app).every(Kind(word))]
+    if json_output:
+        print_json(found)
+        return
+    columns = ("name", *COLUMNS[word])
+    rows = [[one.get(column) for column in columns] for one in found]
+    table(columns, rows, empty=f"no {word} is defined yet: dct {word} apply -f FILE")
+
+
+def row_of(stored: Stored) -> dict[str, Any]:
+    """A definition and its state as one flat row."""
     return {"id": stored.id, **stored.spec, **stored.state, "created_by": stored.created_by}
 
 
@@ -123,48 +130,6 @@ def export_definitions(word: str, names: list[str], json_output: bool) -> None:
 
 
 APPS = {word: _app(word) for word in HELP}
-
-
-@APPS["connection"].command("add")
-def add_connection(
-    name: Name,
-    type_: Annotated[str, typer.Option("--type", help="What it speaks to.")] = "git",
-    base: Annotated[
-        str | None, typer.Option(help="Folder or URL that the locations of its items are relative to.")
-    ] = None,
-    credential: Annotated[
-        str | None, typer.Option(help="Where its secret is read when used: env:NAME or file:/path.")
-    ] = None,
-    poll_interval_seconds: Annotated[int | None, typer.Option(help="Read it this often, in seconds.")] = None,
-    by: As = LOCAL,
-    json_output: Json = False,
-) -> None:
-    """Add a connection, or change the one of that name. The secret itself is never stored."""
-    given = {
-        "name": name,
-        "type": type_,
-        "base": base,
-        "credential": credential,
-        "poll_interval_seconds": poll_interval_seconds,
-    }
-    _add("connection", given, by, json_output)
-
-
-@APPS["connection"].command("check")
-def check_connection(name: Name, json_output: Json = False) -> None:
-    """Look at each item of a connection through its provider, now. Exit code 1 if one cannot be read."""
-    from dct_pipelines.cli.output import print_json, table
-    from dct_pipelines.cli.session import catalog_of, services
-
-    with services() as app:
-        looked = catalog_of(app).check_connection(name)
-    if json_output:
-        print_json([{"item": one.item, "ok": one.is_ok, "said": one.said} for one in looked])
-    else:
-        rows = [[one.item, "ok" if one.is_ok else "failed", one.said] for one in looked]
-        table(("item", "state", "said"), rows, empty=f"nothing is read through {name} yet: dct item add")
-    if not all(one.is_ok for one in looked):
-        raise typer.Exit(1)
 
 
 @APPS["item"].command("add")

@@ -11,6 +11,7 @@ import typer
 
 from dct_pipelines.cli import (
     apply,
+    connections,
     database,
     definitions,
     executions,
@@ -62,8 +63,10 @@ app.command()(explain.explain)
 app.command()(schema.schema)
 app.add_typer(triggers.app, name="trigger")
 app.add_typer(executions.app, name="execution")
+app.add_typer(connections.app, name="connection")
 for name, part in definitions.APPS.items():
-    app.add_typer(part, name=name)
+    if name != "connection":
+        app.add_typer(part, name=name)
 app.add_typer(users.app, name="user")
 app.add_typer(database.app, name="db")
 app.add_typer(up.listener, name="listener")

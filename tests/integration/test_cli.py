@@ -66,7 +66,9 @@ def test_a_connection_and_an_item_are_added_checked_and_listed(dct: Dct, reposit
     dct("item", "add", "app", "--location", "repositories/app.git", "--connection", "local", "--tag", "main")
     [item] = dct("item", "list", "--json").data
     assert item["location"] == str(repository.path)
-    [looked] = dct("connection", "check", "local", "--json").data
+    checked = dct("connection", "check", "local", "--json").data
+    assert [one["ok"] for one in checked["findings"]] == [True]
+    [looked] = checked["items"]
     assert looked == {"item": "app", "ok": True, "said": "2 branches, 0 tags, default main"}
     assert "git_repository" in dct("item", "show", "app").out
 

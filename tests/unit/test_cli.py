@@ -43,7 +43,8 @@ def test_the_commands_of_the_product_are_there():
     wanted = """
         up apply status explain schema listener_start engine_start monitor_start
         db_migrate db_verify db_optimize db_stop
-        connection_add connection_list connection_check item_add item_list item_show
+        connection_add connection_list connection_check connection_letters
+        connection_pause connection_resume item_add item_list item_show
         trigger_apply trigger_export trigger_list trigger_show trigger_pause trigger_resume trigger_delete
         trigger_simulate execution_list execution_show execution_cancel execution_retry
         environment_apply environment_list environment_show suite_apply suite_list suite_show

@@ -4,7 +4,7 @@ from dct_pipelines.engine.manage.catalog import Catalog, Looked
 from dct_pipelines.engine.manage.history import History
 from dct_pipelines.engine.manage.manager import DEFAULT_SET, Manager, Wanted
 from dct_pipelines.engine.manage.plan import Change, Verb
-from dct_pipelines.engine.manage.probe import GitProbe, Probe
+from dct_pipelines.engine.manage.probe import ClientProbe, Probe
 from dct_pipelines.engine.manage.report import ApplyReport
 
 __all__ = [
@@ -12,7 +12,7 @@ __all__ = [
     "ApplyReport",
     "Catalog",
     "Change",
-    "GitProbe",
+    "ClientProbe",
     "History",
     "Looked",
     "Manager",
