@@ -20,7 +20,9 @@ from dct_pipelines.domain.connected import ConnectionPort, Endpoint
 from dct_pipelines.domain.errors import NotFound
 from dct_pipelines.domain.git import GitPort
 from dct_pipelines.domain.hosting.port import CodeHostPort
+from dct_pipelines.domain.hosting.reader import HostedRepository
 from dct_pipelines.domain.ports import Clock, SecretsPort
+from dct_pipelines.domain.repository.reader import RepositoryReader
 from dct_pipelines.domain.tracking.port import TrackerPort
 from dct_pipelines.store.budgets import StoredBudgets, account_of
 from dct_pipelines.store.database import Database
@@ -43,8 +45,15 @@ def _slack(endpoint: Endpoint, clock: Clock) -> Any:
     return SlackClient(endpoint, clock)
 
 
+def _github(endpoint: Endpoint, clock: Clock) -> Any:
+    from dct_pipelines.clients.github import GitHubClient
+
+    return GitHubClient(endpoint, clock)
+
+
 MAKERS: Mapping[str, Maker] = MappingProxyType(
     {
+        "github": _github,
         "mail": _mail,
         "slack": _slack,
     }
@@ -54,8 +63,6 @@ TRACKERS = frozenset({"jira"})
 """Kinds whose client is a `TrackerPort`."""
 CODE_HOSTS = frozenset({"github", "gitlab", "gitea"})
 """Kinds whose client is a `CodeHostPort`."""
-READ_ITEM_BY_ITEM = frozenset({"git", "github", "gitlab", "gitea"})
-"""Kinds whose client has `reader(location)`: what the listener reads one item through."""
 UNKNOWN = UUID(int=0)
 """The id of a connection that is not stored."""
 
@@ -76,9 +83,10 @@ class Connected:
     def listener_port(self, source: Source, item: SourceItem | None) -> Any:
         """What the listener of a connection's kind reads an item through, or all of them."""
         client = self._client(source)
-        if item is not None and source.kind in READ_ITEM_BY_ITEM:
-            return client.reader(item.location)
-        return client
+        if item is not None and source.kind in CODE_HOSTS:
+            git = RepositoryReader(self.git, client.repository_ref(item.location))
+            return HostedRepository(git, client.reader(item.location))
+        return client.reader(item.location) if item is not None and source.kind == "git" else client
 
     def tracker(self, connection: str) -> TrackerPort:
         """The ticket tracker of that connection."""

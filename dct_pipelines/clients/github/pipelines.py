@@ -1,8 +1,8 @@
 """Workflow runs, deployments and commit statuses, by REST.
 
-https://docs.github.com/en/rest/actions/workflows#create-a-workflow-dispatch-event: since 2026 it says which run
-it made, if it is asked to. An older server does not know the question, and then a run is found by our key in
-its name: the workflow takes an input `dct_key` and shows it with `run-name: ... ${{ inputs.dct_key }}`.
+https://docs.github.com/en/rest/actions/workflows#create-a-workflow-dispatch-event: since 2026 it says which
+run it made, if it is asked to. An older server does not know the question, and then a run is found by our key
+in its name: the workflow takes an input `dct_key` and shows it with `run-name: ... ${{ inputs.dct_key }}`.
 """
 
 from __future__ import annotations

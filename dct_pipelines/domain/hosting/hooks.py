@@ -131,10 +131,9 @@ def _change(
         if stored is None and not is_new:
             return None
         return deleted(stored or CommentChanges.state(comment), request, told.actor)
-    is_late = stored is not None and (comment.updated < stored.updated or stored.text == kept(comment.text))
-    if is_late or (comment.edited_at is not None and comment.edited_at < epoch):
+    if comment.edited_at is not None and comment.edited_at < epoch:
         return None
-    before = stored.text if stored is not None else told.before
+    before = told.before if told.before is not None or stored is None else stored.text
     return edited(comment, before, request, told.actor)
 
 
