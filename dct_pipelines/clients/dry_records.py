@@ -65,3 +65,6 @@ class DryRunRecords:
 
     def expect_own_write(self, item_id: UUID, external_id: str) -> None:
         """Nothing is written, so nothing is expected."""
+
+    def settle_own_write(self, item_id: UUID, announced: str, external_id: str | None) -> None:
+        """Nothing was announced."""

@@ -15,6 +15,7 @@ from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted
 from dct_pipelines.domain.git import MergePreview, PushStatus, RefUpdate, Signature
 from dct_pipelines.domain.git_refs import Oid, branch_ref
 from dct_pipelines.domain.matching import shown
+from dct_pipelines.domain.own_marks import trailers_of
 from dct_pipelines.domain.ports import ActionPorts, Repository
 
 TRIES = 5
@@ -70,14 +71,14 @@ def _merge_once(context: ActionContext, ports: ActionPorts, asked: Merge) -> Mer
     source, target = (head_of(ports, asked.repository, name) for name in (asked.source, asked.target))
     ports.git.fetch(repo, {branch_ref(asked.source): source, branch_ref(asked.target): target})
     if ports.git.is_ancestor(repo, source, target):
-        ours = _by_an_earlier_attempt(context, ports, asked, source, target)
+        ours = by_an_earlier_attempt(context, ports, asked.repository, target, source)
         return Merged(ours or target, source, merged=ours is not None)
     preview = ports.git.merge_preview(repo, target, source)
     if not preview.clean or preview.tree is None:
-        raise ActionFailed(_conflict(asked, preview))
+        raise ActionFailed(conflict_words(asked, preview))
     author = Signature(name=AUTHOR_NAME, email=AUTHOR_EMAIL, at=_time_of_merge(ports, asked, source, target))
     commit = ports.git.create_merge_commit(
-        repo, preview.tree, (target, source), asked.message, author, _trailers(context)
+        repo, preview.tree, (target, source), asked.message, author, trailers(context)
     )
     ports.records.expect_own_write(asked.repository.item_id, commit)
     ref = branch_ref(asked.target)
@@ -89,22 +90,28 @@ def _merge_once(context: ActionContext, ports: ActionPorts, asked: Merge) -> Mer
     return Merged(commit, source, merged=True)
 
 
-def _by_an_earlier_attempt(
-    context: ActionContext, ports: ActionPorts, asked: Merge, source: Oid, target: Oid
+def by_an_earlier_attempt(
+    context: ActionContext,
+    ports: ActionPorts,
+    repository: Repository,
+    target: Oid,
+    source: Oid | None = None,
 ) -> Oid | None:
-    """The merge that an attempt of this action pushed before it died."""
+    """The merge (of `source`) that an attempt of this action made before it died."""
     if not context.started_before:
         return None
-    found = ports.git.commits_between(asked.repository.ref, source, target, _SEARCHED_COMMITS)
-    marks = [f"{name}: {value}" for name, value in _trailers(context).items()]
+    found = ports.git.commits_between(repository.ref, source, target, _SEARCHED_COMMITS)
+    marks = [f"{name}: {value}" for name, value in trailers(context).items()]
     for commit in found.commits:
-        if source in commit.parents[1:] and all(mark in commit.body.splitlines() for mark in marks):
+        is_of_source = source is None or source in commit.parents[1:]
+        if is_of_source and all(mark in commit.body.splitlines() for mark in marks):
             return commit.oid
     return None
 
 
-def _trailers(context: ActionContext) -> dict[str, str]:
-    return {"Dct-Execution": str(context.execution_id), "Dct-Step": context.name}
+def trailers(context: ActionContext) -> dict[str, str]:
+    """What the commits of this action end with."""
+    return trailers_of(context.execution_id, context.name)
 
 
 def _time_of_merge(ports: ActionPorts, asked: Merge, source: Oid, target: Oid) -> datetime:
@@ -116,7 +123,8 @@ def _time_of_merge(ports: ActionPorts, asked: Merge, source: Oid, target: Oid) -
     return max(*times, ports.event.occurred_at) if ports.event else max(times)
 
 
-def _conflict(asked: Merge, preview: MergePreview) -> str:
+def conflict_words(asked: Merge, preview: MergePreview) -> str:
+    """Which files stand in the way, and what to do."""
     names = ", ".join(map(shown, preview.conflicts[:SHOWN_CONFLICTS]))
     if more := len(preview.conflicts) - SHOWN_CONFLICTS:
         names += f" and {more} more" if more > 0 else ""

@@ -112,6 +112,12 @@ class RecordsPort(Protocol):
     def expect_own_write(self, item_id: UUID, external_id: str) -> None:
         """Say before a write (a commit, a comment) that it is ours, so that its event gets its cause."""
 
+    def settle_own_write(self, item_id: UUID, announced: str, external_id: str | None) -> None:
+        """Let the id that a write turned out to have take the place of what was announced.
+
+        None: it did not come to the write, so that somebody else's is not taken for ours.
+        """
+
 
 @dataclass(frozen=True)
 class DeployRequest:

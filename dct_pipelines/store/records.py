@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, func, select, update
+from sqlalchemy import Connection, Row, Select, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from dct_pipelines.domain.errors import NotFound
@@ -133,13 +133,31 @@ class Records:
 
     def expect_own_write(self, item_id: UUID, external_id: str) -> None:
         """Say before a write (a commit, a comment) that it is ours, so that its event gets its cause."""
+        self._write(lambda connection: connection.execute(self._own_write(item_id, external_id)))
+
+    def settle_own_write(self, item_id: UUID, announced: str, external_id: str | None) -> None:
+        """Let the id that a write turned out to have take the place of what was announced; None: no write."""
+        gone = delete(own_writes).where(
+            own_writes.c.item_id == item_id,
+            own_writes.c.external_id == announced,
+            own_writes.c.execution_id == self.execution.id,
+        )
+
+        def write(connection: Connection) -> None:
+            if external_id is not None:
+                connection.execute(self._own_write(item_id, external_id))
+            connection.execute(gone)
+
+        self._write(write)
+
+    def _own_write(self, item_id: UUID, external_id: str) -> Any:
         statement = insert(own_writes).values(
             item_id=item_id,
             external_id=external_id,
             execution_id=self.execution.id,
             chain=list(self.chain),
         )
-        self._write(lambda connection: connection.execute(statement.on_conflict_do_nothing()))
+        return statement.on_conflict_do_nothing()
 
     @property
     def chain(self) -> tuple[UUID, ...]:

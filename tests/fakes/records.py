@@ -57,3 +57,8 @@ class FakeRecords:
 
     def expect_own_write(self, item_id: UUID, external_id: str) -> None:
         self.own_writes.append((item_id, external_id))
+
+    def settle_own_write(self, item_id: UUID, announced: str, external_id: str | None) -> None:
+        self.own_writes = [write for write in self.own_writes if write != (item_id, announced)]
+        if external_id is not None:
+            self.own_writes.append((item_id, external_id))

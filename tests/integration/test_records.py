@@ -80,6 +80,17 @@ def test_our_own_writes_carry_the_chain_of_triggers_that_led_to_them(stage: Stag
     assert (row.external_id, row.execution_id, row.chain) == ("c" * 40, execution_id, [first])
 
 
+def test_the_id_of_a_write_takes_the_place_of_what_was_announced(stage: Stage, records: Records):
+    records.expect_own_write(REPOSITORY, "mark")
+    for _ in range(2):
+        records.settle_own_write(REPOSITORY, "mark", "c" * 40)
+    records.expect_own_write(REPOSITORY, "in vain")
+    records.settle_own_write(REPOSITORY, "in vain", None)
+    with stage.database.begin() as connection:
+        [row] = connection.execute(select(tables.own_writes))
+    assert (row.external_id, row.execution_id) == ("c" * 40, records.execution.id)
+
+
 def test_an_overtaken_attempt_records_nothing(stage: Stage):
     execution_id, run = stage.claimed("check")
     records = Records(stage.database, stage.read(execution_id))
@@ -90,6 +101,7 @@ def test_an_overtaken_attempt_records_nothing(stage: Stage):
         lambda: records.report_check(check(0, CheckState.SUCCESS)),
         lambda: records.save_workspace(workspace(records.execution.id)),
         lambda: records.expect_own_write(REPOSITORY, "c" * 40),
+        lambda: records.settle_own_write(REPOSITORY, "mark", "c" * 40),
     )
     for write in writes:
         with pytest.raises(StaleAttempt):

@@ -11,6 +11,7 @@ from dct_pipelines.domain.event import EventDraft
 from dct_pipelines.domain.git import Assessment
 from dct_pipelines.domain.git_refs import HEADS, TAGS
 from dct_pipelines.domain.listener import Page, Timer
+from dct_pipelines.domain.own_marks import marks_in
 from dct_pipelines.domain.payloads import (
     BranchAssessed,
     BranchCreated,
@@ -88,11 +89,12 @@ class PageBuilder:
     ) -> None:
         """A branch that moved (`change`), or whose checks or comparisons have to be looked at."""
         state = self._state_before(work)
+        ours = (work.head, *_marks_of(change))
         if change is not None:
-            self._event(HEADS + work.branch, change, work.head)
+            self._event(HEADS + work.branch, change, *ours)
         state = self._with_reports(state, work)
         for pair in work.pairs:
-            state = self._with_assessment(state, pair, work, answers[pair.target, work.head])
+            state = self._with_assessment(state, pair, work, answers[pair.target, work.head], ours)
         if state != work.stored:
             self._snapshot(HEADS + work.branch, state)
         self._set_timers(state, work.quiet_asks)
@@ -136,7 +138,7 @@ class PageBuilder:
         return state
 
     def _with_assessment(
-        self, state: BranchState, pair: Pair, work: BranchWork, answer: Assessment
+        self, state: BranchState, pair: Pair, work: BranchWork, answer: Assessment, ours: tuple[str, ...]
     ) -> BranchState:
         assessed = BranchAssessed(
             branch=work.branch,
@@ -153,7 +155,7 @@ class PageBuilder:
         )
         before = None if work.is_moved else stored_assessment(work.stored, pair.target)
         if not pair.is_silent and (before is None or _says_more(before, assessed, pair.quiets)):
-            self._event(HEADS + work.branch, assessed, work.head)
+            self._event(HEADS + work.branch, assessed, *ours)
         return state.model_copy(update={"assessments": {**state.assessments, pair.target: assessed}})
 
     def _set_timers(self, state: BranchState, asked: Mapping[str, tuple[int, ...]]) -> None:
@@ -164,7 +166,7 @@ class PageBuilder:
                     key = quiet_key(target, quiet)
                     self.timers.append(Timer(self.item_id, HEADS + state.branch, key, due_at))
 
-    def _event(self, subject: str, payload: Payload, external_id: str) -> None:
+    def _event(self, subject: str, payload: Payload, *external_ids: str) -> None:
         discriminator = {"check_reported": "name", "branch_assessed": "target"}.get(payload.kind)
         what = str(getattr(payload, discriminator)) if discriminator else ""
         sides = (str(getattr(payload, side, "")) for side in ("before", "head", "commit", "target_head"))
@@ -175,7 +177,7 @@ class PageBuilder:
                 dedup_key=self.token.key(self.item_id, payload.kind, subject, what, *sides),
                 occurred_at=self.now,
                 payload=payload,
-                external_ids=(external_id,),
+                external_ids=external_ids,
             )
         )
 
@@ -183,6 +185,12 @@ class PageBuilder:
         self.snapshots.append(
             Snapshot(item_id=self.item_id, subject=subject, state=state, observed_at=self.now)
         )
+
+
+def _marks_of(change: BranchCreated | HeadMoved | ForcePushed | None) -> tuple[str, ...]:
+    """What we may have announced the new head by."""
+    newest = change.commits[0] if change and change.commits else None
+    return marks_in(newest.message) if newest and change and newest.oid == change.head else ()
 
 
 def _says_more(before: BranchAssessed, after: BranchAssessed, quiets: tuple[int, ...]) -> bool:
