@@ -20,7 +20,7 @@ LONGEST_NAME = 200
 LONGEST_FROM = 2_000
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ADDRESS = rf"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~.-]{{1,64}}@{_LABEL}(?:\.{_LABEL}){{0,20}}"
-_BARE = re.compile(rf"({_ADDRESS})(?:[ \t]*\(([^()\\@<>]*)\))?")
+_BARE = re.compile(rf"({_ADDRESS})(?:[ \t]+\(([^()\\@<>]*)\))?")
 _NAMED = re.compile(rf'(?:"((?:[^"\\]|\\.)*)"|([^"<>@,;:()\\]*))[ \t]*<({_ADDRESS})>')
 
 
