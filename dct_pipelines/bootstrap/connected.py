@@ -51,9 +51,16 @@ def _github(endpoint: Endpoint, clock: Clock) -> Any:
     return GitHubClient(endpoint, clock)
 
 
+def _jira(endpoint: Endpoint, clock: Clock) -> Any:
+    from dct_pipelines.clients.jira import jira_client
+
+    return jira_client(endpoint, clock)
+
+
 MAKERS: Mapping[str, Maker] = MappingProxyType(
     {
         "github": _github,
+        "jira": _jira,
         "mail": _mail,
         "slack": _slack,
     }

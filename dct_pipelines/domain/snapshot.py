@@ -55,8 +55,10 @@ class TicketState(Fact):
     labels: tuple[str, ...] = ()
     last_comment: str | None = None
     last_comment_by: Person | None = None
+    read_until: str = ""
+    """Like `updated`, as it was when the history of changes was last read."""
     last_change: str = ""
-    """The provider's id of the newest change of a field that was read."""
+    """The provider's id of the newest change that was read then."""
 
 
 class CommentState(Fact):

@@ -1,0 +1,82 @@
+"""What is remembered between reads: of the connection, and of each of its items. Small, whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+PRUNE_SLACK = timedelta(minutes=2)
+"""A relative search is asked in whole minutes: it may answer a little more than the overlap."""
+DAY = timedelta(days=1)
+
+
+class Handled(BaseModel):
+    """A change that was read: when Jira says the ticket was updated, in its words and as a moment."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    updated: str
+    at: datetime
+
+
+class JiraToken(BaseModel):
+    """The connection's token. `watermark` is on Jira's clock: every change until then was read."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    watermark: datetime | None = None
+    handled: dict[str, Handled] = Field(default_factory=dict)
+    """By ticket id, of changes within the overlap only."""
+    priorities: tuple[str, ...] = ()
+    account: str | None = None
+    """Our own account's id."""
+    facts_at: datetime | None = None
+    """When priorities and account were asked for last."""
+    sweep_after: int | None = None
+    """The last ticket id that the sweep under way has looked at."""
+    swept_at: datetime | None = None
+    """When the last sweep began."""
+
+    def stored(self) -> dict[str, Any]:
+        """As plain data."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+    @property
+    def ranks(self) -> dict[str, int]:
+        """Ranks of the priorities; they grow with urgency."""
+        return {name: len(self.priorities) - place for place, name in enumerate(self.priorities)}
+
+    def wants_facts(self, now: datetime) -> bool:
+        """Whether priorities and account have to be asked for anew."""
+        return self.facts_at is None or now - self.facts_at > DAY
+
+    def advanced(self, to: datetime | None, handled: Mapping[str, Handled], overlap: timedelta) -> JiraToken:
+        """Everything until `to` was read; forget what no search will bring again."""
+        marks = [mark for mark in (self.watermark, to) if mark is not None]
+        watermark = max(marks, default=None)
+        known = {**self.handled, **handled}
+        if watermark is not None:
+            known = {
+                ticket: one for ticket, one in known.items() if one.at >= watermark - overlap - PRUNE_SLACK
+            }
+        return self.model_copy(update={"watermark": watermark, "handled": known})
+
+
+class ItemToken(BaseModel):
+    """What is remembered of an item: a ticket's id, or since when a query is watched."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str | None = None
+    epoch: datetime | None = None
+    """On Jira's clock; what happened before is no event of the query."""
+    fault: str | None = None
+    retry_at: datetime | None = None
+    """When a ticket that was not found is looked for again."""
+
+    def stored(self) -> dict[str, Any]:
+        """As plain data."""
+        return self.model_dump(mode="json", exclude_defaults=True)
