@@ -59,7 +59,9 @@ def _jira(endpoint: Endpoint, clock: Clock) -> Any:
 
 MAKERS: Mapping[str, Maker] = MappingProxyType(
     {
+        "gitea": _gitea,
         "github": _github,
+        "gitlab": _gitlab,
         "jira": _jira,
         "mail": _mail,
         "slack": _slack,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dct_pipelines.clients.gitea.shapes import Comment, PullReview
 from dct_pipelines.domain.facts import Person
+from dct_pipelines.domain.hosting.people import stamp
 from dct_pipelines.domain.hosting.reader import HostedComment
 from dct_pipelines.domain.text_rules import LONGEST_TEXT
 
@@ -15,7 +16,7 @@ def written(comment: Comment) -> HostedComment:
         author=comment.user.person if comment.user else Person(),
         text=comment.body[:LONGEST_TEXT],
         created_at=comment.created_at,
-        updated=comment.updated_at.isoformat(),
+        updated=stamp(comment.updated_at),
         edited_at=comment.updated_at if comment.updated_at > comment.created_at else None,
         url=comment.html_url or None,
     )
@@ -28,6 +29,6 @@ def said_by(review: PullReview) -> HostedComment:
         author=review.user.person if review.user else Person(),
         text=review.body[:LONGEST_TEXT],
         created_at=review.submitted_at,
-        updated=(review.updated_at or review.submitted_at).isoformat(),
+        updated=stamp(review.updated_at or review.submitted_at),
         url=review.html_url or None,
     )

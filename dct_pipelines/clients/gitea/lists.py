@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dct_pipelines.clients.answers import refused_item, sorted_out
 from dct_pipelines.clients.gitea.api import GiteaApi, total_of
 from dct_pipelines.clients.gitea.shapes import Issue
+from dct_pipelines.domain.hosting.people import stamp
 from dct_pipelines.domain.hosting.reader import Listed, Listing
 
 
@@ -24,7 +25,7 @@ def page_of(
         elements, more, answer = api.page(api.repository(repository, path), page, query)
     length = total_of(answer) or 0
     found, letters = sorted_out(Issue, elements, what)
-    entries = [Listed(one.number, one.updated_at.isoformat(), one.updated_at) for one in found]
+    entries = [Listed(one.number, stamp(one.updated_at), one.updated_at) for one in found]
     following = f"{page + 1} {length}" if more else None
     if length < total:
         following = f"1 {length}"

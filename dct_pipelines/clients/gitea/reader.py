@@ -24,6 +24,7 @@ from dct_pipelines.clients.gitea.shapes import (
 from dct_pipelines.clients.gitea.words import check_state
 from dct_pipelines.domain.errors import PayloadUnreadable
 from dct_pipelines.domain.facts import Person
+from dct_pipelines.domain.hosting.people import stamp
 from dct_pipelines.domain.hosting.reader import HostedCheck, HostedState, Listing, Requests
 from dct_pipelines.domain.listener import DeadLetter
 
@@ -113,7 +114,7 @@ class GiteaReader:
             url=request.html_url,
             author=request.user.person if request.user else Person(),
             created_at=request.created_at,
-            updated=request.updated_at.isoformat(),
+            updated=stamp(request.updated_at),
             updated_at=request.updated_at,
             approvals=approvals_of(reviews),
             comments=tuple(comments),

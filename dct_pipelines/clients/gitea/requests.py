@@ -13,6 +13,8 @@ from dct_pipelines.domain.errors import ActionFailed
 from dct_pipelines.domain.hosting.port import HostedRequest, HostMerge, NewRequest
 from dct_pipelines.domain.matching import shown
 
+_DRAFT = "WIP: "
+"""Makes a draft of a pull request, at the beginning of its title."""
 _EXISTS = 409
 _MERGE_REFUSALS = (403, 405, 409, 422, 423)
 _METHODS = {"merge": "merge", "squash": "squash", "rebase": "rebase"}
@@ -54,7 +56,7 @@ class GiteaRequests:
         asked: dict[str, Any] = {
             "head": wanted.source,
             "base": wanted.target,
-            "title": f"WIP: {wanted.title}" if wanted.is_draft else wanted.title,
+            "title": f"{_DRAFT}{wanted.title}" if wanted.is_draft else wanted.title,
             "body": wanted.body,
         }
         if wanted.labels:
@@ -138,7 +140,7 @@ def _hosted(repository: str, request: PullRequest) -> HostedRequest:
     return HostedRequest(
         repository=repository,
         number=request.number,
-        title=request.title,
+        title=request.title.removeprefix(_DRAFT),
         source=request.head.ref,
         target=request.base.ref,
         head=request.head.sha,

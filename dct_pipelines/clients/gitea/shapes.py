@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from dct_pipelines.domain.facts import Person
+from dct_pipelines.domain.hosting.people import gitea_person
 
 
 class Shape(BaseModel):
@@ -31,7 +32,7 @@ Text = Annotated[str, BeforeValidator(_or_empty)]
 
 
 class User(Shape):
-    """Somebody. The server's own users (actions, ghost) have negative ids."""
+    """Somebody."""
 
     id: int
     login: str
@@ -39,9 +40,8 @@ class User(Shape):
 
     @property
     def person(self) -> Person:
-        """In our words. Bots are users like others; only their names tell."""
-        is_bot = self.id < 0 or self.login.casefold().endswith(("[bot]", "-bot", "_bot"))
-        return Person(id=self.login, name=self.full_name or None, is_bot=is_bot)
+        """In our words."""
+        return gitea_person(self.id, self.login, self.full_name)
 
 
 class Branch(Shape):

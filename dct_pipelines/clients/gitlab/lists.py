@@ -14,6 +14,7 @@ from dct_pipelines.clients.answers import listed, refused_item, sorted_out
 from dct_pipelines.clients.gitlab.api import GitLabApi
 from dct_pipelines.clients.gitlab.shapes import MergeRequest
 from dct_pipelines.domain.errors import ConnectionDown
+from dct_pipelines.domain.hosting.people import stamp
 from dct_pipelines.domain.hosting.reader import Listed, Listing
 
 PAGE_SIZE = 50
@@ -34,7 +35,7 @@ def page_of(
         answer = api.call("GET", api.project(repository, "merge_requests"), query=query)
     elements = listed(answer.body, f"{api.name}: {what}")
     requests, letters = sorted_out(MergeRequest, elements, what)
-    entries = [Listed(one.iid, one.updated_at.isoformat(), one.updated_at) for one in requests]
+    entries = [Listed(one.iid, stamp(one.updated_at), one.updated_at) for one in requests]
     following = None
     if len(elements) >= PAGE_SIZE:
         last = _written(getattr(requests[-1], moment)) if requests else after

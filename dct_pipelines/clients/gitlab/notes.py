@@ -8,6 +8,7 @@ from datetime import datetime
 
 from dct_pipelines.clients.gitlab.shapes import MergeRequest, Note
 from dct_pipelines.domain.facts import Person
+from dct_pipelines.domain.hosting.people import stamp
 from dct_pipelines.domain.hosting.reader import HostedComment, Retitling
 from dct_pipelines.domain.text_rules import LONGEST_TEXT
 
@@ -37,7 +38,7 @@ def comments_of(notes: Sequence[Note], request: MergeRequest) -> tuple[HostedCom
             author=note.author.person if note.author else Person(),
             text=note.body[:LONGEST_TEXT],
             created_at=note.created_at,
-            updated=note.updated_at.isoformat(),
+            updated=stamp(note.updated_at),
             edited_at=note.edited_at,
             url=f"{request.web_url}#note_{note.id}" if request.web_url else None,
         )

@@ -18,6 +18,7 @@ from dct_pipelines.clients.gitlab.shapes import Approvals, MergeRequest, Note, R
 from dct_pipelines.clients.gitlab.words import check_state
 from dct_pipelines.domain.errors import PayloadUnreadable
 from dct_pipelines.domain.facts import Approval, Person
+from dct_pipelines.domain.hosting.people import stamp
 from dct_pipelines.domain.hosting.reader import HostedCheck, HostedState, Listing, Requests
 from dct_pipelines.domain.listener import DeadLetter
 
@@ -89,7 +90,7 @@ class GitLabReader:
             url=request.web_url,
             author=request.author.person if request.author else Person(),
             created_at=request.created_at,
-            updated=request.updated_at.isoformat(),
+            updated=stamp(request.updated_at),
             updated_at=request.updated_at,
             approvals=self._approvals(request, notes, letters),
             comments=notes_of.comments_of(notes, request),

@@ -9,6 +9,7 @@ from dct_pipelines.clients.answers import listed, parsed, refused_action, sorted
 from dct_pipelines.clients.api import ApiAnswer
 from dct_pipelines.clients.api_signs import said
 from dct_pipelines.clients.gitlab.api import GitLabApi
+from dct_pipelines.clients.gitlab.notes import bare_title
 from dct_pipelines.clients.gitlab.shapes import MergeRequest, User
 from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted
 from dct_pipelines.domain.hosting.port import HostedRequest, HostMerge, NewRequest
@@ -143,7 +144,7 @@ def _hosted(repository: str, request: MergeRequest) -> HostedRequest:
     return HostedRequest(
         repository=repository,
         number=request.iid,
-        title=request.title,
+        title=bare_title(request.title),
         source=request.source_branch,
         target=request.target_branch,
         head=request.sha,

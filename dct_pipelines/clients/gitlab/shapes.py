@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict
 
 from dct_pipelines.domain.facts import Person
+from dct_pipelines.domain.hosting.people import gitlab_person
 
 _AT_ONCE = timedelta(seconds=1)
 """GitLab writes a note in several steps; what falls into one second is one of them."""
@@ -41,17 +42,7 @@ class User(Shape):
     @property
     def person(self) -> Person:
         """In our words; the user name is what never is free text."""
-        is_bot = self.bot if self.bot is not None else _is_bot_name(self.username)
-        return Person(id=self.username, name=self.name or None, is_bot=is_bot)
-
-
-def _is_bot_name(username: str) -> bool:
-    """Access tokens of projects and groups act as such users.
-
-    Source: https://docs.gitlab.com/user/project/settings/project_access_tokens/#bot-users-for-projects
-    """
-    kind, _, rest = username.partition("_")
-    return (kind in ("project", "group") and "_bot" in rest) or username.endswith("-bot")
+        return gitlab_person(self.username, self.name, self.bot)
 
 
 class MergeRequest(Shape):
