@@ -7,24 +7,30 @@ attributes and in style sheets; text in the colour of its background is out of r
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
 MOST_NODES = 50_000
-MOST_RULES = 200
-LONGEST_STYLE = 20_000
-DEEPEST = 2_000
+MOST_HIDDEN = 20_000
+DEEPEST = 400
 
 _NEVER_SHOWN = frozenset(
     "head style script template title meta link noframes iframe object embed applet audio video canvas svg "
     "math datalist area param source track".split()
 )
 _OWN_LINE = frozenset(
-    "p div br tr li ul ol table h1 h2 h3 h4 h5 h6 blockquote pre section article header footer hr dl dt dd "
+    "p div tr li ul ol table h1 h2 h3 h4 h5 h6 blockquote pre section article header footer hr dl dt dd "
     "form fieldset address main nav aside center".split()
 )
+_CLOSES_ITSELF = frozenset(
+    "area base br col embed hr img input link meta param source track wbr "
+    "p li dd dt tr td th thead tbody tfoot option optgroup".split()
+)
+"""Those without content, and those that the next of their kind ends."""
+_TAG = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9]{0,30})")
 _GONE = re.compile(
     r"(?:^|;)(?:display:none|mso-hide:all|opacity:[+-]?0*(?:\.0*)?(?:e[+-]?\d+)?%?(?:;|$|!)|content-visibility:hidden"
     r"|text-indent:-\d{3,}|(?:left|top|right|bottom|margin-left|margin-top):-\d{3,}|clip(?:-path)?:(?:rect\(0|inset\((?:50|100)%)"
@@ -33,7 +39,7 @@ _GONE = re.compile(
 _NO_SIZE = re.compile(r"(?:^|;)(?:max-)?(?:height|width):0(?:\.0+)?(?:[a-z%]{0,4})(?=;|$|!)")
 _CLIPPED = re.compile(r"(?:^|;)overflow(?:-[xy])?:(?:hidden|clip)")
 _FONT = re.compile(r"(?:^|;)font-size:([^;!]{1,40})")
-_SHORT_FONT = re.compile(r"(?:^|;)font:[^;]{0,100}?(?:^|\s|:)(0(?:\.0+)?[a-z%]{0,4})(?=[\s/])")
+_SHORT_FONT = re.compile(r"(?:^|;)font:(?:[^;]{0,100}?\s)?(0(?:\.0+)?[a-z%]{0,4})(?=[\s/])")
 _TINY = re.compile(r"[+-]?0*(?:\.\d+)?(?:[a-z%]{0,4})|[01](?:\.\d+)?px")
 _RELATIVE = re.compile(r"[\d.]+(?:em|%|ex|ch)|smaller|larger|inherit")
 _VISIBILITY = re.compile(r"(?:^|;)visibility:([a-z]+)")
@@ -41,10 +47,6 @@ _COLOR = re.compile(
     r"(?:^|;)color:(transparent|rgba\([^)]{0,60},0?(?:\.0+)?\)|#[0-9a-f]{3}0(?=;|$)|#[0-9a-f]{6}00(?=;|$))?"
 )
 _COMMENT = re.compile(r"/\*.*?(?:\*/|\Z)", re.DOTALL)
-_RULE = re.compile(r"([^{}]{1,500})\{([^{}]{0,4000})\}")
-_CONDITIONAL = re.compile(
-    r"@media[^{}]{0,500}\([^{}]{0,500}\{(?:[^{}]{0,500}\{[^{}]{0,4000}\}[^{}]{0,100}){0,200}\}"
-)
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class _Inherited:
 
 def text_of_html(html: str) -> str:
     """The visible text; elements that begin a line do so. Nesting and size are bounded."""
-    tree = LexborHTMLParser(html)
+    tree = LexborHTMLParser(html[: _too_deep(html)])
     body = tree.body
     if body is None:
         return ""
@@ -71,6 +73,25 @@ def text_of_html(html: str) -> str:
         sheet[node.mem_id] = f"{sheet.get(node.mem_id, '')};{style}"
     text = re.sub(r"[ \t\u00a0]+", " ", "".join(_pieces(body, sheet)))
     return "\n".join(line.strip() for line in text.split("\n"))
+
+
+def _too_deep(html: str) -> int | None:
+    """Where elements are nested deeper than in any mail of a person: parsers then take quadratic time."""
+    opened: Counter[str] = Counter()
+    depth = 0
+    for match in _TAG.finditer(html):
+        tag = match[2].lower()
+        if tag in _CLOSES_ITSELF:
+            continue
+        if not match[1]:
+            opened[tag] += 1
+            depth += 1
+        elif opened[tag]:
+            opened[tag] -= 1
+            depth -= 1
+        if depth > DEEPEST:
+            return match.start()
+    return None
 
 
 def _pieces(body: LexborNode, sheet: dict[int, str]) -> Iterator[str]:
@@ -94,7 +115,9 @@ def _pieces(body: LexborNode, sheet: dict[int, str]) -> Iterator[str]:
         if _is_gone(node, own):
             continue
         inherited = _handed_down(own, handed)
-        if tag in _OWN_LINE:
+        if tag == "br":
+            yield "\n"
+        elif tag in _OWN_LINE:
             yield "\n"
             stack.append(("\n", handed))
         elif tag in ("td", "th"):
@@ -110,7 +133,7 @@ def _style(node: LexborNode, from_sheet: str) -> str:
 
 def _plain(style: str) -> str:
     """Declarations in lower case, without comments, escapes and spaces around their signs."""
-    text = _COMMENT.sub("", style[:LONGEST_STYLE]).lower()
+    text = _COMMENT.sub("", style).lower()
     text = re.sub(r"\\([0-9a-f]{1,6})\s?", _unescaped, text)
     return re.sub(r"\s*([:;,()])\s*", r"\1", text.strip())
 
@@ -144,22 +167,41 @@ def _handed_down(style: str, handed: _Inherited) -> _Inherited:
     return handed
 
 
-def _hiding_rules(tree: LexborHTMLParser) -> list[tuple[LexborNode, str]]:
-    """The elements that a style sheet could hide, with its declarations.
+def _hiding_rules(tree: LexborHTMLParser) -> Iterator[tuple[LexborNode, str]]:
+    """The elements that a style sheet could hide, with its declarations."""
+    left = MOST_HIDDEN
+    for sheet in tree.css("style"):
+        for selector, declarations in _rules(_COMMENT.sub("", sheet.text() or "")):
+            style = _plain(declarations)
+            if not _hides(style):
+                continue
+            found = _selected(tree, selector)
+            left -= len(found) + 1
+            if left < 0:
+                raise ValueError("its style sheets hide more than could be looked at")
+            yield from ((node, style) for node in found)
+
+
+def _rules(css: str) -> Iterator[tuple[str, str]]:
+    """Selectors and declarations that always hold.
 
     Rules under a condition (`@media (max-width: ...)`) are left out: mails hide their other layout by them.
     """
-    found: list[tuple[LexborNode, str]] = []
-    for sheet in tree.css("style")[:MOST_RULES]:
-        css = _COMMENT.sub("", (sheet.text() or "")[:LONGEST_STYLE])
-        css = _CONDITIONAL.sub("", css)
-        for selector, declarations in _RULE.findall(css)[:MOST_RULES]:
-            style = _plain(declarations)
-            if _hides(style):
-                found += [(node, style) for node in _selected(tree, selector.rpartition("{")[2])]
-        if len(found) > MOST_NODES:
-            break
-    return found
+    before, heads, conditions = "", [], 0
+    for token in re.split("([{}])", css):
+        if token == "{":
+            heads.append(before.rpartition(";")[2].strip())
+            conditions += _is_condition(heads[-1])
+        elif token == "}" and heads:
+            head = heads.pop()
+            conditions -= _is_condition(head)
+            if not conditions and not head.startswith("@"):
+                yield head, before
+        before = "" if token in "{}" else token
+
+
+def _is_condition(head: str) -> bool:
+    return head.startswith("@") and "(" in head
 
 
 def _hides(style: str) -> bool:
@@ -169,6 +211,6 @@ def _hides(style: str) -> bool:
 
 def _selected(tree: LexborHTMLParser, selector: str) -> list[LexborNode]:
     try:
-        return tree.css(selector.strip())
+        return tree.css(selector)
     except (SelectolaxError, ValueError):
         return []

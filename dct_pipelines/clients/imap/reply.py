@@ -34,7 +34,21 @@ def new_text(text: str) -> str:
         kept = lines[: _count(first.content)]
     else:
         kept = lines
-    return "\n".join(line for line in kept if not _QUOTED.match(line)).strip("\n")
+    return "\n".join(_without_quoted(kept)).strip("\n")
+
+
+def _without_quoted(lines: list[str]) -> list[str]:
+    """Without lines that are marked as quoted, and without a line before them that names whom they quote."""
+    kept: list[str] = []
+    was_quoted = False
+    for line in lines:
+        is_quoted = bool(_QUOTED.match(line))
+        if not is_quoted:
+            kept.append(line)
+        elif not was_quoted and kept and "@" in kept[-1] and kept[-1].rstrip().endswith(_COLONS):
+            kept.pop()
+        was_quoted = is_quoted
+    return kept
 
 
 def _short(line: str) -> str:
