@@ -15,7 +15,8 @@ from dct_pipelines.domain.compiled import compile_trigger
 from dct_pipelines.domain.decision import DecisionOutcome, IgnoredBecause
 from dct_pipelines.domain.errors import InvalidInput
 from dct_pipelines.domain.event import Cause
-from dct_pipelines.domain.payloads import StatusChanged, TagCreated
+from dct_pipelines.domain.facts import MailTrust, Person
+from dct_pipelines.domain.payloads import MessagePosted, StatusChanged, TagCreated
 from dct_pipelines.domain.ruling import rule
 from dct_pipelines.domain.snapshot import BranchState, TagState, TicketState
 from dct_pipelines.domain.words import CheckState, Match, TriggerStatus
@@ -205,3 +206,41 @@ def test_times_are_compared_to_the_microsecond():
     since = datetime(2026, 3, 2, 12, 0, 0, 1, tzinfo=NOON.tzinfo)
     ruling = rule(event_of(assessed()), compiled([READY], active_since=since), NOTHING)
     assert ruling.ignored_because is IgnoredBecause.OLDER_THAN_TRIGGER
+
+
+TRUSTED = {"is_authenticated": True, "is_allowed": True, "is_automatic": False, "because": "mx vouches"}
+MAILS = {
+    "trusted": TRUSTED,
+    "spoofed": TRUSTED | {"is_authenticated": False},
+    "not allowed": TRUSTED | {"is_allowed": False},
+    "automatic": TRUSTED | {"is_automatic": True},
+    "automatic and spoofed": TRUSTED | {"is_automatic": True, "is_authenticated": False},
+    "chat": None,
+}
+TELL, DEPLOY = {"type": "notify_users"}, {"type": "deploy_environment"}
+
+
+@pytest.mark.parametrize("actions", [[TELL], [TELL, TELL], [DEPLOY], [TELL, DEPLOY], [DEPLOY, TELL]])
+@pytest.mark.parametrize("mail", MAILS)
+def test_a_mail_fires_only_what_its_sender_may_start(mail: str, actions: list[dict[str, str]]):
+    posted = MessagePosted(message_id="1", author=Person(name="Ada"), text="deploy", mail=MAILS[mail])
+    ruling = rule(event_of(posted), compiled([condition("new_message")], actions=actions), NOTHING)
+    expected = None
+    if mail.startswith("automatic"):
+        expected = IgnoredBecause.AUTOMATIC_MAIL
+    elif mail in ("spoofed", "not allowed") and DEPLOY in actions:
+        expected = IgnoredBecause.SENDER_NOT_TRUSTED
+    assert ruling.ignored_because is expected
+    assert ruling.outcome is (DecisionOutcome.IGNORED if expected else DecisionOutcome.FIRED)
+
+
+def test_the_story_of_a_mail_that_may_not_fire_says_why_and_what_to_do():
+    posted = MessagePosted(message_id="1", author=Person(name="Ada"), text="x", mail=MAILS["spoofed"])
+    ruling = rule(event_of(posted), compiled([condition("new_message")], actions=[DEPLOY, TELL]), NOTHING)
+    assert ruling.because == (
+        "message by Ada; but its sender may not start deploy_environment (mx vouches); an operator can name "
+        "the sender in allowed_senders and our receiving host in authserv_id (docs/how-to/connect-mail.md)"
+    )
+    posted = posted.model_copy(update={"mail": MailTrust.model_validate(MAILS["automatic"])})
+    ruling = rule(event_of(posted), compiled([condition("new_message")]), NOTHING)
+    assert "a program sent this mail, so that it fires nothing (mx vouches)" in ruling.because
