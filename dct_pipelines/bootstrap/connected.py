@@ -57,6 +57,18 @@ def _jira(endpoint: Endpoint, clock: Clock) -> Any:
     return jira_client(endpoint, clock)
 
 
+def _gitlab(endpoint: Endpoint, clock: Clock) -> Any:
+    from dct_pipelines.clients.gitlab.client import GitLabClient
+
+    return GitLabClient(endpoint, clock)
+
+
+def _gitea(endpoint: Endpoint, clock: Clock) -> Any:
+    from dct_pipelines.clients.gitea.client import GiteaClient
+
+    return GiteaClient(endpoint, clock)
+
+
 MAKERS: Mapping[str, Maker] = MappingProxyType(
     {
         "gitea": _gitea,
