@@ -13,6 +13,9 @@ from dct_pipelines.domain.hosting.port import CodeHostPort, HostedRequest, NewRe
 from dct_pipelines.domain.words import CheckState
 from tests.fakes.code_host import FakeCodeHost
 from tests.fakes.git import FakeGit
+from tests.fakes.github_server import github_server
+from tests.fakes.github_world import GitHubWorld
+from tests.fakes.ports import FakeClock
 
 REPOSITORY = "acme/shop"
 KEY = "00000000-0000-5000-8000-00000000000a"
@@ -54,7 +57,34 @@ def _fake(_directory: Path) -> Iterator[HostCase]:
     )
 
 
-HOSTS: dict[str, Callable[[Path], Iterator[HostCase]]] = {"fake": _fake}
+def _github(_directory: Path) -> Iterator[HostCase]:
+    world = GitHubWorld(FakeClock())
+    base = world.shop.commit("main", {"a.txt": "1\n"})
+    world.shop.branch("qa", base)
+    world.shop.commit("feature/pay", {"a.txt": "2\n"}, parents=[base])
+
+    def finish(run_id: str, state: CheckState) -> None:
+        [run] = [run for run in world.runs if str(run["id"]) == run_id]
+        run |= {"status": "completed", "conclusion": str(state)}
+
+    with github_server(world) as server:
+        client = server.client()
+        reader = client.reader(f"{server.url}/{REPOSITORY}")
+        yield HostCase(
+            port=client,
+            head=lambda branch: str(world.shop.head(branch)),
+            push=lambda branch, name, text: world.push(branch, {name: text}),
+            finish=finish,
+            checks=lambda commit: {
+                name: check.state for name, check in reader.checks([commit])[commit].items()
+            },
+            deployed=lambda: [
+                (one["sha"], one["environment"], one["states"][-1]) for one in world.deployments
+            ],
+        )
+
+
+HOSTS: dict[str, Callable[[Path], Iterator[HostCase]]] = {"fake": _fake, "github": _github}
 
 
 @pytest.fixture(params=HOSTS)

@@ -10,9 +10,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from dct_pipelines.domain.errors import ItemUnreadable
 from dct_pipelines.domain.git_refs import HEADS, RefSnapshot
 from dct_pipelines.domain.hosting.heads import MOST_HEADS, Heads
-from dct_pipelines.domain.hosting.places import place_of
+from dct_pipelines.domain.hosting.places import place_fault, place_of
 from dct_pipelines.domain.hosting.reader import HostedCheck, HostedRepository
 from dct_pipelines.domain.hosting.requests import RequestsReading, Step
 from dct_pipelines.domain.hosting.token import HostToken
@@ -38,9 +39,8 @@ class HostedItem(GitRepositoryItem):
 def read(item: WatchedItem, context: ReadContext, port: HostedRepository) -> Iterator[Page]:
     """Pages of what changed since the last read; the first read takes everything as it is."""
     token = HostToken.model_validate(item.token)
-    place = place_of(item.location)
-    if item.kind is ItemKind.PULL_REQUEST and place is not None and place.number is not None:
-        yield _request_page(item, context, port, token, place.number)
+    if item.kind is ItemKind.PULL_REQUEST:
+        yield _request_page(item, context, port, token)
         return
     refs = port.git.refs()
     heads = _heads(item, context, refs, token)
@@ -58,13 +58,14 @@ def read(item: WatchedItem, context: ReadContext, port: HostedRepository) -> Ite
         yield _page(item, token, step, (*notes, *reading.notes))
 
 
-def _request_page(
-    item: WatchedItem, context: ReadContext, port: HostedRepository, token: HostToken, number: int
-) -> Page:
+def _request_page(item: WatchedItem, context: ReadContext, port: HostedRepository, token: HostToken) -> Page:
     """A pull request of its own: one call, and one more for checks."""
+    place = place_of(item.location)
+    if place is None or place.number is None:
+        raise ItemUnreadable(f"{item.name}: {place_fault(item.kind, item.location)}; correct its location")
     heads = Heads.of(token.requests.watched)
     reading = RequestsReading(item, context, port.host, token.requests, heads, {})
-    return _page(item, token, reading.single(number), tuple(reading.notes))
+    return _page(item, token, reading.single(place.number), tuple(reading.notes))
 
 
 def _heads(item: WatchedItem, context: ReadContext, refs: RefSnapshot, token: HostToken) -> Heads:
