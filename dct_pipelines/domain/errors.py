@@ -10,6 +10,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
+LONGEST_LINE = 2_000
+"""Characters of one line of a message: it may quote what somebody else wrote."""
+
 
 class Scope(StrEnum):
     """How far an error reaches: what has to stop because of it."""
@@ -34,7 +37,14 @@ class DctError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str | None = None) -> None:
-        super().__init__(message or " ".join((type(self).__doc__ or "").split()))
+        lines = message.split("\n") if message else [" ".join((type(self).__doc__ or "").split())]
+        super().__init__("\n".join(map(_fit, lines)))
+
+
+def _fit(line: str) -> str:
+    """The line as it can be stored, logged and shown: no control characters, nothing endless."""
+    cut = f"{line[: LONGEST_LINE - 1]}…" if len(line) > LONGEST_LINE else line
+    return "".join(character if character.isprintable() else " " for character in cut)
 
 
 class InvalidInput(DctError):

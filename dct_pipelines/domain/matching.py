@@ -35,11 +35,11 @@ def fold(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def shown(text: str) -> str:
+def shown(text: str, longest: int = _SHOWN_LENGTH) -> str:
     """A text from outside, fit for a sentence: one line, bounded."""
-    line = "".join(char if char.isprintable() else " " for char in text[: _SHOWN_LENGTH + 1])
+    line = "".join(char if char.isprintable() else " " for char in text[: longest + 1])
     line = " ".join(line.split())
-    return line if len(text) <= _SHOWN_LENGTH else f"{line[: _SHOWN_LENGTH - 1]}…"
+    return line if len(text) <= longest else f"{line[: longest - 1]}…"
 
 
 def same_name(one: str, other: str | None) -> bool:

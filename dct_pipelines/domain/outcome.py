@@ -5,9 +5,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from dct_pipelines.domain.facts import Fact
+from dct_pipelines.domain.matching import shown
+
+LONGEST_SUMMARY = 2_000
 
 
 class OutcomeStatus(StrEnum):
@@ -48,6 +51,12 @@ class Outcome(Fact):
     summary: str
     outputs: dict[str, Any] = Field(default_factory=dict)
     links: tuple[Link, ...] = ()
+
+    @field_validator("summary")
+    @classmethod
+    def _one_line(cls, summary: str) -> str:
+        """It may quote what somebody else wrote, and is stored, logged and shown in a terminal."""
+        return shown(summary, LONGEST_SUMMARY)
 
 
 def done(summary: str, *, links: tuple[Link, ...] = (), **outputs: Any) -> Outcome:
