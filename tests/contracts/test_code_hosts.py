@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,9 @@ from tests.fakes.code_host import FakeCodeHost
 from tests.fakes.git import FakeGit
 from tests.fakes.github_server import github_server
 from tests.fakes.github_world import GitHubWorld
+from tests.fakes.gitlab_server import GitLabServer
 from tests.fakes.ports import FakeClock
+from tests.support.hosted import Hosted, gitea, gitlab
 
 REPOSITORY = "acme/shop"
 KEY = "00000000-0000-5000-8000-00000000000a"
@@ -38,6 +41,8 @@ class HostCase:
     workflow: str = "deploy.yml"
     merges_branches: bool = True
     """Whether the host can merge branches without a pull request."""
+    keeps_deployments: bool = True
+    """Whether the host has a place for deployments."""
 
 
 def _fake(_directory: Path) -> Iterator[HostCase]:
@@ -84,7 +89,43 @@ def _github(_directory: Path) -> Iterator[HostCase]:
         )
 
 
-HOSTS: dict[str, Callable[[Path], Iterator[HostCase]]] = {"fake": _fake, "github": _github}
+def _hosted(hosted: Hosted[Any, Any], **differences: Any) -> HostCase:
+    world = hosted.world
+    base = world.shop.head("main")
+    assert base is not None
+    world.shop.commit("feature/pay", {"a.txt": "2\n"}, parents=[base])
+    reader = hosted.client.reader(hosted.location())
+    return HostCase(
+        port=hosted.client,
+        head=lambda branch: str(world.shop.head(branch)),
+        push=lambda branch, name, text: world.shop.commit(branch, {name: text}),
+        finish=world.code.finish,
+        checks=lambda commit: {name: one.state for name, one in reader.checks([commit])[commit].items()},
+        **differences,
+    )
+
+
+def _gitlab(_directory: Path) -> Iterator[HostCase]:
+    with gitlab() as hosted:
+        server: GitLabServer = hosted.server
+
+        def deployed() -> list[tuple[str, str, str]]:
+            return [(one["sha"], one["environment"]["name"], one["status"]) for one in server.deployments]
+
+        yield _hosted(hosted, deployed=deployed, merges_branches=False)
+
+
+def _gitea(_directory: Path) -> Iterator[HostCase]:
+    with gitea() as hosted:
+        yield _hosted(hosted, deployed=list, merges_branches=False, keeps_deployments=False)
+
+
+HOSTS: dict[str, Callable[[Path], Iterator[HostCase]]] = {
+    "fake": _fake,
+    "github": _github,
+    "gitlab": _gitlab,
+    "gitea": _gitea,
+}
 
 
 @pytest.fixture(params=HOSTS)
@@ -198,6 +239,10 @@ def test_a_run_says_that_it_succeeded(case: HostCase) -> None:
 
 def test_a_deployment_is_recorded_once_and_told_how_it_went(case: HostCase) -> None:
     asked = {"commit": case.head("qa"), "environment": "qa", "description": "by dct", "key": KEY}
+    if not case.keeps_deployments:
+        with pytest.raises(ActionFailed, match="no deployments"):
+            case.port.create_deployment(REPOSITORY, **asked)
+        return
     first = case.port.create_deployment(REPOSITORY, **asked)
     assert case.port.create_deployment(REPOSITORY, **asked) == first
     for state in ("in_progress", "success"):

@@ -29,6 +29,7 @@ class GiteaApi:
         self._clock = clock
         self._client = ApiClient(endpoint, RULES, clock, api_base=f"{self.base}/api/v1")
         self.call = self._client.call
+        self.close = self._client.close
 
     def repository(self, repository: str, *parts: str | int) -> str:
         """The path of something of a repository."""

@@ -30,6 +30,10 @@ class GiteaClient(GiteaRequests, GiteaRuns):
         super().__init__(GiteaApi(endpoint, clock))
         self._credential: Callable[[], str] | None = endpoint.credential
 
+    def close(self) -> None:
+        """Close the connections that were kept open."""
+        self._api.close()
+
     def reader(self, location: str) -> GiteaReader:
         """The repository of an item."""
         return GiteaReader(self._api, self._api.place(location).repository)

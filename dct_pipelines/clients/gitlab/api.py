@@ -34,6 +34,7 @@ class GitLabApi:
         self._clock = clock
         self._client = ApiClient(endpoint, RULES, clock, api_base=f"{base}/api/v4")
         self.call = self._client.call
+        self.close = self._client.close
 
     def project(self, repository: str, *parts: str | int) -> str:
         """The path of something of a project; the project's own path is one part of it."""

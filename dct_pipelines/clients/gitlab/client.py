@@ -31,6 +31,10 @@ class GitLabClient(GitLabRequests, GitLabRuns):
         super().__init__(GitLabApi(endpoint, clock))
         self._credential: Callable[[], str] | None = endpoint.credential
 
+    def close(self) -> None:
+        """Close the connections that were kept open."""
+        self._api.close()
+
     def reader(self, location: str) -> GitLabReader:
         """The project of an item."""
         return GitLabReader(self._api, self._api.place(location).repository)
