@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from dct_pipelines.domain.execution import AttemptState, ExecutionState
 from dct_pipelines.domain.trigger import RetryPolicy
 from dct_pipelines.domain.words import WaitReason
@@ -11,6 +13,8 @@ from dct_pipelines.store.executions.transitions import Wait, transition
 
 LONGEST_BACKOFF_SECONDS = 600.0
 LONGEST_OUTAGE_PAUSE_SECONDS = 60.0
+THROTTLED_ATTEMPTS_FACTOR = 10
+"""Being asked to wait is no failure: it may happen so much oftener before an execution is given up."""
 LEASE_PAUSE_SECONDS = 15.0
 """After a run has waited in vain for what another execution holds."""
 
@@ -30,13 +34,14 @@ def end_attempt(
     ends: AttemptState = AttemptState.FAILED,
     at_once: bool = False,
     is_outage: bool = False,
+    not_before: datetime | None = None,
 ) -> Execution:
     """End the current attempt of a locked execution and return the execution as it then is.
 
     Asked to stop, it is cancelled. After something that passes it waits for its next attempt, as long as its
     trigger's policy allows one; `at_once` says that no run ever began, which neither counts nor pauses.
     `is_outage` says that the deployment itself (its disk, its database) stood in the way: giving up would
-    gain nothing, so it is tried again until that is over.
+    gain nothing, so it is tried again until that is over. `not_before` is what a provider asked for.
     """
     if execution.cancel_requested_at is not None:
         return _cancelled(connection, execution, ends)
@@ -47,20 +52,21 @@ def end_attempt(
         return transition(
             connection, execution.id, ExecutionState.WAITING, attempt_ends=ends, message=follows
         )
-    if is_transient and (is_outage or begun < policy.max_attempts):
+    allowed = policy.max_attempts * (THROTTLED_ATTEMPTS_FACTOR if not_before is not None else 1)
+    if is_transient and (is_outage or begun < allowed):
         pause = backoff_seconds(policy, begun)
         pause = min(pause, LONGEST_OUTAGE_PAUSE_SECONDS) if is_outage else pause
         return transition(
             connection,
             execution.id,
             ExecutionState.WAITING,
-            wait=Wait(WaitReason.RETRY_BACKOFF, follows, pause),
+            wait=Wait(WaitReason.RETRY_BACKOFF, follows, pause, not_before),
             attempt_ends=ends,
             message=follows,
             is_transient=True,
         )
     if is_transient:
-        message = f"{message}; none of {policy.max_attempts} attempts is left"
+        message = f"{message}; none of {allowed} attempts is left"
     return transition(
         connection,
         execution.id,

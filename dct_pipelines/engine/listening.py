@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from dct_pipelines import registry
+from dct_pipelines.domain.alerts import Alert
 from dct_pipelines.domain.errors import (
     ConnectionDown,
     DatabaseUnavailable,
@@ -24,12 +25,13 @@ from dct_pipelines.domain.errors import (
     DiskFull,
     Scope,
 )
-from dct_pipelines.domain.listener import Page, ReadContext, WatchedConnection, WatchedItem
+from dct_pipelines.domain.listener import ListenerType, Page, ReadContext, WatchedConnection, WatchedItem
 from dct_pipelines.domain.ports import Clock
+from dct_pipelines.engine.alerting import Alerting
 from dct_pipelines.engine.decide import Decider
 from dct_pipelines.engine.intake import Intake
 from dct_pipelines.engine.readers import Readers
-from dct_pipelines.engine.reading import StoredStates, TickReport, pause_after
+from dct_pipelines.engine.reading import DOWN_AFTER_FAILURES, StoredStates, TickReport, pause_after
 from dct_pipelines.store.database import Connection, Database
 from dct_pipelines.store.watching import cursors, sources, timers
 from dct_pipelines.store.watching.cursors import ReadFrom
@@ -56,6 +58,8 @@ class Listening:
     port_for: PortFactory
     min_interval_seconds: float
     readers: Readers = field(default_factory=Readers)
+    alerting: Alerting = field(default_factory=Alerting)
+    listener_of: Callable[[str], ListenerType[Any]] = registry.listener
 
     def tick(
         self,
@@ -120,14 +124,12 @@ class Listening:
             self._pause(source, error)
             report.problems.append(f"{source.name}: {error}")
             return
-        usual = registry.listener(source.kind).interval_seconds
+        usual = self.listener_of(source.kind).interval_seconds
         interval = float(source.config.get("poll_interval_seconds") or usual)
         pause = max(self.min_interval_seconds, interval) if finished else 0
         report.is_finished = report.is_finished and finished
         if only is None:
-            now = self.clock.now()
-            with self.database.begin() as connection:
-                sources.healthy(connection, source.id, now, now + timedelta(seconds=pause), began_at)
+            self._well(source, pause, began_at)
 
     def _read_items(
         self, source: Source, only: frozenset[UUID] | None, stop_at: float, report: TickReport
@@ -135,7 +137,7 @@ class Listening:
         with self.database.connect() as connection:
             items = sources.items(connection, source.id)
             token = cursors.token_of(connection, source.id)
-        if registry.listener(source.kind).read_together is not None:
+        if self.listener_of(source.kind).read_together is not None:
             return self._read_together(source, items, token, stop_at, report)
         for item in items:
             if only is not None and item.id not in only:
@@ -166,7 +168,7 @@ class Listening:
             item.id, item.name, item.kind, item.location, item.config, item.token, asks, digest
         )
         context = ReadContext(now, StoredStates(self.database), due_timers, checks)
-        read = registry.listener(source.kind).read
+        read = self.listener_of(source.kind).read
         assert read is not None  # noqa: S101 - a listener has one of the two
         pages = read(watched, context, self.port_for(source, item))
         return self._take_in(source, pages, ReadFrom(item.token, item.location), item.name, stop_at, report)
@@ -181,7 +183,7 @@ class Listening:
     ) -> bool:
         """Read all items of a connection by one question. Without any item there is nothing to ask."""
         report.items += len(items)
-        read = registry.listener(source.kind).read_together
+        read = self.listener_of(source.kind).read_together
         if read is None or not items:
             return True
         watched = tuple(
@@ -193,8 +195,10 @@ class Listening:
         try:
             pages = read(whole, context, self.port_for(source, None))
             return self._take_in(source, pages, ReadFrom(token), source.name, stop_at, report)
-        except DctError:
-            raise
+        except DctError as error:
+            if error.scope in (Scope.CONNECTION, Scope.SYSTEM):
+                raise
+            raise ConnectionDown(str(error)) from error
         except Exception as error:
             log.exception("reading %s failed", source.name)
             raise ConnectionDown(f"a fault of the listener: {error!r}") from error
@@ -226,13 +230,31 @@ class Listening:
         with self.database.begin() as connection:
             cursors.read_failed(connection, source.id, item.id, self.clock.now(), why)
 
+    def _well(self, source: Source, pause_seconds: float, began_at: datetime) -> None:
+        now = self.clock.now()
+        with self.database.begin() as connection:
+            due_at = now + timedelta(seconds=pause_seconds)
+            failures = sources.healthy(connection, source.id, now, due_at, began_at)
+        if failures >= DOWN_AFTER_FAILURES:
+            times = f"after {failures} failures in a row"
+            self.alerting.tell(Alert("connection_recovered", source.name, source.kind, times, now))
+
     def _pause(self, source: Source, error: DctError) -> None:
         now = self.clock.now()
         health, not_before = pause_after(error, source.consecutive_failures, now, random.random())
+        is_down = health == "down"
         with self.database.begin() as connection:
-            sources.unhealthy(
-                connection, source.id, now, health=health, why=str(error), not_before=not_before
+            failures = sources.unhealthy(
+                connection,
+                source.id,
+                now,
+                health=health,
+                why=str(error),
+                not_before=not_before,
+                counts_as=DOWN_AFTER_FAILURES if is_down else 1,
             )
+        if is_down and failures < DOWN_AFTER_FAILURES:
+            self.alerting.tell(Alert("connection_down", source.name, source.kind, str(error), now))
 
     @contextmanager
     def holding(self, wanted: Sequence[Source], wait_until: float) -> Iterator[list[Source]]:

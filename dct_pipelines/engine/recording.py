@@ -6,7 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dct_pipelines.domain.errors import DctError, ExecutionCancelled, LeaseBusy, Scope, StaleAttempt
+from dct_pipelines.domain.errors import (
+    DctError,
+    ExecutionCancelled,
+    LeaseBusy,
+    Scope,
+    StaleAttempt,
+    Throttled,
+)
 from dct_pipelines.domain.execution import AttemptState, ExecutionState
 from dct_pipelines.domain.outcome import ResultState
 from dct_pipelines.engine.aftermath import end_attempt, step_aside
@@ -85,8 +92,14 @@ class Recorder:
             if isinstance(error, ExecutionCancelled) and current.cancel_requested_at is None:
                 transition(connection, execution.id, ExecutionState.CANCELLED, message=message)
             else:
-                is_outage = error.scope is Scope.SYSTEM
-                end_attempt(connection, current, message, is_transient=error.transient, is_outage=is_outage)
+                end_attempt(
+                    connection,
+                    current,
+                    message,
+                    is_transient=error.transient,
+                    is_outage=error.scope is Scope.SYSTEM,
+                    not_before=error.not_before if isinstance(error, Throttled) else None,
+                )
 
     def _is_recorded(self, connection: Connection, execution: Execution) -> bool:
         """Whether an earlier try was committed although its answer got lost."""

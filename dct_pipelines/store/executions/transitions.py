@@ -59,11 +59,12 @@ class RunStart:
 
 @dataclass(frozen=True)
 class Wait:
-    """Why an execution goes back to waiting, and for how long at least."""
+    """Why an execution goes back to waiting, for how long at least, and not before which moment."""
 
     reason: WaitReason | None = None
     detail: str | None = None
     seconds: float = 0
+    until: datetime | None = None
 
 
 def transition(
@@ -150,11 +151,18 @@ def reopen(connection: Connection, execution_id: UUID, message: str) -> Executio
     return transition(connection, execution_id, _S.WAITING, message=message, values=values)
 
 
+def _not_before(wait: Wait) -> Any:
+    paused = _now() + timedelta(seconds=wait.seconds) if wait.seconds else None
+    if wait.until is None:
+        return paused
+    return wait.until if paused is None else func.greatest(paused, wait.until)
+
+
 def _stamps(before: Execution, to: ExecutionState, run: RunStart | None, wait: Wait | None) -> dict[str, Any]:
     if to is _S.WAITING:
         wait = wait or Wait()
         return {
-            "not_before": _now() + timedelta(seconds=wait.seconds) if wait.seconds else None,
+            "not_before": _not_before(wait),
             "wait_reason": wait.reason,
             "wait_detail": wait.detail,
             "completed_at": None,

@@ -145,8 +145,12 @@ def unlock(connection: Connection, connection_id: UUID) -> None:
 
 def healthy(
     connection: Connection, connection_id: UUID, now: datetime, next_due_at: datetime, began_at: datetime
-) -> None:
-    """The connection answered; it is due again at `next_due_at`, or earlier when told so during the read."""
+) -> int:
+    """The connection answered; it is due again at `next_due_at`, or earlier when told so during the read.
+
+    Returns how many failures in a row came before.
+    """
+    before = _failures(connection, connection_id)
     told_meanwhile = and_(connections.c.next_due_at > began_at, connections.c.next_due_at <= now)
     connection.execute(
         update(connections)
@@ -162,6 +166,7 @@ def healthy(
             next_due_at=case((told_meanwhile, connections.c.next_due_at), else_=next_due_at),
         )
     )
+    return before
 
 
 def due_at_once(connection: Connection, connection_id: UUID, now: datetime) -> None:
@@ -173,10 +178,22 @@ def due_at_once(connection: Connection, connection_id: UUID, now: datetime) -> N
 
 
 def unhealthy(
-    connection: Connection, connection_id: UUID, now: datetime, *, health: str, why: str, not_before: datetime
-) -> None:
-    """The connection could not be read as a whole; it is left alone until `not_before`."""
-    failures = connections.c.consecutive_failures + int(health != "throttled")
+    connection: Connection,
+    connection_id: UUID,
+    now: datetime,
+    *,
+    health: str,
+    why: str,
+    not_before: datetime,
+    counts_as: int = 1,
+) -> int:
+    """The connection could not be read as a whole; it is left alone until `not_before`.
+
+    Returns how many failures in a row came before. A throttled connection has not failed; one that is down
+    at once counts as so many.
+    """
+    before = _failures(connection, connection_id)
+    failures = before if health == "throttled" else max(before + 1, counts_as)
     connection.execute(
         update(connections)
         .where(connections.c.id == connection_id)
@@ -189,6 +206,12 @@ def unhealthy(
             last_polled_at=now,
         )
     )
+    return before
+
+
+def _failures(connection: Connection, connection_id: UUID) -> int:
+    statement = select(connections.c.consecutive_failures).where(connections.c.id == connection_id)
+    return connection.scalar(statement.with_for_update()) or 0
 
 
 def reported_checks(
