@@ -25,6 +25,7 @@ LISTENER = ListenerType(
         "authserv_id": "mx.example.org",
         "allowed_senders": ["release-managers@example.org"],
     },
+    base_schemes=("imaps", "imap"),
     has_places=False,
     location_fault=location_fault,
 )
