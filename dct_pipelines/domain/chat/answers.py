@@ -45,12 +45,12 @@ def answers(reading: ChatReading, message: ChatMessage, *, is_new: bool = True) 
         counted += len(stamps_of(raws))
         last = max((*stamps_of(raws), last or since), key=order)
         _reached(changes, message, counted, last)
-        yield changes.page(None, is_last=False)
+        yield from changes.between()
     if counted != message.replies:
         yield from _whole(reading, message, known, last or since)
     changes = reading.changes(known)
     _reached(changes, message, message.replies, message.last_reply or last)
-    yield changes.page(None, is_last=False)
+    yield from changes.between()
 
 
 def _order(ts: str) -> int:
@@ -83,5 +83,5 @@ def _whole(reading: ChatReading, message: ChatMessage, known: dict[str, State], 
                 changes.delete(state, message.root)
         for answer in found.messages:
             changes.see(answer, floor)
-        yield changes.page(None, is_last=False)
+        yield from changes.between()
         above = upto if upto is not None and is_later(upto, above) else above

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -177,6 +177,14 @@ class Changes:
         self.known[subject] = state
         self.gone.discard(subject)
         self.snapshots[subject] = self._snapshot(subject, state)
+
+    def between(self) -> Iterator[Page]:
+        """What was gathered, as a page that moves no token; nothing when there is nothing to store.
+
+        A read that goes on from the same token after a death then passes over what has been stored.
+        """
+        if self.events or self.snapshots or self.gone or self.letters:
+            yield self.page(None, is_last=False)
 
     def page(self, token: Mapping[str, Any] | None, *, is_last: bool) -> Page:
         """All of it as one page."""

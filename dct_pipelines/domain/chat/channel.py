@@ -41,15 +41,23 @@ def first_read(reading: ChatReading) -> Iterator[Page]:
     raw = _history(reading, None, None, None)
     raws = between(raw.messages, reading.window_start)
     stamps = stamps_of(raws)
-    epoch = max((*stamps_of(raw.messages), reading.place.epoch), key=order)
-    reading = replace(reading, place=replace(reading.place, epoch=epoch))
     found = understood(raws, reading.place)
+    epoch = _epoch(understood(raw.messages, reading.place), reading.place.epoch)
+    reading = replace(reading, place=replace(reading.place, epoch=epoch))
     for changes in reading.seen(found):
-        yield changes.page(None, is_last=False)
+        yield from changes.between()
     yield from _first_answers(reading, found)
     rest = Sweep(top=epoch, position=min(stamps, key=order)) if raw.cursor and stamps else None
     first = {"epoch": epoch, "watermark": epoch, "sweep": rest, "swept_at": reading.context.now}
     yield Page(item_id, reading.token.model_copy(update=first).stored(), is_last=rest is None)
+
+
+def _epoch(found: Understood, beginning: str) -> str:
+    """The latest that had happened when the page was given: what comes after the first read is later."""
+    happened = {beginning, *found.stamps}
+    for message in found.messages:
+        happened |= {ts for ts in (message.edited, message.last_reply) if ts}
+    return max(happened, key=order)
 
 
 def _first_answers(reading: ChatReading, found: Understood) -> Iterator[Page]:
@@ -146,10 +154,14 @@ def _told(reading: ChatReading, stretch: _Stretch, token: ChatToken) -> Iterator
     found = understood(stretch.raws, reading.place)
     pages = list(reading.seen(found))
     for changes in pages[:-1]:
-        yield changes.page(None, is_last=False)
+        yield from changes.between()
     answered = _answered(found, pages)
     ends = stretch.upto is None
-    yield pages[-1].page(token.stored(), is_last=ends and not answered)
+    if token == reading.token and answered:
+        # What was told before a death is not told again, so that each read gets further.
+        yield from pages[-1].between()
+    else:
+        yield pages[-1].page(token.stored(), is_last=ends and not answered)
     for message in answered:
         yield from answers(reading, message)
     if ends and answered:
@@ -174,14 +186,14 @@ def sweep(reading: ChatReading) -> Iterator[Page]:
     top = token.sweep.top if token.sweep else token.watermark
     position = token.sweep.position if token.sweep else just_after(top)
     states = dict(reading.context.snapshots.states(item_id))
-    for raw in every_page(partial(_history, reading, None, position)):
+    rest = every_page(partial(_history, reading, None, position)) if is_later(position, start) else ()
+    for raw in rest:
         above = _lower_end(raw, start, position)
-        yield from _compared(reading, raw, above, position, states)
+        token = token.model_copy(update={"sweep": Sweep(top=top, position=above)})
+        yield from _compared(reading, raw, token, position, states)
         position = above
         if not is_later(position, start):
             break
-        token = token.model_copy(update={"sweep": Sweep(top=top, position=position)})
-        yield Page(item_id, token.stored(), is_last=False)
     token = token.model_copy(update={"sweep": None, "swept_at": reading.context.now})
     yield Page(item_id, token.stored(), removed=tuple(reading.forgotten(states)))
 
@@ -195,9 +207,10 @@ def _lower_end(raw: RawPage, start: str, position: str) -> str:
 
 
 def _compared(
-    reading: ChatReading, raw: RawPage, above: str, below: str, states: dict[str, State]
+    reading: ChatReading, raw: RawPage, token: ChatToken, below: str, states: dict[str, State]
 ) -> Iterator[Page]:
-    """One page of the window against what is known of it, and the threads that it shows as changed."""
+    """One page of the window against what is known of it; the token moves after the threads that changed."""
+    above = token.sweep.position if token.sweep else below
     upto = stamp(order(below) - 1)
     found = understood(between(raw.messages, stamp(order(above) - 1), upto), reading.place)
     changes = reading.changes(states)
@@ -208,10 +221,14 @@ def _compared(
             changes.delete(state, state.message_id)
     for message in found.messages:
         changes.see(message)
-    yield changes.page(None, is_last=False)
-    for message in found.messages:
-        if has_news(message, changes.state(message.root, message.ts)):
-            yield from answers(reading, message)
+    answered = [one for one in found.messages if has_news(one, changes.state(one.root, one.ts))]
+    if not answered:
+        yield changes.page(token.stored(), is_last=False)
+        return
+    yield from changes.between()
+    for message in answered:
+        yield from answers(reading, message)
+    yield Page(reading.place.item_id, token.stored(), is_last=False)
 
 
 def _is_first(state: MessageState) -> bool:

@@ -91,7 +91,7 @@ def _event(event: Any, connection: WatchedConnection, context: ReadContext) -> R
     places = [place for item in connection.items if (place := _place(item, channel, told.root))]
     if not places:
         return Received(f"no item of {connection.name} watches that, or none has been read yet")
-    every = [told.changes(place, context) for place in places]
+    every = [told.changes(place, context) for place in places if is_later(told.at or told.ts, place.epoch)]
     return Received(
         f"{told.what} in {channel}",
         Page(

@@ -16,7 +16,7 @@ from dct_pipelines.domain.chat.reading import (
     missing,
     stamps_of,
 )
-from dct_pipelines.domain.chat.stamps import order, shifted, stamp
+from dct_pipelines.domain.chat.stamps import order, shifted
 from dct_pipelines.domain.chat.token import Sweep
 from dct_pipelines.domain.errors import ItemUnreadable
 from dct_pipelines.domain.listener import Page
@@ -39,7 +39,7 @@ def first_read(reading: ChatReading) -> Iterator[Page]:
             token = token.model_copy(update={"epoch": watermark, "swept_at": reading.context.now})
         *before, last = reading.seen(found, LATEST)
         for changes in before:
-            yield changes.page(None, is_last=False)
+            yield from changes.between()
         yield last.page(token.stored(), is_last=is_last)
 
 
@@ -50,21 +50,23 @@ def news(reading: ChatReading) -> Iterator[Page]:
     for raw in every_page(partial(_ask, reading, above)):
         found = understood(between(raw.messages, above), reading.place)
         watermark = max((*found.stamps, token.watermark), key=order)
-        token = token.model_copy(update={"watermark": watermark})
-        *before, last = reading.seen(found)
-        for changes in before:
-            yield changes.page(None, is_last=False)
-        yield last.page(token.stored(), is_last=raw.cursor is None)
+        before, token = token, token.model_copy(update={"watermark": watermark})
+        *first, last = reading.seen(found)
+        for changes in first:
+            yield from changes.between()
+        if raw.cursor is None or token != before:
+            yield last.page(token.stored(), is_last=raw.cursor is None)
+        else:
+            yield from last.between()
 
 
 def sweep(reading: ChatReading) -> Iterator[Page]:
     """The window of the thread again; its first message always, as every page of replies shows it."""
     item_id, token = reading.place.item_id, reading.token
     top = token.sweep.top if token.sweep else token.watermark
-    start = stamp(order(reading.window_start))
-    above = token.sweep.position if token.sweep else start
+    above = token.sweep.position if token.sweep else reading.window_start
     states = dict(reading.context.snapshots.states(item_id))
-    for raw in every_page(partial(_ask, reading, above)):
+    for raw in every_page(partial(_ask, reading, above)) if above != top else ():
         found = understood(between(raw.messages, above, top), reading.place)
         upto = max((*found.stamps, above), key=order) if raw.cursor else top
         changes = reading.changes(states)
