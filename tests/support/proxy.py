@@ -1,4 +1,4 @@
-"""A way to the test's database that the test can cut: before or after a statement arrives, or altogether."""
+"""A way to a server that a test can cut: before or after a statement arrives, or altogether."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ _CHUNK_BYTES = 65536
 class Proxy:
     """Carries bytes between a TCP port and the server's socket, as long as it is up."""
 
-    server: Path
+    server: Path | int
+    """A Unix socket, or a port of this machine."""
     port: int = 0
+    host: str = "127.0.0.1"
+    """Where it listens itself."""
     _listener: socket.socket | None = None
     _pairs: dict[socket.socket, socket.socket] = field(default_factory=dict)
     _left: int | None = None
@@ -35,7 +38,7 @@ class Proxy:
         with self._lock:
             self._left = None
             if self._listener is None and not self.is_closing:
-                self._listener = socket.create_server(("127.0.0.1", self.port))
+                self._listener = socket.create_server((self.host, self.port))
                 self.port = self._listener.getsockname()[1]
                 threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
@@ -69,8 +72,7 @@ class Proxy:
                 client, _ = listener.accept()
             except OSError:
                 return
-            server = socket.socket(socket.AF_UNIX)
-            server.connect(str(self.server))
+            server = self._connected()
             with self._lock:
                 if self._listener is not listener:
                     client.close()
@@ -78,6 +80,13 @@ class Proxy:
                     return
                 self._pairs[client] = server
             threading.Thread(target=self._carry, args=(client, server), daemon=True).start()
+
+    def _connected(self) -> socket.socket:
+        if isinstance(self.server, int):
+            return socket.create_connection(("127.0.0.1", self.server))
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(str(self.server))
+        return server
 
     def _carry(self, client: socket.socket, server: socket.socket) -> None:
         with client, server, selectors.DefaultSelector() as selector, suppress(OSError):

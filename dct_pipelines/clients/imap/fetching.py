@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from imapclient.exceptions import ProtocolError
+
 from dct_pipelines.clients.imap.mime import body_of, split_header
 from dct_pipelines.clients.imap.reply import new_text
 from dct_pipelines.clients.imap.session import Session
-from dct_pipelines.domain.errors import ConnectionDown, ItemUnreadable
+from dct_pipelines.domain.errors import ItemUnreadable
 from dct_pipelines.domain.mail.headers import read_headers
 from dct_pipelines.domain.mail.port import FETCHED_BYTES, FetchedMail, MailRow, Unfetchable
 from dct_pipelines.domain.text_rules import LONGEST_TEXT
@@ -97,8 +99,8 @@ def _fetch(session: Session, uids: Sequence[int], what: Sequence[str]) -> Answer
     with session.call() as client:
         try:
             answer: Answer = client.fetch(list(uids), list(what))
-        except (ValueError, TypeError, LookupError, RecursionError) as error:
-            raise ConnectionDown(f"{session.server} answered what is no IMAP ({error!r})") from error
+        except (ProtocolError, ValueError, TypeError, LookupError, RecursionError) as error:
+            raise ItemUnreadable(f"{session.server} answered what is no IMAP ({error!r})") from error
     return {uid: {_plain(name): value for name, value in values.items()} for uid, values in answer.items()}
 
 

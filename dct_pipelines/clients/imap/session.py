@@ -10,6 +10,7 @@ import imaplib
 import socket
 import ssl
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from imapclient import IMAPClient
-from imapclient.exceptions import LoginError
+from imapclient.exceptions import LoginError, ProtocolError
 
 from dct_pipelines.clients.guard import AddressGuard
 from dct_pipelines.domain.errors import (
@@ -94,7 +95,11 @@ class _Wire(imaplib.IMAP4):
             raise problem
         if self._context is None:
             return found
-        return self._context.wrap_socket(found, server_hostname=self.host)
+        try:
+            return self._context.wrap_socket(found, server_hostname=self.host)
+        except (OSError, ValueError):
+            found.close()
+            raise
 
     def read(self, size: int) -> bytes:
         """A literal, as large as is left."""
@@ -144,6 +149,7 @@ class Session:
         with _in_our_words(server):
             addresses = guard.addresses(server.host, server.port, encrypted=server.security != "none")
             self._client = _Client(server, addresses)
+        self._end = weakref.finalize(self, _shut, self._client)
         try:
             with self.call() as client:
                 if server.security == "starttls":
@@ -168,12 +174,16 @@ class Session:
 
     def close(self) -> None:
         """End it without a word: what is read is read."""
-        with suppress(OSError, imaplib.IMAP4.error):
-            self._client.shutdown()
+        self._end()
 
     def _cut(self) -> None:
         with suppress(OSError):
             self._client.socket().shutdown(socket.SHUT_RDWR)
+
+
+def _shut(client: _Client) -> None:
+    with suppress(OSError, imaplib.IMAP4.error):
+        client.shutdown()
 
 
 @contextmanager
@@ -181,13 +191,20 @@ def _in_our_words(server: MailServer) -> Iterator[None]:
     try:
         yield
     except LoginError as error:
-        if passes(error):
-            raise ConnectionDown(f"{server} cannot log us in now ({error}); it is tried again") from error
+        # IMAPClient calls a connection that broke during the login a refused one.
+        if passes(error) or isinstance(error.__context__, imaplib.IMAP4.abort):
+            raise ConnectionDown(
+                f"{server} cannot log us in now ({_said(error)}); it is tried again"
+            ) from error
         raise CredentialRefused(
             f"{server} refused the login ({_said(error)}); renew the credential or correct the username"
         ) from error
     except imaplib.IMAP4.abort as error:
         raise ConnectionDown(f"{server} ended the connection ({_said(error)}); it is tried again") from error
+    except ProtocolError as error:
+        raise ConnectionDown(
+            f"{server} answered what is no IMAP ({_said(error)}); it is tried again"
+        ) from error
     except imaplib.IMAP4.error as error:
         if passes(error):
             raise ConnectionDown(f"{server} cannot do it now ({_said(error)}); it is tried again") from error
