@@ -49,7 +49,8 @@ def run(context: ActionContext, config: DeployEnvironmentConfig, ports: ActionPo
     environment = ports.library.environment(config.environment)
     repository = ports.library.repository(environment.repository)
     target = _target(context, config, ports, environment, repository)
-    deployment, url = deploy(context, ports, target, force=config.force)
+    deployed = deploy(context, ports, target, force=config.force)
+    deployment, url = deployed.deployment, deployed.url
     outputs: dict[str, Any] = {
         "environment": environment.name,
         "commit": target.commit,
@@ -58,10 +59,8 @@ def run(context: ActionContext, config: DeployEnvironmentConfig, ports: ActionPo
         "merged_from": target.merged_from or "",
         **_NO_WORKSPACE,
     }
-    is_new, words = (
-        deployment.execution_id == context.execution_id,
-        f"{environment.name} runs {target.commit[:8]}",
-    )
+    is_new = deployment.execution_id == context.execution_id
+    words = f"{environment.name} runs {target.commit[:8]}"
     if config.workspace:
         asked = Opening(draft=config.workspace, base=target.branch, commit=target.commit)
         workspace, opened = open_workspace(context, ports, asked)
@@ -74,7 +73,7 @@ def run(context: ActionContext, config: DeployEnvironmentConfig, ports: ActionPo
     links = (Link(title=environment.name, url=url),) if url else ()
     if not is_new:
         return nothing_to_do(f"{words} already", links=links, **outputs)
-    return done(words, links=links, **outputs)
+    return done(f"{words}; {deployed.said}" if deployed.said else words, links=links, **outputs)
 
 
 def _target(

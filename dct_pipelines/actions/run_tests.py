@@ -18,6 +18,7 @@ from dct_pipelines.domain.testing import (
     place_in_repository,
     place_in_workspace,
     reported,
+    shown_at_host,
     told_earlier,
 )
 
@@ -33,6 +34,8 @@ class RunTestsConfig(ActionConfig):
     commit: str = ""
     force: bool = False
     on_failure: Literal["fail", "continue"] = "fail"
+    report: bool = True
+    """Whether the check is also shown at the repository's git host, if it has one."""
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -51,10 +54,14 @@ def run(context: ActionContext, config: RunTestsConfig, ports: ActionPorts) -> O
     judged = earlier or judge(context, ports, place, suite)
     if earlier is None:
         reported(ports, place, suite.name, judged)
+    words = f"{suite.name} on {place.commit[:8]}: {judged.words}"
+    if config.report and (earlier is None or context.started_before):
+        problem = shown_at_host(ports, place, suite.name, judged)
+        words = f"{words}; {problem}" if problem else words
     if not judged.passed and config.on_failure == "fail":
-        raise ActionFailed(f"{suite.name} on {place.commit[:8]}: {judged.words}")
+        raise ActionFailed(words)
     give = done if earlier is None else nothing_to_do
-    return give(f"{suite.name} on {place.commit[:8]}: {judged.words}", **_told(place, judged))
+    return give(words, **_told(place, judged))
 
 
 def _place(config: RunTestsConfig, ports: ActionPorts) -> Place:

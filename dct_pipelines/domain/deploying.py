@@ -8,6 +8,7 @@ from uuid import uuid5
 from dct_pipelines.domain.action import ActionContext
 from dct_pipelines.domain.errors import ActionFailed, DctError
 from dct_pipelines.domain.git_refs import Oid
+from dct_pipelines.domain.hosting.reporting import DeploymentReport
 from dct_pipelines.domain.operations import Deployment, DeploymentState, EnvironmentSpec
 from dct_pipelines.domain.ports import ActionPorts, DeployRequest, DeployResult, Repository
 
@@ -25,14 +26,24 @@ class Target:
     merged_from: str | None = None
 
 
-def deploy(
-    context: ActionContext, ports: ActionPorts, target: Target, *, force: bool
-) -> tuple[Deployment, str | None]:
-    """The deployment that made the environment run the commit, ours or an earlier one, and where to look."""
+@dataclass(frozen=True)
+class Deployed:
+    """The deployment that made the environment run the commit, ours or an earlier one, and where to look.
+
+    `said` is what else people should know, e.g. that the git host could not be told.
+    """
+
+    deployment: Deployment
+    url: str | None
+    said: str = ""
+
+
+def deploy(context: ActionContext, ports: ActionPorts, target: Target, *, force: bool) -> Deployed:
+    """Deploy unless the environment runs that commit; `ActionFailed` when it does not get there."""
     deployment_id = uuid5(context.execution_id, f"{context.name}/deployment")
     current = ports.records.current_deployment(target.environment.name)
     if current and current.commit == target.commit and (not force or current.id == deployment_id):
-        return current, _address(target)
+        return Deployed(current, _address(target))
     earlier = ports.records.find_deployment(context.execution_id, target.environment.name)
     is_ours = earlier is not None and earlier.id == deployment_id
     deployment = Deployment(
@@ -46,18 +57,39 @@ def deploy(
         started_at=earlier.started_at if earlier and is_ours else ports.clock.now(),
     )
     ports.records.save_deployment(deployment)
+    report = _begun(context, ports, target)
     try:
-        result = _ask(context, ports, target)
+        result = _ask(context, ports, target, is_repeat=is_ours)
     except DctError as error:
         _close(ports, deployment, DeploymentState.FAILED, str(error))
+        report.end("failure", "")
         raise
+    report.end("success" if result.succeeded else "failure", result.url or "")
     if not result.succeeded:
         _close(ports, deployment, DeploymentState.FAILED, result.summary)
-        raise ActionFailed(f"{target.commit[:8]} did not get to {target.environment.name}: {result.summary}")
-    return _close(ports, deployment, DeploymentState.SUCCEEDED, result.summary), result.url
+        also = f"; {report.said}" if report.said else ""
+        where = f"{target.commit[:8]} did not get to {target.environment.name}"
+        raise ActionFailed(f"{where}: {result.summary}{also}")
+    closed = _close(ports, deployment, DeploymentState.SUCCEEDED, result.summary)
+    return Deployed(closed, result.url, report.said)
 
 
-def _ask(context: ActionContext, ports: ActionPorts, target: Target) -> DeployResult:
+def _begun(context: ActionContext, ports: ActionPorts, target: Target) -> DeploymentReport:
+    """What the git host is told, if the operator wants that."""
+    report = DeploymentReport(ports)
+    if target.environment.report_deployment:
+        report.begin(
+            target.repository.name,
+            commit=target.commit,
+            environment=target.environment.name,
+            key=context.idempotency_key,
+        )
+        if report.said:
+            context.log(report.said)
+    return report
+
+
+def _ask(context: ActionContext, ports: ActionPorts, target: Target, *, is_repeat: bool) -> DeployResult:
     kind = target.environment.deployer.type
     if kind not in ports.deployers:
         raise ActionFailed(
@@ -71,6 +103,7 @@ def _ask(context: ActionContext, ports: ActionPorts, target: Target) -> DeployRe
         execution_id=context.execution_id,
         log=context.log,
         is_cancelled=context.is_cancelled,
+        is_repeat=is_repeat,
     )
     return ports.deployers[kind].deploy(request)
 

@@ -5,14 +5,16 @@ Commands are named by operators, never by triggers: a trigger names an environme
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from dct_pipelines.domain.facts import Fact
+from dct_pipelines.domain.template import check
 from dct_pipelines.domain.trigger import Definition, Name
 from dct_pipelines.domain.words import CheckState
 
@@ -37,6 +39,20 @@ class HealthCheck(Definition):
     command: Argv | None = None
     attempts: int = Field(default=10, ge=1, le=100)
     interval_seconds: float = Field(default=1, gt=0, le=60)
+
+
+DEPLOY_FACTS = ("commit", "branch", "environment", "key", "execution_id")
+"""What `{{ deploy.<fact> }}` can be in what a pipeline is given."""
+
+
+def _known_facts(texts: dict[str, str]) -> dict[str, str]:
+    for text in texts.values():
+        for fault in check(text, {"deploy": dict.fromkeys(DEPLOY_FACTS)}):
+            raise ValueError(fault)
+    return texts
+
+
+PipelineTexts = Annotated[dict[str, str], Field(max_length=25), AfterValidator(_known_facts)]
 
 
 class LocalDeployer(Definition):
@@ -65,7 +81,48 @@ class WebhookDeployer(Definition):
     allow_private_network: bool = False
 
 
-Deployer = Annotated[LocalDeployer | WebhookDeployer, Field(discriminator="type")]
+class PipelineDeployer(Definition):
+    """Base of deployers that start a pipeline at the repository's own git host, and wait for its end."""
+
+    ref: str = ""
+    """The branch or tag to start it on; empty is the environment's branch."""
+    wait: bool = True
+
+    @property
+    def told(self) -> Mapping[str, str]:
+        """What the pipeline is given: names and texts that may be templates over `deploy`."""
+        raise NotImplementedError
+
+
+class GithubActionsDeployer(PipelineDeployer):
+    """Starts a workflow that can be dispatched (GitHub, Gitea)."""
+
+    type: Literal["github_actions"] = "github_actions"
+    workflow: Annotated[str, Field(pattern=r"^[\w.+-][\w. +-]{0,199}$")]
+    """Its file's name, e.g. `deploy.yml`."""
+    inputs: PipelineTexts = Field(default_factory=dict)
+
+    @property
+    def told(self) -> Mapping[str, str]:
+        """Its inputs."""
+        return self.inputs
+
+
+class GitlabCiDeployer(PipelineDeployer):
+    """Starts a pipeline of the project."""
+
+    type: Literal["gitlab_ci"] = "gitlab_ci"
+    variables: PipelineTexts = Field(default_factory=dict)
+
+    @property
+    def told(self) -> Mapping[str, str]:
+        """Its variables."""
+        return self.variables
+
+
+Deployer = Annotated[
+    LocalDeployer | WebhookDeployer | GithubActionsDeployer | GitlabCiDeployer, Field(discriminator="type")
+]
 
 
 class EnvironmentSpec(Definition):
@@ -78,6 +135,8 @@ class EnvironmentSpec(Definition):
     deployer: Deployer
     health_check: HealthCheck | None = None
     limits: ProcessLimits = ProcessLimits()
+    report_deployment: bool = False
+    """Also record each deployment at the repository's git host, by its interface of deployments."""
 
 
 class SuiteSpec(Definition):

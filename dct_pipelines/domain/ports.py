@@ -130,6 +130,8 @@ class DeployRequest:
     execution_id: UUID
     log: Callable[[str], None]
     is_cancelled: Callable[[], bool]
+    is_repeat: bool = False
+    """Whether an earlier attempt may have asked for the same."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dct_pipelines.domain.action import ActionContext
 from dct_pipelines.domain.commands import why_it_failed
 from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted, InvalidInput
 from dct_pipelines.domain.git_refs import Oid, as_oid, branch_ref
+from dct_pipelines.domain.hosting.reporting import show_check
 from dct_pipelines.domain.junit import Tally, tally, tally_of_summary
 from dct_pipelines.domain.merging import head_of
 from dct_pipelines.domain.operations import Check, SuiteSpec, WorkspaceState
@@ -137,14 +138,37 @@ def judgement(suite: SuiteSpec, ran: SuiteRun) -> Judged:
 
 
 def reported(ports: ActionPorts, place: Place, suite: str, judged: Judged) -> None:
-    """Report the result as a check on the commit."""
+    """Report the result as a check on the commit. Its event is one of our own making."""
+    name = place.check_name(suite)
+    ports.records.expect_own_write(place.repository.item_id, f"check:{place.commit}:{name}")
     ports.records.report_check(
         Check(
             repository_item_id=place.repository.item_id,
             commit=place.commit,
-            name=place.check_name(suite),
-            state=CheckState.SUCCESS if judged.passed else CheckState.FAILURE,
+            name=name,
+            state=_state(judged),
             summary=judged.words[:_LONGEST_SUMMARY],
             reported_at=ports.clock.now(),
         )
     )
+
+
+def shown_at_host(ports: ActionPorts, place: Place, suite: str, judged: Judged) -> str:
+    """Show the check at the repository's git host, under the same name; in words why it is not shown.
+
+    What a workspace holds may not be there.
+    """
+    if place.workspace_id is not None:
+        return ""
+    return show_check(
+        ports,
+        place.repository.name,
+        commit=place.commit,
+        name=place.check_name(suite),
+        state=_state(judged),
+        summary=judged.words[:_LONGEST_SUMMARY],
+    )
+
+
+def _state(judged: Judged) -> CheckState:
+    return CheckState.SUCCESS if judged.passed else CheckState.FAILURE

@@ -9,17 +9,24 @@ from uuid import UUID
 
 import pytest
 
-from dct_pipelines.clients.deployers import LocalDeployment, Releases, WebhookDeployment
+from dct_pipelines.clients.deployers import LocalDeployment, PipelineDeployment, Releases, WebhookDeployment
 from dct_pipelines.clients.deployers.health import Health
 from dct_pipelines.clients.git import GitClient
 from dct_pipelines.clients.processes import Processes
 from dct_pipelines.clients.webhook import SignedPost
 from dct_pipelines.domain.git import RepositoryRef
-from dct_pipelines.domain.operations import EnvironmentSpec, LocalDeployer, WebhookDeployer
+from dct_pipelines.domain.operations import (
+    EnvironmentSpec,
+    GithubActionsDeployer,
+    LocalDeployer,
+    WebhookDeployer,
+)
 from dct_pipelines.domain.ports import DeployerPort, DeployRequest, Repository
 from dct_pipelines.domain.process import IsolationMode
+from dct_pipelines.domain.words import CheckState
 from tests.fakes.deployers import FakeDeployer
 from tests.fakes.ports import EXECUTION, FakeClock, FakeSecrets
+from tests.fakes.shop import Shop
 from tests.support.receiver import receiver
 from tests.support.repos import SampleRepository
 
@@ -100,7 +107,27 @@ def _webhook(_directory: Path) -> Iterator[Case]:
         )
 
 
-DEPLOYERS = {"fake": _fake, "local": _local, "webhook": _webhook}
+def _pipeline(directory: Path) -> Iterator[Case]:
+    shop = Shop()
+    shop.at_host()
+    deployer = GithubActionsDeployer(workflow="deploy.yml", inputs={"commit": "{{ deploy.commit }}"})
+    spec = EnvironmentSpec(name="qa", repository="shop", branch="qa", deployer=deployer)
+    ends = [CheckState.SUCCESS]
+
+    def pause(_seconds: float) -> None:
+        for run_id in shop.host.runs:
+            shop.host.finish(run_id, ends[-1])
+
+    health = Health(Processes(directory, IsolationMode.NONE), FakeSecrets())
+    yield Case(
+        PipelineDeployment(shop.library, shop.connections, shop.git, shop.clock, health, sleep=pause),
+        lambda key: _request(spec, shop.repository.url, shop.feature, key),
+        lambda: [run.key for run in shop.host.runs.values()],
+        lambda: ends.append(CheckState.FAILURE),
+    )
+
+
+DEPLOYERS = {"fake": _fake, "local": _local, "webhook": _webhook, "pipeline": _pipeline}
 
 
 @pytest.fixture(params=DEPLOYERS)

@@ -11,6 +11,7 @@ from dct_pipelines.domain.connected import ItemFacts
 from dct_pipelines.domain.errors import NotFound
 from dct_pipelines.domain.operations import DraftSpec, EnvironmentSpec, SuiteSpec
 from dct_pipelines.domain.ports import Repository
+from dct_pipelines.domain.words import ItemKind
 
 T = TypeVar("T")
 
@@ -37,6 +38,9 @@ class FakeLibrary:
         raise NotFound(f"there is no repository {item_id}")
 
     def item(self, name: str) -> ItemFacts:
+        if name not in self.facts and name in self.repositories:
+            found = self.repositories[name]
+            return ItemFacts(found.item_id, name, ItemKind.GIT_REPOSITORY, found.ref.url, None)
         return _get("item", name, self.facts)
 
     def connection_kind(self, name: str) -> str:

@@ -7,7 +7,8 @@ Does not belong here: what a deployment means or is recorded as (actions).
 from __future__ import annotations
 
 from dct_pipelines.clients.deployers.local import LocalDeployment
+from dct_pipelines.clients.deployers.pipeline import PipelineDeployment
 from dct_pipelines.clients.deployers.releases import Releases
 from dct_pipelines.clients.deployers.webhook import WebhookDeployment
 
-__all__ = ["LocalDeployment", "Releases", "WebhookDeployment"]
+__all__ = ["LocalDeployment", "PipelineDeployment", "Releases", "WebhookDeployment"]
