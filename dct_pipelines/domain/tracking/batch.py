@@ -65,8 +65,10 @@ class Batch:
         known = self.handled.get(found.id) or token.handled.get(found.id)
         if known is None or known.updated != found.updated or self._new_queries:
             return True
+        if known.round == token.round:
+            return False
         settle = timedelta(seconds=self._read.config.settle_seconds)
-        return self._read.now - found.updated_at <= settle
+        return known.read_at - found.updated_at <= settle
 
     def changes(self, founds: Sequence[Found], swept: Sequence[str] = ()) -> Changes:
         """All that happened to these tickets, for every item that sees them."""
@@ -90,7 +92,12 @@ class Batch:
         self.left += [pair for pair in leaving if pair[1] in read]
         for found in founds:
             if found.id in read or found.id not in seen_by:
-                self.handled[found.id] = Handled(updated=found.updated, at=found.updated_at)
+                self.handled[found.id] = Handled(
+                    updated=found.updated,
+                    at=found.updated_at,
+                    read_at=self._read.now,
+                    round=self._read.token.round,
+                )
         return changes
 
     def _fetched(self, wanted: Sequence[Named]) -> tuple[dict[str, _Fetched], set[str]]:

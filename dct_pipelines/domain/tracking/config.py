@@ -40,7 +40,7 @@ class JiraConnection(ConnectionConfig):
         default=60,
         ge=0,
         le=2 * 86400,
-        description="how long a changed ticket is read again at each poll: Jira's search lags behind",
+        description="a changed ticket is read again until so long after its change: Jira's search lags",
     )
     history_metadata: bool = Field(
         default=True,

@@ -33,15 +33,20 @@ def manner_of(config: JiraConnection, token: JiraToken) -> Manner:
     return Manner(token.ranks, compares_texts=not config.is_cloud, marks_changes=config.history_metadata)
 
 
-def read_together(connection: WatchedConnection, context: ReadContext, port: TrackerReader) -> Iterator[Page]:
+def read_together(
+    connection: WatchedConnection, context: ReadContext, port: TrackerReader, *, batch_size: int = BATCH
+) -> Iterator[Page]:
     """Pages of all that happened since the last read; what is seen for the first time is taken as it is."""
-    yield from JiraReading(connection, context, port).pages()
+    yield from JiraReading(connection, context, port, batch_size).pages()
 
 
 class JiraReading:
     """One read of a connection. The token is the progress: each page's is right to go on from."""
 
-    def __init__(self, connection: WatchedConnection, context: ReadContext, port: TrackerReader) -> None:
+    def __init__(
+        self, connection: WatchedConnection, context: ReadContext, port: TrackerReader, batch_size: int
+    ) -> None:
+        self.batch_size = batch_size
         self.config = JiraConnection.model_validate(connection.config)
         self.token = JiraToken.model_validate(connection.token)
         self.watching = Watching(connection)
@@ -62,8 +67,8 @@ class JiraReading:
         new_queries = frozenset(item.id for item in self.watching.begin(self.now))
         self.token = self.token.advanced(watched_since, {}, self.config.overlap)
         unresolved = self.watching.unresolved(self.now)
-        for start in range(0, len(unresolved), BATCH):
-            items = unresolved[start : start + BATCH]
+        for start in range(0, len(unresolved), self.batch_size):
+            items = unresolved[start : start + self.batch_size]
             changes = first_sight(items, self.watching, self.port, self.gathering, self.manner, self.now)
             yield self._page(changes, is_last=False)
         since = watched_since - self.config.overlap
@@ -92,14 +97,15 @@ class JiraReading:
             reached = max(found.updated_at, reached or found.updated_at)
             if batch.wants(found):
                 waiting[found.id] = found
-            if len(waiting) >= BATCH:
+            if len(waiting) >= self.batch_size:
                 changes = batch.changes(list(waiting.values()))
                 self._advance(reached if in_order else None, batch)
                 yield self._page(changes, is_last=False)
                 waiting = {}
-        swept = self._sweep(BATCH - len(waiting))
+        swept = self._sweep(self.batch_size - len(waiting))
         changes = batch.changes(list(waiting.values()), swept)
         self._advance(reached, batch)
+        self.token = self.token.model_copy(update={"round": self.token.round + 1})
         yield self._page(changes, is_last=not batch.left)
         if batch.left:
             yield self._page(Changes(gone=list(batch.left)), is_last=True)

@@ -20,6 +20,10 @@ class Handled(BaseModel):
 
     updated: str
     at: datetime
+    read_at: datetime
+    """On Jira's clock. What was read long enough after its change is settled."""
+    round: int = 0
+    """In which read of everything."""
 
 
 class JiraToken(BaseModel):
@@ -31,6 +35,8 @@ class JiraToken(BaseModel):
     handled: dict[str, Handled] = Field(default_factory=dict)
     """By ticket id, of changes within the overlap only."""
     priorities: tuple[str, ...] = ()
+    round: int = 0
+    """How often everything was read to the end."""
     account: str | None = None
     """Our own account's id."""
     facts_at: datetime | None = None
