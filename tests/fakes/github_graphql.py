@@ -148,15 +148,16 @@ def _pulls(
     found = [pull for pull in found if not states or pull.state in states]
     if after is not None:
         found = [pull for pull in found if (place(pull) < after if is_down else place(pull) > after)]
+    first = min(first, world.page_size)
     page = found[:first]
     info = {"hasNextPage": len(found) > first, "endCursor": place(page[-1]) if page else None}
     return {"nodes": [_pull(world, pull) for pull in page], "pageInfo": info}
 
 
-def _part(elements: Sequence[Json]) -> Callable[..., Json]:
+def _part(world: GitHubWorld, elements: Sequence[Json]) -> Callable[..., Json]:
     def part(_info: Any, first: int, after: str | None = None, **_wanted: Any) -> Json:
         start = int(after or 0)
-        end = start + first
+        end = start + min(first, world.page_size)
         info = {"hasNextPage": end < len(elements), "endCursor": str(end)}
         return {"nodes": list(elements[start:end]), "pageInfo": info}
 
@@ -179,9 +180,10 @@ def _pull(world: GitHubWorld, pull: Pull) -> Json:
         "headRefOid": world.head(pull),
         "baseRefName": pull.target,
         "author": _actor(pull.author),
-        "comments": _part([_comment("IssueComment", pull, comment) for comment in pull.comments]),
-        "reviews": _part([_review(world, pull, review) for review in pull.reviews]),
+        "comments": _part(world, [_comment("IssueComment", pull, comment) for comment in pull.comments]),
+        "reviews": _part(world, [_review(world, pull, review) for review in pull.reviews]),
         "timelineItems": _part(
+            world,
             [
                 {
                     "__typename": "RenamedTitleEvent",
@@ -192,7 +194,7 @@ def _pull(world: GitHubWorld, pull: Pull) -> Json:
                     "actor": _actor(by),
                 }
                 for rename, at, before, after, by in pull.renames
-            ]
+            ],
         ),
     }
 
@@ -218,7 +220,9 @@ def _review(world: GitHubWorld, pull: Pull, review: Review) -> Json:
         "submittedAt": _at(review.created_at),
         "authorCanPushToRepository": review.author.can_push,
         "commit": _commit(world, review.commit),
-        "comments": _part([_comment("PullRequestReviewComment", pull, one) for one in review.comments]),
+        "comments": _part(
+            world, [_comment("PullRequestReviewComment", pull, one) for one in review.comments]
+        ),
     }
 
 
@@ -226,7 +230,7 @@ def _commit(world: GitHubWorld, oid: str) -> Json | None:
     if oid not in world.git.objects.commits:
         return None
     checks = world.checks.get(oid, [])
-    rollup = {"contexts": _part([_context(check) for check in checks])} if checks else None
+    rollup = {"contexts": _part(world, [_context(check) for check in checks])} if checks else None
     return {"__typename": "Commit", "id": f"C_{oid}", "oid": oid, "statusCheckRollup": rollup}
 
 

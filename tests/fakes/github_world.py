@@ -104,6 +104,8 @@ class GitHubWorld:
     url: str = "/srv/shop.git"
     name: str = "acme/shop"
     edits_update: bool = True
+    page_size: int = 100
+    """No list gives more at once, whatever is asked for."""
     pulls: dict[int, Pull] = field(default_factory=dict)
     checks: dict[str, list[Check]] = field(default_factory=dict)
     hidden: set[int] = field(default_factory=set)

@@ -45,6 +45,8 @@ def read(item: WatchedItem, context: ReadContext, port: HostedRepository) -> Ite
     refs = port.git.refs()
     heads = _heads(item, context, refs, token)
     polled = port.host.checks(heads.commits) if heads.commits else {}
+    watched = token.requests.model_copy(update={"watched": heads.stored()})
+    token = token.model_copy(update={"requests": watched})
     git = token.git
     notes: tuple[str, ...] = ()
     for page in references.read(replace(item, token=git), _with_checks(context, polled), port.git, refs=refs):

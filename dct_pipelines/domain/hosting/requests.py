@@ -64,8 +64,7 @@ class RequestsReading:
 
         A step is stored before the next one is asked for: what it compares with is what is stored.
         """
-        self.heads = self.heads.settled(self.polled, self.context.now)
-        for work in (self._checked, self._drained, self._tried_again, self._swept):
+        for work in (self._drained, self._tried_again, self._checked, self._swept):
             for changes in work():
                 if changes.has_any:
                     generation = self.token.generation + 1
@@ -95,7 +94,10 @@ class RequestsReading:
         return RequestChanges(self.item.id, self.context.now, self.token)
 
     def _checked(self) -> Iterator[RequestChanges]:
-        """Pull requests that are as they were, but for the checks of their head."""
+        """Pull requests that are as they were, but for the checks of their head.
+
+        What else changed was read before: a check of a head that is no longer the present one is no news.
+        """
         numbers = {number for head in self.heads.by_commit.values() for number in head.numbers}
         subjects = [(self.item.id, subject_of(number)) for number in sorted(numbers)]
         states = list(self.context.snapshots.of_subjects(subjects).values())
@@ -108,6 +110,7 @@ class RequestsReading:
             if isinstance(state, PullRequestState) and state.is_open:
                 changes.checked(state, self._checks_of(state.head, state, self.polled))
         yield changes
+        self.heads = self.heads.settled(self.polled, self.context.now)
 
     def _drained(self) -> Iterator[RequestChanges]:
         token, now = self.token, self.context.now
