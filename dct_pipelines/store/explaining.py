@@ -15,10 +15,10 @@ from dct_pipelines.store.tables import (
     decisions,
     dynamic_context_triggers,
     events,
-    item_cursors,
     trigger_executions,
     trigger_items,
 )
+from dct_pipelines.store.watching.seen import seen_columns, with_cursors
 
 
 def item_id(connection: Connection, name: str) -> UUID | None:
@@ -70,20 +70,16 @@ def sources(connection: Connection, item_ids: Sequence[UUID] | None) -> Sequence
             connections.c.health_detail,
             connections.c.not_before,
             connections.c.next_due_at,
-            item_cursors.c.polled_at,
-            item_cursors.c.read_ok_at,
-            item_cursors.c.state,
-            item_cursors.c.detail,
+            *seen_columns(),
             count.label("events"),
         )
         .outerjoin(connections, connections.c.id == context_library.c.connection_id)
-        .outerjoin(item_cursors, item_cursors.c.item_id == context_library.c.id)
         .where(context_library.c.deleted_at.is_(None))
         .order_by(context_library.c.name)
     )
     if item_ids is not None:
         statement = statement.where(context_library.c.id.in_(item_ids))
-    return connection.execute(statement).all()
+    return connection.execute(with_cursors(statement)).all()
 
 
 def decisions_of(connection: Connection, event_id: UUID) -> dict[UUID, Row[Any]]:

@@ -7,13 +7,21 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from alembic import command
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
 from dct_pipelines.domain.errors import SchemaMismatch
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.embedded import EmbeddedPostgres
-from dct_pipelines.store.schema import NOTHING_THERE, head_revision, migrate, optimize, verify
+from dct_pipelines.store.schema import (
+    NOTHING_THERE,
+    alembic_config,
+    head_revision,
+    migrate,
+    optimize,
+    verify,
+)
 from tests.support.postgres import administrator
 
 pytestmark = pytest.mark.integration
@@ -47,6 +55,19 @@ def test_migrating_says_what_it_applied_and_nothing_the_second_time(empty: Datab
     assert migrate(empty)[-1] == head_revision()
     assert migrate(empty) == []
     assert verify(empty) == []
+
+
+def test_a_database_of_the_first_release_is_brought_here_with_what_is_in_it(empty: Database) -> None:
+    with empty.begin() as connection:
+        connection.execute(text("CREATE SCHEMA dct"))
+        command.upgrade(alembic_config(connection), "0001")
+    run(empty, "INSERT INTO dct.connections (name, kind, created_by) VALUES ('here', 'git', 'local')")
+    assert "the database is at revision 0001" in verify(empty)[0]
+    applied = migrate(empty)
+    assert (applied[0], applied[-1]) == ("0002", head_revision())
+    assert verify(empty) == []
+    with empty.begin() as connection:
+        assert connection.scalar(text("SELECT name FROM dct.connections")) == "here"
 
 
 def test_six_may_migrate_at_once(empty: Database) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection, delete, func, select, update
 
 from dct_pipelines.store.tables import (
+    context_library,
     dynamic_context_triggers,
     events,
     item_cursors,
@@ -15,20 +16,15 @@ from dct_pipelines.store.tables import (
     snapshots,
     trigger_items,
 )
+from dct_pipelines.store.watching.seen import seen_columns, with_cursors
 
 
 def reading(connection: Connection, item_id: UUID) -> dict[str, Any]:
     """How the last reading of the item went, how much of it is known, and its latest event."""
-    cursor = connection.execute(
-        select(
-            item_cursors.c.state,
-            item_cursors.c.detail,
-            item_cursors.c.polled_at,
-            item_cursors.c.read_ok_at,
-            item_cursors.c.changed_at,
-            item_cursors.c.consecutive_failures,
-        ).where(item_cursors.c.item_id == item_id)
-    ).one_or_none()
+    statement = select(
+        *seen_columns(), item_cursors.c.changed_at, item_cursors.c.consecutive_failures
+    ).select_from(context_library)
+    cursor = connection.execute(with_cursors(statement).where(context_library.c.id == item_id)).one()
     subjects = select(func.count()).where(snapshots.c.item_id == item_id, snapshots.c.to_seq.is_(None))
     latest = (
         select(events.c.kind, events.c.subject, events.c.occurred_at, events.c.observed_at)
@@ -38,7 +34,7 @@ def reading(connection: Connection, item_id: UUID) -> dict[str, Any]:
     )
     event = connection.execute(latest).one_or_none()
     return {
-        "reading": dict(cursor._mapping) if cursor is not None else {"state": "new"},
+        "reading": dict(cursor._mapping) if cursor.state is not None else {"state": "new"},
         "subjects": connection.scalar(subjects) or 0,
         "latest_event": dict(event._mapping) if event is not None else None,
     }
