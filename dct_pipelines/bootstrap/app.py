@@ -134,6 +134,7 @@ class App:
     @cached_property
     def listening(self) -> Listening:
         """Reads what is due, through the listener of its kind."""
+        from dct_pipelines.engine.alerting import Alerting
         from dct_pipelines.engine.listening import Listening
 
         return Listening(
@@ -142,6 +143,7 @@ class App:
             self.intake,
             self.decider,
             port_for=self.connected.listener_port,
+            alerting=Alerting(self.outside.alerts),
             min_interval_seconds=self.settings.trigger_polling_min_interval_ms / 1000 - HAIR_SECONDS,
         )
 

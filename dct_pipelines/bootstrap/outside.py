@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from dct_pipelines.domain.alerts import AlertPort
 from dct_pipelines.domain.git import GitPort
 from dct_pipelines.domain.operations import ChannelSpec, OutboxChannel, SmtpChannel, WebhookChannel
 from dct_pipelines.domain.ports import (
@@ -111,6 +112,14 @@ class Outside:
                 case OutboxChannel():
                     found[name] = outbox
         return found
+
+    @cached_property
+    def alerts(self) -> AlertPort:
+        """Tells whoever listens at the operator's address."""
+        from dct_pipelines.clients.alerts import WebhookAlerts
+
+        address = self.settings.alert_webhook_url
+        return WebhookAlerts(self._post, address.get_secret_value if address else lambda: None)
 
     @cached_property
     def _releases(self) -> Releases:
