@@ -1,9 +1,10 @@
-"""Tells people (or systems) what happened, over mail, signed webhooks, or the file outbox."""
+"""Tells people (or systems) what happened, over Slack, mail, signed webhooks, or the file outbox."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from uuid import uuid5
+from typing import Literal
+from uuid import UUID, uuid5
 
 from pydantic import Field
 
@@ -15,6 +16,7 @@ from dct_pipelines.domain.outcome import Outcome
 from dct_pipelines.domain.ports import ActionPorts
 
 LONGEST_SUBJECT = 200
+_UPDATES = UUID("6f1c2f2e-6d1a-4c55-9f0e-7c5d1a1f6a11")
 
 
 class Target(ActionConfig):
@@ -24,6 +26,10 @@ class Target(ActionConfig):
     to: tuple[str, ...] = Field(default=(), max_length=50)
     subject: str | None = None
     text: str | None = None
+    thread: str | None = None
+    """Answer there: a message's id, as `event.thread` or `steps.<name>.thread` give it. Slack only."""
+    update: bool | Literal["trigger"] = False
+    """Replace the message that this execution (or, with `trigger`, this trigger) sent there. Slack only."""
 
 
 class NotifyUsersConfig(ActionConfig):
@@ -66,7 +72,18 @@ def _each(context: ActionContext, config: NotifyUsersConfig) -> Iterator[Notific
                 text=config.text if target.text is None else target.text,
                 idempotency_key=str(key),
                 facts=facts,
+                thread=target.thread or None,
+                update_key=_update_key(context, target, receiver),
+                is_repeat=context.started_before,
             )
+
+
+def _update_key(context: ActionContext, target: Target, receiver: str) -> str | None:
+    """What messages have in common that replace each other."""
+    if target.update is False:
+        return None
+    whose = context.trigger_name if target.update == "trigger" else str(context.execution_id)
+    return str(uuid5(_UPDATES, f"{whose}\0{target.channel}\0{receiver}\0{target.thread or ''}"))
 
 
 def one_line(text: str) -> str:
@@ -77,11 +94,11 @@ def one_line(text: str) -> str:
 
 ACTION = ActionType(
     kind="notify_users",
-    summary="Tells people over mail, signed webhooks, or the file outbox.",
+    summary="Tells people over Slack, mail, signed webhooks, or the file outbox.",
     config=NotifyUsersConfig,
     recovery=Recovery.KEY,
     run=run,
-    outputs=frozenset({"sent", "keys", "unreached"}),
+    outputs=frozenset({"sent", "keys", "unreached", "messages", "thread"}),
     example={
         "channels": [{"channel": "outbox", "to": ["testers"]}],
         "subject": "{{ event.branch }} is on qa",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dct_pipelines
@@ -11,7 +12,8 @@ from dct_pipelines import registry
 from dct_pipelines.bootstrap.outside import Outside
 from dct_pipelines.domain.errors import SchemaMismatch
 from dct_pipelines.domain.event import Event
-from dct_pipelines.domain.ports import ActionPorts, RunGateway
+from dct_pipelines.domain.operations import SlackChannel
+from dct_pipelines.domain.ports import ActionPorts, ChannelPort, RecordsPort, RunGateway
 from dct_pipelines.domain.release import release_name
 from dct_pipelines.domain.shapes import job_name
 from dct_pipelines.settings import Settings
@@ -215,21 +217,35 @@ class App:
         kinds = set(registry.actions())
         return frozenset(job_name(shape) for shape in read_shapes(self.database) if set(shape) <= kinds)
 
+    def _slack_channel(self, records: RecordsPort, spec: SlackChannel, memory: Path) -> ChannelPort:
+        """Posts through a Slack connection; what it posts is announced to the items that will read it."""
+        from dct_pipelines.clients.slack.channel import SlackChannelClient
+
+        def announce(channel: str, mark: str) -> None:
+            for item_id in self.library.readers_of(spec.connection, channel):
+                records.expect_own_write(item_id, mark)
+
+        return SlackChannelClient(spec, partial(self.connected.chat, spec.connection), memory, announce)
+
     def _ports_for(self, execution: Execution, event: Event | None) -> ActionPorts:
         """What the actions of one execution may touch."""
         from dct_pipelines.store.records import Records
 
+        records = Records(self.database, execution)
         return ActionPorts(
             clock=self.outside.clock,
             secrets=self.outside.secrets,
             git=self.outside.git,
             processes=self.outside.processes,
             library=self.library,
-            records=Records(self.database, execution),
-            deployers=self.outside.deployers,
+            records=records,
+            deployers={
+                **self.outside.deployers,
+                **self.outside.pipelines(self.library, self.connected),
+            },
             suites=self.outside.suites,
             workspaces=self.outside.workspaces,
-            channels=self.outside.channels(self.library.channels()),
+            channels=self.outside.channels(self.library.channels(), partial(self._slack_channel, records)),
             connections=self.connected,
             event=event,
         )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from dct_pipelines import registry
@@ -28,6 +28,9 @@ from dct_pipelines.store.budgets import StoredBudgets, account_of
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.library import Library
 from dct_pipelines.store.watching.sources import Source, SourceItem
+
+if TYPE_CHECKING:
+    from dct_pipelines.clients.slack import SlackClient
 
 Maker = Callable[[Endpoint, Clock], Any]
 """Makes the client of a connection: a `ConnectionPort`, and what its listener and actions need."""
@@ -84,6 +87,8 @@ TRACKERS = frozenset({"jira"})
 """Kinds whose client is a `TrackerPort`."""
 CODE_HOSTS = frozenset({"github", "gitlab", "gitea"})
 """Kinds whose client is a `CodeHostPort`."""
+CHATS = frozenset({"slack"})
+"""Kinds whose client posts messages."""
 UNKNOWN = UUID(int=0)
 """The id of a connection that is not stored."""
 
@@ -118,6 +123,11 @@ class Connected:
         """The git host of that connection."""
         host: CodeHostPort = self._of_kinds(connection, CODE_HOSTS, "git host")
         return host
+
+    def chat(self, connection: str) -> SlackClient:
+        """The chat of that connection."""
+        chat: SlackClient = self._of_kinds(connection, CHATS, "chat")
+        return chat
 
     def candidate(self, spec: Mapping[str, Any]) -> ConnectionPort:
         """The client of a connection as its manifest, as plain data, has it, stored or not."""

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dct_pipelines.domain.alerts import AlertPort
+from dct_pipelines.domain.connected import ConnectionsPort
 from dct_pipelines.domain.git import GitPort
-from dct_pipelines.domain.operations import ChannelSpec, OutboxChannel, SmtpChannel, WebhookChannel
+from dct_pipelines.domain.operations import (
+    ChannelSpec,
+    OutboxChannel,
+    SlackChannel,
+    SmtpChannel,
+    WebhookChannel,
+)
 from dct_pipelines.domain.ports import (
     ChannelPort,
     Clock,
     DeployerPort,
+    LibraryPort,
     SecretsPort,
     SuiteRunnerPort,
     WorkspaceFilesPort,
@@ -23,6 +32,7 @@ from dct_pipelines.settings import Settings, environment
 
 if TYPE_CHECKING:
     from dct_pipelines.clients.deployers import Releases
+    from dct_pipelines.clients.deployers.health import Health
     from dct_pipelines.clients.webhook import SignedPost
 
 OUTBOX = "outbox"
@@ -70,13 +80,18 @@ class Outside:
 
     @cached_property
     def deployers(self) -> Mapping[str, DeployerPort]:
-        """Every way to bring a commit to an environment."""
+        """Ways to bring a commit to an environment that need nothing but this machine and the network."""
         from dct_pipelines.clients.deployers import LocalDeployment, WebhookDeployment
-        from dct_pipelines.clients.deployers.health import Health
 
-        health = Health(self.processes, self.secrets)
-        local = LocalDeployment(self._releases, self.git, self.processes, self.secrets, health)
-        return {"local": local, "webhook": WebhookDeployment(self._post, health)}
+        local = LocalDeployment(self._releases, self.git, self.processes, self.secrets, self._health)
+        return {"local": local, "webhook": WebhookDeployment(self._post, self._health)}
+
+    def pipelines(self, library: LibraryPort, connections: ConnectionsPort) -> Mapping[str, DeployerPort]:
+        """Ways that start a pipeline at the repository's git host."""
+        from dct_pipelines.clients.deployers import PipelineDeployment
+
+        pipeline = PipelineDeployment(library, connections, self.git, self.clock, self._health)
+        return {"github_actions": pipeline, "gitlab_ci": pipeline}
 
     @cached_property
     def workspaces(self) -> WorkspaceFilesPort:
@@ -93,8 +108,13 @@ class Outside:
         scratch = self.settings.home / "scratch"
         return SuiteRunner(scratch, self.git, self.processes, self.secrets, self.workspaces, self._releases)
 
-    def channels(self, specs: Mapping[str, ChannelSpec]) -> Mapping[str, ChannelPort]:
-        """A client for each channel that is defined, and the file outbox."""
+    def channels(
+        self, specs: Mapping[str, ChannelSpec], slack: Callable[[SlackChannel, Path], ChannelPort]
+    ) -> Mapping[str, ChannelPort]:
+        """A client for each channel that is defined, and the file outbox.
+
+        `slack` makes those that post through a connection, with a directory for what they remember.
+        """
         from dct_pipelines.clients.outbox import FileOutbox
         from dct_pipelines.clients.sent_once import SentOnce
         from dct_pipelines.clients.smtp import SmtpChannelClient
@@ -107,11 +127,20 @@ class Outside:
                 case SmtpChannel():
                     mail = SmtpChannelClient(spec, self.secrets, self.clock)
                     found[name] = SentOnce(mail, self.settings.home / "sent")
+                case SlackChannel():
+                    sent = self.settings.home / "sent"
+                    found[name] = SentOnce(slack(spec, sent), sent)
                 case WebhookChannel():
                     found[name] = WebhookChannelClient(spec, self._post)
                 case OutboxChannel():
                     found[name] = outbox
         return found
+
+    @cached_property
+    def _health(self) -> Health:
+        from dct_pipelines.clients.deployers.health import Health
+
+        return Health(self.processes, self.secrets)
 
     @cached_property
     def alerts(self) -> AlertPort:

@@ -14,7 +14,7 @@ from dct_pipelines.clients.files import private_directory, reserved_file, room_f
 from dct_pipelines.domain.operations import Notification
 from dct_pipelines.domain.ports import ChannelPort, Receipt
 
-LONGEST_STATE = 16
+LONGEST_NOTE = 160
 
 
 class SentOnce:
@@ -31,13 +31,14 @@ class SentOnce:
             note = private_directory(self._directory) / name
             if note.exists():
                 return _repeated(note.read_text(encoding="utf-8").strip())
-            with reserved_file(note, LONGEST_STATE) as keep:
+            with reserved_file(note, LONGEST_NOTE) as keep:
                 receipt = self._channel.send(notification)
-                keep(receipt.state.encode())
+                keep(f"{receipt.state} {receipt.message_id or ''}".encode()[:LONGEST_NOTE])
             return receipt
 
 
-def _repeated(state: str) -> Receipt:
+def _repeated(note: str) -> Receipt:
+    state, _, message_id = note.partition(" ")
     if state == "uncertain":
-        return Receipt("uncertain", "an earlier attempt may have reached it")
-    return Receipt("duplicate", "an earlier attempt sent it")
+        return Receipt("uncertain", "an earlier attempt may have reached it", message_id or None)
+    return Receipt("duplicate", "an earlier attempt sent it", message_id or None)

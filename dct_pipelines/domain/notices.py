@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted, DctError, Scope
+from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted, DctError, Scope, Throttled
 from dct_pipelines.domain.operations import Notification
 from dct_pipelines.domain.outcome import Outcome, done, nothing_to_do, partly
 from dct_pipelines.domain.ports import ChannelPort
@@ -21,16 +21,24 @@ class Sending:
     known: list[str] = field(default_factory=list)
     uncertain: list[str] = field(default_factory=list)
     failed: dict[str, DctError] = field(default_factory=dict)
+    messages: list[str] = field(default_factory=list)
+    """What the channels call the messages."""
+    threads: list[str] = field(default_factory=list)
+    """Where answers to them go."""
 
     def add(self, channel: ChannelPort, notification: Notification) -> None:
         """Send one; a failure of one receiver does not keep the others from theirs."""
         where = f"{notification.channel}:{notification.receiver}"
         try:
-            state = channel.send(notification).state
+            receipt = channel.send(notification)
         except DctError as error:
             self.failed[where] = error
             return
-        {"sent": self.sent, "duplicate": self.known, "uncertain": self.uncertain}[state].append(where)
+        told = {"sent": self.sent, "duplicate": self.known, "uncertain": self.uncertain}
+        told[receipt.state].append(where)
+        if receipt.message_id is not None:
+            self.messages.append(receipt.message_id)
+            self.threads.append(notification.thread or receipt.message_id)
 
     def outcome(self, keys: Sequence[str]) -> Outcome:
         """The outcome. An error when nobody was reached, or when somebody may be reached later.
@@ -43,7 +51,12 @@ class Sending:
             "sent": len(self.sent) + len(self.known),
             "keys": list(keys),
             "unreached": unreached,
+            "messages": self.messages,
+            "thread": self.threads[0] if self.threads else "",
         }
+        waits = [error.not_before for error in self.failed.values() if isinstance(error, Throttled)]
+        if waits:
+            raise Throttled("not everybody was told yet: " + "; ".join(unreached), not_before=max(waits))
         for error in self.failed.values():
             if error.transient and error.scope is Scope.SYSTEM:
                 raise type(error)("not everybody was told: " + "; ".join(unreached))

@@ -66,6 +66,9 @@ class LibraryPort(Protocol):
     def item(self, name: str) -> ItemFacts:
         """The context item of that name, of any kind."""
 
+    def item_by_id(self, item_id: UUID) -> ItemFacts:
+        """The context item of that id; NotFound when it was removed."""
+
     def connection_kind(self, name: str) -> str:
         """What the connection of that name speaks to, e.g. `jira`."""
 
@@ -111,6 +114,9 @@ class RecordsPort(Protocol):
 
     def expect_own_write(self, item_id: UUID, external_id: str) -> None:
         """Say before a write (a commit, a comment) that it is ours, so that its event gets its cause."""
+
+    def expect_own_write_at(self, connection: str, external_id: str) -> None:
+        """The same for something that any item of that connection may see; the last who says so counts."""
 
     def settle_own_write(self, item_id: UUID, announced: str, external_id: str | None) -> None:
         """Let the id that a write turned out to have take the place of what was announced.
@@ -221,6 +227,8 @@ class Receipt:
 
     state: Literal["sent", "duplicate", "uncertain"]
     detail: str
+    message_id: str | None = None
+    """What the channel calls the message, where later actions can refer to it."""
 
 
 class ChannelPort(Protocol):

@@ -21,7 +21,7 @@ from dct_pipelines.registry import nearest
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.definitions.shelves import SHELVES, Stored
 from dct_pipelines.store.patience import patiently
-from dct_pipelines.store.tables import snapshots
+from dct_pipelines.store.tables import connections, item_cursors, snapshots
 
 PATIENCE_SECONDS = 120
 T = TypeVar("T")
@@ -34,6 +34,11 @@ def repository_ref(location: str, credential_ref: str | None, secrets: SecretsPo
     if credential_ref is None:
         return RepositoryRef(location)
     return RepositoryRef(location, credential=lambda: secrets.read(credential_ref))
+
+
+def _facts(item: Stored) -> ItemFacts:
+    spec = item.spec
+    return ItemFacts(item.id, item.name, ItemKind(spec["type"]), spec["location"], spec["connection"])
 
 
 @dataclass(frozen=True)
@@ -49,10 +54,13 @@ class Library:
 
     def repository_by_id(self, item_id: UUID) -> Repository:
         """The repository of that item id."""
+        return self._repository(self._by_id(item_id))
+
+    def _by_id(self, item_id: UUID) -> Stored:
         stored = self._read(lambda connection: SHELVES[Kind.ITEM].find_by_id(connection, item_id))
         if stored is None:
             raise NotFound(f"there is no item with the id {item_id} any more; see `dct item list`")
-        return self._repository(stored)
+        return stored
 
     def _repository(self, item: Stored) -> Repository:
         spec = item.spec
@@ -63,9 +71,11 @@ class Library:
 
     def item(self, name: str) -> ItemFacts:
         """The context item of that name, of any kind."""
-        found = self._find(Kind.ITEM, name)
-        spec = found.spec
-        return ItemFacts(found.id, name, ItemKind(spec["type"]), spec["location"], spec["connection"])
+        return _facts(self._find(Kind.ITEM, name))
+
+    def item_by_id(self, item_id: UUID) -> ItemFacts:
+        """The context item of that id."""
+        return _facts(self._by_id(item_id))
 
     def connection(self, name: str) -> Stored:
         """The connection of that name, as it is defined."""
@@ -96,6 +106,15 @@ class Library:
         channel: TypeAdapter[ChannelSpec] = TypeAdapter(ChannelSpec)
         stored = self._read(SHELVES[Kind.CHANNEL].all)
         return {name: channel.validate_python(entry.spec) for name, entry in stored.items()}
+
+    def readers_of(self, connection: str, channel: str) -> list[UUID]:
+        """The items of a chat connection that are read in the channel of that id, as their last read says."""
+        statement = (
+            select(item_cursors.c.item_id)
+            .join(connections, connections.c.id == item_cursors.c.connection_id)
+            .where(connections.c.name == connection, item_cursors.c.token["channel"].astext == channel)
+        )
+        return self._read(lambda reader: list(reader.execute(statement).scalars()))
 
     def context_item(self, name: str) -> Mapping[str, Any]:
         """An item as plain data: name, kind, title, location, tags, and the latest states of its subjects."""
