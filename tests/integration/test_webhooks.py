@@ -10,15 +10,8 @@ from threading import Event as Signal
 from typing import Any
 
 import pytest
-from sqlalchemy import update
 
-from dct_pipelines.domain.errors import (
-    ConnectionDown,
-    DeliveryRefused,
-    NotFound,
-    PayloadUnreadable,
-    Throttled,
-)
+from dct_pipelines.domain.errors import ConnectionDown, DeliveryRefused, NotFound, Throttled
 from dct_pipelines.domain.git_refs import RefSnapshot
 from dct_pipelines.domain.listener import (
     Delivery,
@@ -29,12 +22,11 @@ from dct_pipelines.domain.listener import (
     WebhookType,
 )
 from dct_pipelines.domain.signing import sign
-from dct_pipelines.engine.listening import Listening
-from dct_pipelines.engine.webhooks import LARGEST_BODY_BYTES, Webhooks
+from dct_pipelines.engine.webhooks import LARGEST_BODY_BYTES, Taken
 from dct_pipelines.store import tables
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.watching import sources
-from tests.fakes.ports import FakeSecrets
+from tests.support.hooks import CONNECTION, ITEM, Hooked
 from tests.support.world import World
 
 SECRET = "whsec_c2VjcmV0IG9mIGEgaG9vaw=="
@@ -62,60 +54,30 @@ class Reader:
     def fetch(self, _wanted: Any) -> frozenset[str]:
         return frozenset()
 
-    def commits(self, *_asked: Any) -> Any:
-        raise PayloadUnreadable("no commit is asked for here")
 
-
-class Post:
-    """A connection that takes webhooks, and who posts to it."""
+class Post(Hooked):
+    """A git connection that takes webhooks, and who posts to it."""
 
     def __init__(self, database: Database, webhook: WebhookType | None = None) -> None:
-        self.world = World(database)
         self.reader = Reader()
-        self.listening = Listening(
-            database,
-            self.world.clock,
-            self.world.intake,
-            self.world.decider,
-            lambda _source, _item: self.reader,
-            5.0,
-        )
-        given = {} if webhook is None else {"webhook_of": lambda _kind: webhook}
-        secrets = FakeSecrets({"env:HOOK": SECRET})
-        self.webhooks = Webhooks(
-            database, self.world.clock, self.world.intake, self.listening, secrets, **given
-        )
-        self.configure(config={"webhook_secret": "env:HOOK"})
-        self.listening.tick("git")
+        super().__init__(database, self.reader, secret=SECRET, webhook=webhook)
+        self.poll()
         self.reader.calls = 0
-        self.world.clock.advance(seconds=1)
-
-    def configure(self, **values: Any) -> None:
-        with self.world.database.begin() as connection:
-            connection.execute(update(tables.connections).values(**values))
+        self.clock.advance(seconds=1)
 
     def delivery(self, told: Any, *, secret: str = SECRET, age_seconds: int = 0, key: str = "m1") -> Delivery:
         body = told if isinstance(told, bytes) else json.dumps(told).encode()
-        now = self.world.clock.now()
+        now = self.clock.now()
         timestamp = int(now.timestamp()) - age_seconds
         headers = {
             "webhook-id": key,
             "webhook-timestamp": str(timestamp),
-            "webhook-signature": f"v1,bm90IGl0 {sign(secret, key, timestamp, body)}",
+            "webhook-signature": sign(secret, key, timestamp, body),
         }
         return Delivery(headers, body, now)
 
-    def receive(self, told: Any, **how: Any) -> Any:
+    def receive(self, told: Any, **how: Any) -> Taken:
         return self.webhooks.receive("here", self.delivery(told, **how))
-
-    def events(self) -> list[str]:
-        return [row["dedup_key"] for row in self.world.rows(tables.events)]
-
-    def letters(self) -> list[dict[str, Any]]:
-        return self.world.rows(tables.dead_letters)
-
-    def due_at(self) -> Any:
-        return self.world.rows(tables.connections)[0]["next_due_at"]
 
 
 @pytest.fixture
@@ -152,14 +114,14 @@ def test_a_hook_that_says_look_has_the_item_read_at_once(post: Post) -> None:
     post.reader.answer = lambda: branches("main", "x")
     taken = post.receive(LOOK)
     assert (taken.because, taken.events, post.reader.calls) == ("sample is read now", 1, 1)
-    post.world.clock.advance(seconds=60)
+    post.clock.advance(seconds=60)
     post.listening.tick("git")
     assert len(post.events()) == 1
 
 
 def test_a_check_that_a_ci_reports_is_an_event_of_the_head_at_once(post: Post) -> None:
     taken = post.receive(CHECK)
-    [event] = post.world.rows(tables.events)
+    [event] = post.events()
     assert (event["kind"], event["payload"]["name"], event["payload"]["state"]) == (
         "check_reported",
         "build",
@@ -171,8 +133,8 @@ def test_a_check_that_a_ci_reports_is_an_event_of_the_head_at_once(post: Post) -
 def test_the_last_report_of_a_check_counts_and_a_repeated_one_is_no_news(post: Post) -> None:
     for state in ("pending", "pending", "failure", "failure"):
         post.receive(CHECK | {"state": state})
-        post.world.clock.advance(seconds=1)
-    states = [event["payload"]["state"] for event in post.world.rows(tables.events)]
+        post.clock.advance(seconds=1)
+    states = [event["payload"]["state"] for event in post.events()]
     assert states == ["pending", "failure"]
 
 
@@ -193,7 +155,7 @@ def test_a_delivery_that_is_not_signed_as_agreed_is_refused_and_leaves_nothing(
 
 
 def test_without_a_secret_every_delivery_is_refused_and_told_why(post: Post) -> None:
-    post.configure(config={})
+    post.configure(config={"config": {}})
     with pytest.raises(DeliveryRefused, match="here has no webhook_secret"):
         post.receive(LOOK)
 
@@ -230,7 +192,7 @@ def test_a_fault_of_the_listener_keeps_the_delivery_as_a_dead_letter(database: D
 def test_a_delivery_that_is_too_large_has_the_connection_read_instead(post: Post) -> None:
     taken = post.receive(b" " * (LARGEST_BODY_BYTES + 1))
     assert "more than 1048576; the connection is read instead" in taken.because
-    assert post.due_at() == post.world.clock.now()
+    assert post.due_at == post.clock.now()
     [letter] = post.letters()
     assert len(letter["raw"]) < LARGEST_BODY_BYTES
 
@@ -238,7 +200,7 @@ def test_a_delivery_that_is_too_large_has_the_connection_read_instead(post: Post
 def test_a_webhook_and_a_poll_of_the_same_change_are_one_event(provider: Post) -> None:
     first = provider.receive({"created": ["x", "y"]})
     polled = provider.world.page(provider.world.created("x"))
-    provider.world.intake.ingest(provider.world.connection_id, polled)
+    provider.world.intake.ingest(CONNECTION, polled)
     again = provider.receive({"created": ["y", "x"]}, key="m2")
     assert (first.events, again.events, len(provider.events())) == (2, 0, 2)
 
@@ -255,8 +217,8 @@ def test_a_webhook_moves_no_cursor(provider: Post) -> None:
 
 
 def test_what_a_socket_brings_is_taken_in_without_a_signature(provider: Post) -> None:
-    provider.configure(config={})
-    delivery = Delivery({}, b'{"created": ["x"]}', provider.world.clock.now())
+    provider.configure(config={"config": {}})
+    delivery = Delivery({}, b'{"created": ["x"]}', provider.clock.now())
     assert provider.webhooks.take_in("here", delivery).events == 1
 
 
@@ -268,11 +230,11 @@ def test_a_provider_that_is_down_while_its_item_is_looked_at_is_read_by_the_next
     taken = provider.receive({"created": ["x"], "look": True})
     assert taken.events == 1
     assert "to be read again by the next tick: here: no route to host" in taken.because
-    assert provider.due_at() == provider.world.clock.now()
+    assert provider.due_at == provider.clock.now()
 
 
 def test_a_provider_that_told_us_to_wait_is_not_asked_before(post: Post) -> None:
-    until = post.world.clock.now() + timedelta(hours=1)
+    until = post.clock.now() + timedelta(hours=1)
 
     def throttled() -> RefSnapshot:
         raise Throttled("slow down", not_before=until)
@@ -294,9 +256,9 @@ def test_a_provider_that_hangs_while_looked_at_does_not_hold_up_the_answer(post:
     post.reader.answer = hanging
     taken = post.receive(LOOK)
     assert "its read goes on" in taken.because
-    assert post.due_at() == post.world.clock.now()
+    assert post.due_at == post.clock.now()
     go_on.set()
-    with post.listening.recorded([post.world.item_id], 30) as afterwards:
+    with post.listening.recorded([ITEM], 30) as afterwards:
         assert afterwards.problems == []
 
 
@@ -310,18 +272,18 @@ def test_a_delivery_during_a_long_poll_is_taken_in_and_what_the_poll_missed_is_r
         assert go_on.wait(30)
         return branches("main", "x")
 
-    provider.world.clock.advance(seconds=60)
+    provider.clock.advance(seconds=60)
     provider.reader.answer = slow
     with ThreadPoolExecutor(1) as pool:
         tick = pool.submit(provider.listening.tick, "git")
         assert begun.wait(10)
-        provider.world.clock.advance(seconds=1)
-        told_at = provider.world.clock.now()
+        provider.clock.advance(seconds=1)
+        told_at = provider.clock.now()
         assert provider.receive({"created": ["y"]}).events == 1
-        provider.world.clock.advance(seconds=1)
+        provider.clock.advance(seconds=1)
         go_on.set()
         assert tick.result(10).problems == []
-    assert provider.due_at() == told_at
+    assert provider.due_at == told_at
 
 
 def test_two_deliveries_at_once_are_each_taken_in_once(provider: Post) -> None:
@@ -333,6 +295,6 @@ def test_two_deliveries_at_once_are_each_taken_in_once(provider: Post) -> None:
 
 def test_a_reading_lock_that_others_hold_delays_a_delivery_but_does_not_lose_it(provider: Post) -> None:
     with provider.world.database.connect() as elsewhere:
-        assert sources.try_lock(elsewhere, provider.world.connection_id)
+        assert sources.try_lock(elsewhere, CONNECTION)
         assert provider.receive({"created": ["x"]}).events == 1
-        sources.unlock(elsewhere, provider.world.connection_id)
+        sources.unlock(elsewhere, CONNECTION)
