@@ -12,12 +12,16 @@ import pytest
 
 from dct_pipelines.clients.outbox import FileOutbox
 from dct_pipelines.clients.sent_once import SentOnce
+from dct_pipelines.clients.slack.channel import SlackChannelClient
 from dct_pipelines.clients.smtp import SmtpChannelClient
 from dct_pipelines.clients.webhook import SignedPost, WebhookChannelClient
-from dct_pipelines.domain.operations import Notification, SmtpChannel, WebhookChannel
+from dct_pipelines.domain.operations import Notification, SlackChannel, SmtpChannel, WebhookChannel
 from dct_pipelines.domain.ports import ChannelPort
 from tests.fakes.channels import FakeChannel
 from tests.fakes.ports import FakeClock, FakeSecrets
+from tests.fakes.slack_http import slack_http
+from tests.fakes.slack_server import SlackWorkspace
+from tests.support import slack
 from tests.support.mail import mail_server
 from tests.support.receiver import receiver
 
@@ -69,7 +73,21 @@ def _smtp(directory: Path) -> Iterator[Case]:
         yield Case(channel, lambda: [str(mail["Subject"]) for mail in server.mails])
 
 
-CHANNELS = {"fake": _fake, "outbox": _outbox, "webhook": _webhook, "smtp": _smtp}
+def _slack(directory: Path) -> Iterator[Case]:
+    workspace = SlackWorkspace(FakeClock())
+    with slack_http(workspace) as server:
+        spec = SlackChannel(name="chat", connection="chat", receivers=("qa@example.org",))
+        workspace.users["qa@example.org"] = "UQA0000001"
+        client = slack.client(server.url, FakeClock())
+        channel = SlackChannelClient(spec, lambda: client, directory, lambda _channel, _mark: None)
+
+        def arrived() -> list[str]:
+            return [said.extra["blocks"][0]["text"]["text"] for said in workspace.messages.values()]
+
+        yield Case(SentOnce(channel, directory / "sent"), arrived)
+
+
+CHANNELS = {"fake": _fake, "outbox": _outbox, "webhook": _webhook, "slack": _slack, "smtp": _smtp}
 
 
 @pytest.fixture(params=CHANNELS)

@@ -183,9 +183,9 @@ def sweep(reading: ChatReading) -> Iterator[Page]:
     """
     item_id, start = reading.place.item_id, reading.window_start
     token = reading.token
-    top = token.sweep.top if token.sweep else token.watermark
-    position = token.sweep.position if token.sweep else just_after(top)
     states = dict(reading.context.snapshots.states(item_id))
+    top = reading.sweep_top(states)
+    position = token.sweep.position if token.sweep else just_after(top)
     rest = every_page(partial(_history, reading, None, position)) if is_later(position, start) else ()
     for raw in rest:
         above = _lower_end(raw, start, position)

@@ -82,6 +82,13 @@ class ChatReading:
                 changes.letters.extend(found.letters)
             yield changes
 
+    def sweep_top(self, states: Mapping[str, State]) -> str:
+        """Up to where a sweep looks: all that is known, also what a delivery told before a poll saw it."""
+        if self.token.sweep is not None:
+            return self.token.sweep.top
+        known = (state.message_id for state in states.values() if isinstance(state, MessageState))
+        return max((self.token.watermark, *known), key=order)
+
     def forgotten(self, states: Mapping[str, State]) -> list[str]:
         """Subjects that lie wholly before the window: they are looked at no more."""
         start = self.window_start

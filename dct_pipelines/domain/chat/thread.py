@@ -63,9 +63,9 @@ def news(reading: ChatReading) -> Iterator[Page]:
 def sweep(reading: ChatReading) -> Iterator[Page]:
     """The window of the thread again; its first message always, as every page of replies shows it."""
     item_id, token = reading.place.item_id, reading.token
-    top = token.sweep.top if token.sweep else token.watermark
     above = token.sweep.position if token.sweep else reading.window_start
     states = dict(reading.context.snapshots.states(item_id))
+    top = reading.sweep_top(states)
     for raw in every_page(partial(_ask, reading, above)) if above != top else ():
         found = understood(between(raw.messages, above, top), reading.place)
         upto = max((*found.stamps, above), key=order) if raw.cursor else top
