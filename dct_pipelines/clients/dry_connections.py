@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
+from dct_pipelines.clients.dry_tracker import DryTracker
 from dct_pipelines.domain.connected import ConnectionsPort
 from dct_pipelines.domain.hosting.port import (
     CodeHostPort,
@@ -30,10 +31,13 @@ class DryConnections:
         self._inner = inner
         self._would = would
         self._hosts: dict[str, DryCodeHost] = {}
+        self._trackers: dict[str, DryTracker] = {}
 
     def tracker(self, connection: str) -> TrackerPort:
-        """The ticket tracker of that connection."""
-        return self._inner.tracker(connection)
+        """The ticket tracker of that connection, which changes nothing."""
+        if connection not in self._trackers:
+            self._trackers[connection] = DryTracker(self._inner.tracker(connection), self._would)
+        return self._trackers[connection]
 
     def code_host(self, connection: str) -> CodeHostPort:
         """The git host of that connection, which changes nothing."""

@@ -66,5 +66,8 @@ class DryRunRecords:
     def expect_own_write(self, item_id: UUID, external_id: str) -> None:
         """Nothing is written, so nothing is expected."""
 
+    def expect_own_write_at(self, connection: str, external_id: str) -> None:
+        """Nothing is written, so nothing is expected."""
+
     def settle_own_write(self, item_id: UUID, announced: str, external_id: str | None) -> None:
         """Nothing was announced."""

@@ -76,7 +76,7 @@ class Intake:
     ) -> Sequence[Event]:
         ids = event_store.claim_keys(connection, connection_id, page.events)
         drafts = {draft.dedup_key: draft for draft in reversed(page.events) if draft.dedup_key in ids}
-        causes = event_store.causes(connection, drafts.values())
+        causes = event_store.causes(connection, connection_id, drafts.values())
         now = self.clock.now()
 
         def event_of(place: int, draft: EventDraft) -> Event:

@@ -23,6 +23,8 @@ from dct_pipelines.store.executions.rows import Execution
 from dct_pipelines.store.patience import patiently
 from dct_pipelines.store.tables import (
     checks,
+    connections,
+    context_library,
     deployments,
     environments,
     own_writes,
@@ -135,6 +137,24 @@ class Records:
         """Say before a write (a commit, a comment) that it is ours, so that its event gets its cause."""
         self._write(lambda connection: connection.execute(self._own_write(item_id, external_id)))
 
+    def expect_own_write_at(self, connection: str, external_id: str) -> None:
+        """The same of any item of that connection; where nothing is watched, there is nothing to say."""
+        of_connection = select(connections.c.id).where(connections.c.name == connection).scalar_subquery()
+        item = select(context_library.c.id).where(context_library.c.connection_id == of_connection)
+
+        def write(session: Connection) -> None:
+            item_id = session.scalar(item.order_by(context_library.c.id).limit(1))
+            if item_id is not None:
+                statement = insert(own_writes).values(**self._written(item_id, external_id))
+                session.execute(
+                    statement.on_conflict_do_update(
+                        index_elements=["item_id", "external_id"],
+                        set_={"execution_id": self.execution.id, "chain": list(self.chain)},
+                    )
+                )
+
+        self._write(write)
+
     def settle_own_write(self, item_id: UUID, announced: str, external_id: str | None) -> None:
         """Let the id that a write turned out to have take the place of what was announced; None: no write."""
         gone = delete(own_writes).where(
@@ -151,13 +171,15 @@ class Records:
         self._write(write)
 
     def _own_write(self, item_id: UUID, external_id: str) -> Any:
-        statement = insert(own_writes).values(
-            item_id=item_id,
-            external_id=external_id,
-            execution_id=self.execution.id,
-            chain=list(self.chain),
-        )
-        return statement.on_conflict_do_nothing()
+        return insert(own_writes).values(**self._written(item_id, external_id)).on_conflict_do_nothing()
+
+    def _written(self, item_id: UUID, external_id: str) -> dict[str, Any]:
+        return {
+            "item_id": item_id,
+            "external_id": external_id,
+            "execution_id": self.execution.id,
+            "chain": list(self.chain),
+        }
 
     @property
     def chain(self) -> tuple[UUID, ...]:

@@ -43,6 +43,12 @@ class FakeLibrary:
             return ItemFacts(found.item_id, name, ItemKind.GIT_REPOSITORY, found.ref.url, None)
         return _get("item", name, self.facts)
 
+    def item_by_id(self, item_id: UUID) -> ItemFacts:
+        for facts in self.facts.values():
+            if facts.id == item_id:
+                return facts
+        raise NotFound(f"there is no item {item_id}")
+
     def connection_kind(self, name: str) -> str:
         return _get("connection", name, self.connection_kinds)
 

@@ -16,6 +16,7 @@ class FakeRecords:
         self.checks: dict[tuple[UUID, str, str], Check] = {}
         self.workspaces: dict[UUID, Workspace] = {}
         self.own_writes: list[tuple[UUID, str]] = []
+        self.own_writes_at: list[tuple[str, str]] = []
 
     def current_deployment(self, environment: str) -> Deployment | None:
         done = [
@@ -57,6 +58,9 @@ class FakeRecords:
 
     def expect_own_write(self, item_id: UUID, external_id: str) -> None:
         self.own_writes.append((item_id, external_id))
+
+    def expect_own_write_at(self, connection: str, external_id: str) -> None:
+        self.own_writes_at.append((connection, external_id))
 
     def settle_own_write(self, item_id: UUID, announced: str, external_id: str | None) -> None:
         self.own_writes = [write for write in self.own_writes if write != (item_id, announced)]

@@ -84,6 +84,8 @@ class Play:
         fault, self.http.fault = self.http.fault, lambda _asked: None
         self.site.clock.advance(seconds=LONGEST_LAG + 1)
         self.site.is_reindexing = False
+        # A read that was interrupted goes on where it was; only the next one begins with everything again.
+        self.driver.settle()
         self.driver.settle()
         self.http.fault = fault
         for item in self.driver.items:

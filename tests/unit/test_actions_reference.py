@@ -33,6 +33,7 @@ def test_every_action_has_an_example_in_the_reference():
         "run_tests",
         "archive_workspace",
         "notify_users",
+        "update_ticket",
     ]
 
 

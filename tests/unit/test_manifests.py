@@ -74,7 +74,6 @@ def test_a_wrong_key_or_value_is_named_with_its_line_and_the_nearest_valid_one(w
             "merge_branch",
             "actions[0].type: there is no action 'merge_branch'; did you mean",
         ),
-        ("merge_branches", "update_ticket", "actions[0].type: the action 'update_ticket' comes with a later"),
         (
             "repository: app",
             "repository: ap",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dct_pipelines.clients.jira.reading import CommonReading
@@ -14,8 +15,8 @@ from dct_pipelines.domain.tracking import marks
 from dct_pipelines.domain.tracking.adf import document
 from dct_pipelines.domain.tracking.port import TicketComment, TicketNow, Transition
 from dct_pipelines.domain.tracking.raw import name_in, object_of, person_of, text_in
-from dct_pipelines.domain.tracking.reader import Named
-from dct_pipelines.domain.tracking.tickets import comment_of, url_of
+from dct_pipelines.domain.tracking.reader import Answered, Named
+from dct_pipelines.domain.tracking.tickets import comment_of, history_of, url_of
 from dct_pipelines.domain.tracking.wiki import escaped
 
 SAID = "Dynamic Context Triggers"
@@ -23,8 +24,16 @@ MOST_USERS = 50
 NOW = "summary,status,assignee,priority,labels"
 
 
-class Tracking(CommonReading):
+class Tracking(CommonReading, ABC):
     """Part of a Jira client: the domain's `TrackerPort`."""
+
+    @abstractmethod
+    def tickets(self, wanted: Sequence[Named]) -> Answered:
+        """As `TrackerReader` says."""
+
+    @abstractmethod
+    def histories(self, tickets: Sequence[Mapping[str, Any]]) -> Mapping[str, Sequence[Any]]:
+        """As `TrackerReader` says."""
 
     def ticket(self, ticket: str) -> TicketNow:
         """The ticket as it is now."""
@@ -51,6 +60,15 @@ class Tracking(CommonReading):
                 text_in(one, "id", "a transition"), str(one.get("name")), name_in(one, "to", "it") or ""
             )
             for one in offered
+        )
+
+    def took(self, ticket: str, mark: str) -> bool:
+        """Whether a transition with this mark is in the ticket's history."""
+        answered = self.tickets([Named("", ticket)])
+        histories = self.histories([raw for raw in answered.found if isinstance(raw, Mapping)])
+        changes = (history_of(raw) for log in histories.values() for raw in log)
+        return any(
+            change.mark == mark and any(one.field == "status" for one in change.changes) for change in changes
         )
 
     def take(self, ticket: str, transition: Transition, mark: str) -> None:

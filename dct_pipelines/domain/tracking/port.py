@@ -62,6 +62,9 @@ class TrackerPort(Protocol):
     def transitions(self, ticket: str) -> tuple[Transition, ...]:
         """The transitions that we may take now."""
 
+    def took(self, ticket: str, mark: str) -> bool:
+        """Whether a change of status with this mark was made, whatever came after it."""
+
     def take(self, ticket: str, transition: Transition, mark: str) -> None:
         """Take a transition."""
 

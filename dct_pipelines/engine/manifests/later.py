@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-LATER_ACTIONS: frozenset[str] = frozenset({"update_ticket"})
 LATER_KEYS = frozenset(
     "agents agent agent_config requires_agent debounce_ms coalesce max_cost_usd digest_window".split()
 )

@@ -16,7 +16,7 @@ from dct_pipelines.domain.condition import ConditionType
 from dct_pipelines.domain.manifest import ItemSpec, Kind
 from dct_pipelines.domain.scope import known_names
 from dct_pipelines.engine.manifests.faults import Fault, Path
-from dct_pipelines.engine.manifests.later import LATER_ACTIONS, comes_later
+from dct_pipelines.engine.manifests.later import comes_later
 from dct_pipelines.engine.manifests.models import hint, validated
 from dct_pipelines.engine.manifests.references import DEPLOY_REFERS, REFERS, broken
 from dct_pipelines.engine.manifests.source import Document
@@ -132,8 +132,7 @@ def _action(
         )
     if action is None:
         known = hint(kind, registry.actions())
-        later = comes_later(f"the action {kind!r}") if kind in LATER_ACTIONS else None
-        yield document.fault((*path, "type"), later or f"there is no action {kind!r}; {known}")
+        yield document.fault((*path, "type"), f"there is no action {kind!r}; {known}")
     else:
         model, faults = validated(document, (*path, "config"), action.config, config)
         yield from faults

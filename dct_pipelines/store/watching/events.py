@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, Row, Select, func, or_, select, tuple_
+from sqlalchemy import Connection, Row, Select, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from dct_pipelines.domain.event import Cause, Event, EventDraft
 from dct_pipelines.domain.git_refs import HEADS
-from dct_pipelines.store.tables import event_keys, events, own_writes
+from dct_pipelines.store.tables import context_library, event_keys, events, own_writes
 
 
 def claim_keys(connection: Connection, connection_id: UUID, drafts: Sequence[EventDraft]) -> dict[str, UUID]:
@@ -29,17 +29,33 @@ def claim_keys(connection: Connection, connection_id: UUID, drafts: Sequence[Eve
     return {key: fresh[key] for key in won}
 
 
-def causes(connection: Connection, drafts: Iterable[EventDraft]) -> dict[tuple[UUID, str], Cause]:
-    """By (item, external id): the execution of ours that wrote it, where one did."""
+def causes(
+    connection: Connection, connection_id: UUID, drafts: Iterable[EventDraft]
+) -> dict[tuple[UUID, str], Cause]:
+    """By (item, external id): the execution of ours that wrote it, where one did.
+
+    What was announced for the item itself counts first, then what was for another one of its connection: two
+    items may see the same ticket.
+    """
     wanted = {(draft.item_id, external) for draft in drafts for external in draft.external_ids}
     if not wanted:
         return {}
-    rows = connection.execute(
-        select(own_writes).where(tuple_(own_writes.c.item_id, own_writes.c.external_id).in_(wanted))
+    statement = (
+        select(own_writes)
+        .join(context_library, context_library.c.id == own_writes.c.item_id)
+        .where(
+            context_library.c.connection_id == connection_id,
+            own_writes.c.external_id.in_({external for _, external in wanted}),
+        )
+        .order_by(own_writes.c.created_at)
     )
+    found = {(row.item_id, row.external_id): row for row in connection.execute(statement)}
+    anywhere = {external: row for (_, external), row in found.items()}
+    written = {key: found.get(key) or anywhere.get(key[1]) for key in wanted}
     return {
-        (row.item_id, row.external_id): Cause(execution_id=row.execution_id, chain=tuple(row.chain))
-        for row in rows
+        key: Cause(execution_id=row.execution_id, chain=tuple(row.chain))
+        for key, row in written.items()
+        if row is not None
     }
 
 
