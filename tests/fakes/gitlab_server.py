@@ -91,6 +91,9 @@ class GitLabServer:
         if after := asked.get(f"{moment.removesuffix('_at')}_after"):
             since = datetime.fromisoformat(after)
             found = [one for one in found if getattr(one, moment) >= since]
+        if before := asked.get(f"{moment.removesuffix('_at')}_before"):
+            until = datetime.fromisoformat(before)
+            found = [one for one in found if getattr(one, moment) <= until]
         found.sort(key=lambda one: (getattr(one, moment), one.number), reverse=asked.get("sort") != "asc")
         return self._paged(asked, [self.shown(one) for one in found])
 

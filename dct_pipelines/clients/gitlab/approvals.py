@@ -38,9 +38,9 @@ def opinions(
 
 
 def head_at(versions: Sequence[Version], when: datetime | None) -> str:
-    """The head at that time; "" when it cannot be told."""
+    """The head at that time; "" when it cannot be told. A push of the very same moment counts as later."""
     if when is None:
         heads = {version.head_commit_sha for version in versions}
         return heads.pop() if len(heads) == 1 else ""
-    before = [version for version in versions if version.created_at <= when]
+    before = [version for version in versions if version.created_at < when]
     return max(before, key=lambda version: version.created_at).head_commit_sha if before else ""

@@ -65,8 +65,8 @@ def is_told_whole(retitlings: Sequence[Retitling], title: str) -> bool:
 
     Titles may hold what GitLab marks differences with, so its words are believed only if they fit.
     """
-    titles = [retitling.before for retitling in retitlings[1:]] + [title]
-    return all(retitling.after == following for retitling, following in zip(retitlings, titles, strict=True))
+    followed_by = [retitling.before for retitling in retitlings[1:]] + [title]
+    return all(one.after == next_one for one, next_one in zip(retitlings, followed_by, strict=False))
 
 
 def approved_when(notes: Sequence[Note]) -> Mapping[str, datetime]:
