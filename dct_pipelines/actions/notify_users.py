@@ -27,7 +27,7 @@ class Target(ActionConfig):
     subject: str | None = None
     text: str | None = None
     thread: str | None = None
-    """Answer there: a message's id, as `event.thread` or `steps.<name>.thread` give it. Slack only."""
+    """Answer there: a message's id, as `event.thread` or `steps.<name>.thread` give it. Slack and mail."""
     update: bool | Literal["trigger"] = False
     """Replace the message that this execution (or, with `trigger`, this trigger) sent there. Slack only."""
 

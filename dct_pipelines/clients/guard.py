@@ -65,7 +65,7 @@ class AddressGuard:
         if is_private and not self._allow_private:
             return "a private network; an operator can set allow_private_network for it"
         if not is_private and not encrypted:
-            return "a public address; use https"
+            return "a public address; use https, or TLS"
         return None
 
 

@@ -12,13 +12,16 @@ import re
 import smtplib
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
+from typing import Any
 
 from dct_pipelines.clients.guard import AddressGuard
+from dct_pipelines.clients.http import HttpClient
+from dct_pipelines.clients.oauth import AccessTokens, TokenRequest
 from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted, CredentialRefused
 from dct_pipelines.domain.operations import Notification, SmtpChannel
 from dct_pipelines.domain.ports import Clock, Receipt, SecretsPort
@@ -27,15 +30,19 @@ _ADDRESS = re.compile(
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?"
 )
 _LINE_START_DOT = re.compile(rb"^\.", re.MULTILINE)
+_MESSAGE_ID = re.compile(r"<?[!-;=?-~]{1,250}@[!-;=?A-~]{1,250}>?")
 _GO_AHEAD = 354
 
 
 class _Guarded(smtplib.SMTP):
     """Connects to judged addresses only. A relay mostly stands in a private network, which is allowed."""
 
+    is_encrypted = True
+
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         problem: OSError = ConnectionError("no address")
-        for address in AddressGuard(allow_private_network=True).addresses(host, port, encrypted=True):
+        guard = AddressGuard(allow_private_network=True)
+        for address in guard.addresses(host, port, encrypted=self.is_encrypted):
             try:
                 return socket.create_connection((address, port), timeout)
             except OSError as error:
@@ -47,6 +54,12 @@ class _GuardedTls(smtplib.SMTP_SSL, _Guarded):
     """The same, encrypted from the first byte on; the certificate is checked against the name."""
 
 
+class _InTheClear(_Guarded):
+    """The same, for a relay within a private network only."""
+
+    is_encrypted = False
+
+
 class SmtpChannelClient:
     """Sends one mail to one allowed receiver a call."""
 
@@ -54,6 +67,11 @@ class SmtpChannelClient:
         self._spec = spec
         self._secrets = secrets
         self._clock = clock
+        self._tokens: AccessTokens | None = None
+        if spec.token_url is not None and spec.client_id is not None:
+            request = TokenRequest(spec.token_url, spec.client_id, spec.scope)
+            http = HttpClient(AddressGuard(allow_private_network=True), timeout_seconds=spec.timeout_seconds)
+            self._tokens = AccessTokens(request, http, clock)
 
     def send(self, notification: Notification) -> Receipt:
         """Hand the mail to the server. 4yz and a lost connection are tried again, 5yz is not."""
@@ -71,7 +89,8 @@ class SmtpChannelClient:
             _expect(answer, "the mail")
             with contextlib.suppress(OSError, smtplib.SMTPException):
                 server.quit()
-        return Receipt("sent", f"{message['Message-ID']} accepted by {self._spec.host}")
+        message_id = str(message["Message-ID"])
+        return Receipt("sent", f"{message_id} accepted by {self._spec.host}", message_id.strip("<>"))
 
     def _message(self, notification: Notification) -> EmailMessage:
         self._check_receiver(notification.receiver)
@@ -85,6 +104,8 @@ class SmtpChannelClient:
             raise ActionFailed(f"a header of the mail is not valid: {error}") from error
         message["Date"] = format_datetime(self._clock.now())
         message["Message-ID"] = f"<dct-{key}@{self._spec.sender.rpartition('@')[2].strip('> ')}>"
+        for name, value in _thread_headers(notification.thread).items():
+            message[name] = value
         message["Auto-Submitted"] = "auto-generated"
         message["X-Auto-Response-Suppress"] = "All"
         message.set_content(notification.text, cte="quoted-printable")
@@ -110,7 +131,7 @@ class SmtpChannelClient:
         except ssl.SSLCertVerificationError as error:
             raise ActionFailed(f"the certificate of {where} is not valid: {error.verify_message}") from error
         except smtplib.SMTPAuthenticationError as error:
-            raise CredentialRefused(f"{where} refused the password; renew {self._spec.password}") from error
+            raise CredentialRefused(f"{where} refused the login; renew {self._spec.password}") from error
         except smtplib.SMTPNotSupportedError as error:
             raise ActionFailed(f"{where} does not offer what the channel asks for: {error}") from error
         except (OSError, smtplib.SMTPException) as error:
@@ -118,24 +139,56 @@ class SmtpChannelClient:
 
     def _open(self) -> smtplib.SMTP:
         spec = self._spec
+        given: dict[str, Any] = {"timeout": spec.timeout_seconds, "local_hostname": "localhost"}
         if spec.security == "tls":
-            context = ssl.create_default_context()
-            return _GuardedTls(
-                spec.host,
-                spec.port,
-                timeout=spec.timeout_seconds,
-                local_hostname="localhost",
-                context=context,
-            )
-        return _Guarded(spec.host, spec.port, timeout=spec.timeout_seconds, local_hostname="localhost")
+            return _GuardedTls(spec.host, spec.port, context=self._context(), **given)
+        return (_Guarded if spec.security == "starttls" else _InTheClear)(spec.host, spec.port, **given)
+
+    def _context(self) -> ssl.SSLContext:
+        try:
+            return ssl.create_default_context(cafile=self._spec.ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise ActionFailed(
+                f"ca_file {self._spec.ca_file} of channel {self._spec.name} is not usable ({error})"
+            ) from error
 
     def _log_in(self, server: smtplib.SMTP) -> None:
-        if self._spec.security == "starttls":
-            server.starttls(context=ssl.create_default_context())
-        if self._spec.username and self._spec.password:
-            server.login(self._spec.username, self._secrets.read(self._spec.password))
+        spec = self._spec
+        if spec.security == "starttls":
+            server.starttls(context=self._context())
+        server.ehlo_or_helo_if_needed()
+        if not spec.username or not spec.password:
+            return
+        secret = self._secrets.read(spec.password)
+        if not (secret + spec.username).isascii() or not secret.isprintable():
+            raise CredentialRefused(f"{spec.password} holds characters that SMTP cannot send; choose another")
+        if spec.auth == "password":
+            server.login(spec.username, secret)
+        elif self._tokens is None:
+            _authenticate(server, spec.username, secret)
         else:
-            server.ehlo_or_helo_if_needed()
+            self._with_token(server, spec.username, secret, self._tokens)
+
+    def _with_token(self, server: smtplib.SMTP, username: str, secret: str, tokens: AccessTokens) -> None:
+        """A token that is refused may have been withdrawn: then once more, with a new one."""
+        try:
+            _authenticate(server, username, tokens.token(secret))
+        except smtplib.SMTPAuthenticationError:
+            tokens.forget()
+            _authenticate(server, username, tokens.token(secret))
+
+
+def _authenticate(server: smtplib.SMTP, username: str, token: str) -> None:
+    """XOAUTH2. To a refusal, which comes as a challenge, the answer is empty."""
+    words = f"user={username}\1auth=Bearer {token}\1\1"
+    server.auth("XOAUTH2", lambda challenge=None: words if challenge is None else "")
+
+
+def _thread_headers(thread: str | None) -> Mapping[str, str]:
+    """A mail's thread is a Message-ID; that of another provider means nothing here."""
+    if thread is None or not _MESSAGE_ID.fullmatch(thread):
+        return {}
+    return dict.fromkeys(("In-Reply-To", "References"), f"<{thread.strip('<>')}>")
 
 
 def _expect(answer: tuple[int, bytes], what: str, wanted: int | None = None) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 import pytest
 
+from dct_pipelines.clients.imap import ImapClient
 from dct_pipelines.domain.errors import AddressRefused, ConnectionDown, CredentialRefused, ItemUnreadable
+from dct_pipelines.domain.listener import WatchedItem
 from dct_pipelines.domain.mail.token import OVERLAP_UIDS
 from dct_pipelines.domain.words import ItemKind
 from tests.fakes.ports import FakeClock
@@ -19,6 +22,7 @@ from tests.support.mailboxes import driver_of, flags_of, item_of, mail_client, p
 from tests.support.mails import PASS, raw_mail
 from tests.support.proxy import Proxy
 from tests.support.servers.imap_server import Mailbox
+from tests.support.tokens import token_server
 
 pytestmark = pytest.mark.integration
 RESULTS = f"Authentication-Results: {PASS}"
@@ -340,6 +344,26 @@ def test_an_access_token_logs_in(mailbox: Mailbox, clock: FakeClock):
         mail_client(mailbox, clock, auth="xoauth2", secret="wrong").state("INBOX")
 
 
+def test_a_token_that_was_withdrawn_is_fetched_anew_once(mailbox: Mailbox, clock: FakeClock):
+    with token_server() as issuer:
+        client = mail_client(
+            mailbox,
+            clock,
+            secret="of the application",
+            auth="xoauth2",
+            token_url=issuer.url,
+            client_id="dct",
+        )
+        with pytest.raises(CredentialRefused):
+            client.state("INBOX")
+        assert issuer.count == 2
+        issuer.body = json.dumps({"access_token": mailbox.password}).encode()
+        assert client.state("INBOX").messages == 0
+        client.check()
+        assert issuer.count == 3
+        assert issuer.forms[-1]["client_secret"] == "of the application"
+
+
 def test_a_session_that_ended_meanwhile_is_opened_anew(mailbox: Mailbox, clock: FakeClock):
     with Proxied(mailbox.server.port) as port:
         client = mail_client(mailbox, clock, port=port)
@@ -351,6 +375,10 @@ def test_a_session_that_ended_meanwhile_is_opened_anew(mailbox: Mailbox, clock: 
         assert client.state("INBOX").messages == 1
 
 
+def always(client: ImapClient) -> Callable[[WatchedItem | None], ImapClient]:
+    return lambda _item: client
+
+
 def test_a_connection_that_breaks_anywhere_is_down_and_loses_nothing(mailbox: Mailbox, clock: FakeClock):
     way = Proxied(mailbox.server.port)
     with way as port:
@@ -359,8 +387,7 @@ def test_a_connection_that_breaks_anywhere_is_down_and_loses_nothing(mailbox: Ma
         cuts = 0
         for number in range(12):
             mailbox.append(numbered(number))
-            client = mail_client(mailbox, clock, port=port)
-            driver.port = lambda _item, client=client: client
+            driver.port = always(mail_client(mailbox, clock, port=port))
             way.proxy.cut_at(number + 1, is_delivered=bool(number % 2))
             if not driver.tick():
                 cuts += 1

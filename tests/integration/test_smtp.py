@@ -9,11 +9,13 @@ from pydantic import ValidationError
 
 from dct_pipelines.clients.sent_once import SentOnce
 from dct_pipelines.clients.smtp import SmtpChannelClient
-from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted
+from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted, CredentialRefused
 from dct_pipelines.domain.operations import Notification, SmtpChannel
 from tests.fakes.ports import FakeClock, FakeSecrets
-from tests.support.mail import MailServer, mail_server
+from tests.support.mail import PASSWORD, MailServer, mail_server
+from tests.support.tokens import token_server
 
+SECRETS = FakeSecrets({"env:P": PASSWORD, "env:Q": "open sesame"})
 pytestmark = pytest.mark.integration
 
 
@@ -27,7 +29,7 @@ def channel(server: MailServer, **changes: Any) -> SmtpChannelClient:
         "receivers": ("@example.org", "dev@example.net"),
         "timeout_seconds": 3,
     }
-    return SmtpChannelClient(SmtpChannel.model_validate(fields | changes), FakeSecrets(), FakeClock())
+    return SmtpChannelClient(SmtpChannel.model_validate(fields | changes), SECRETS, FakeClock())
 
 
 def note(receiver: str = "qa@example.org", **changes: Any) -> Notification:
@@ -96,6 +98,90 @@ def test_a_connection_lost_after_the_last_byte_is_uncertain_and_not_sent_again(t
         server.hangs_up = False
         assert once.send(note()).state == "uncertain"
         assert len(server.mails) == 1
+
+
+def encrypted(server: MailServer, security: str, **changes: Any) -> SmtpChannelClient:
+    fields = {"host": "localhost", "security": security, "ca_file": str(server.certificate)}
+    return channel(server, **(fields | {"username": "dct", "password": "env:P"} | changes))
+
+
+@pytest.mark.parametrize("security", ["tls", "starttls"])
+def test_a_mail_goes_encrypted_and_after_a_login(tmp_path, security):
+    with mail_server(security, tmp_path) as server:
+        receipt = encrypted(server, security).send(note())
+        assert (receipt.state, len(server.mails), bool(server.logins)) == ("sent", 1, True)
+        assert receipt.message_id is not None
+        assert f"<{receipt.message_id}>" == server.mails[0]["Message-ID"]
+
+
+@pytest.mark.parametrize("security", ["tls", "starttls"])
+def test_a_certificate_that_nobody_vouches_for_gets_no_mail(tmp_path, security):
+    with mail_server(security, tmp_path) as server:
+        with pytest.raises(ActionFailed, match="certificate"):
+            encrypted(server, security, ca_file=None).send(note())
+        assert (server.mails, server.logins) == ([], [])
+        with pytest.raises(ActionFailed, match="ca_file"):
+            encrypted(server, security, ca_file=str(tmp_path / "nothing")).send(note())
+
+
+@pytest.mark.parametrize("security", ["tls", "starttls"])
+def test_a_wrong_password_is_a_refused_credential(tmp_path, security):
+    with mail_server(security, tmp_path) as server:
+        with pytest.raises(CredentialRefused, match="env:Q") as caught:
+            encrypted(server, security, password="env:Q").send(note())
+        assert "sesame" not in str(caught.value)
+        assert not server.mails
+
+
+def test_a_token_logs_in_and_a_refused_one_is_fetched_anew_once(tmp_path):
+    with mail_server("tls", tmp_path) as server, token_server() as issuer:
+        spec = {"auth": "xoauth2", "token_url": issuer.url, "client_id": "dct", "scope": "mail"}
+        client = encrypted(server, "tls", **spec)
+        server.tokens = {"token-1"}
+        client.send(note())
+        client.send(note())
+        assert issuer.count == 1
+        server.tokens = {"token-2"}
+        client.send(note())
+        assert (issuer.count, len(server.mails)) == (2, 3)
+        server.tokens = set()
+        with pytest.raises(CredentialRefused):
+            client.send(note())
+        assert issuer.count == 3
+        assert issuer.forms[0] == {
+            "grant_type": "client_credentials",
+            "client_id": "dct",
+            "client_secret": PASSWORD,
+            "scope": "mail",
+        }
+
+
+def test_a_token_of_a_command_is_used_as_it_is(tmp_path):
+    with mail_server("tls", tmp_path) as server:
+        server.tokens = {PASSWORD}
+        encrypted(server, "tls", auth="xoauth2").send(note())
+        assert len(server.mails) == 1
+
+
+@pytest.mark.parametrize("thread", ["abc@example.org", "<abc@example.org>"])
+def test_a_mail_answers_in_its_thread(thread):
+    with mail_server() as server:
+        channel(server).send(note(thread=thread))
+        (mail,) = server.mails
+        assert (mail["In-Reply-To"], mail["References"]) == ("<abc@example.org>", "<abc@example.org>")
+
+
+@pytest.mark.parametrize("thread", [None, "1234.5678", "a b@c", "a@b\r\nBcc: guest@example.org", "mail:00aa"])
+def test_what_is_no_message_id_is_no_thread(thread):
+    with mail_server() as server:
+        channel(server).send(note(thread=thread))
+        (mail,) = server.mails
+        assert (mail["In-Reply-To"], mail["References"], mail["Bcc"]) == (None, None, None)
+
+
+def test_a_public_relay_is_not_spoken_to_in_the_clear():
+    with pytest.raises(ActionFailed, match="public address"):
+        channel(MailServer(port=25), host="192.0.9.9").send(note())
 
 
 def test_nobody_listening_is_tried_again():

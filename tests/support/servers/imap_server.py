@@ -145,7 +145,7 @@ def _program() -> str:
     return found
 
 
-def _certify(home: Path) -> Path:
+def certify(home: Path) -> Path:
     """A key, and a certificate that it signed itself; gives the certificate."""
     certificate = home / "certificate.pem"
     names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
@@ -162,7 +162,7 @@ def running_imap(log: Path) -> Iterator[ImapServer]:
     program = _program()
     home = Path(tempfile.mkdtemp(prefix="dct-imap-"))
     try:
-        server = ImapServer(free_port(), free_port(), free_port(), _certify(home))
+        server = ImapServer(free_port(), free_port(), free_port(), certify(home))
         configuration = home / "dovecot.conf"
         configuration.write_text(_configuration(server, home))
         with running("Dovecot", [program, "-F", "-c", configuration], server.port, log):
