@@ -39,10 +39,10 @@ def test_what_a_command_prints_is_the_secret_and_no_shell_reads_the_command():
 
 
 def test_a_command_gets_what_it_needs_to_sign_in_and_none_of_our_secrets():
-    given = {"HOME": "/home/dct", "VAULT_ADDR": "https://vault.example.org", "JIRA_API_TOKEN": "s3cret"}
+    given = {"HOME": "/srv/dct", "VAULT_ADDR": "https://vault.example.org", "JIRA_API_TOKEN": "s3cret"}
     secrets, processes = secrets_of(Say("one"), variables=given)
     secrets.read(SHOW)
-    assert processes.commands[0].env == {"HOME": "/home/dct", "VAULT_ADDR": "https://vault.example.org"}
+    assert processes.commands[0].env == {"HOME": "/srv/dct", "VAULT_ADDR": "https://vault.example.org"}
 
 
 def test_a_secret_is_remembered_for_a_minute():
