@@ -45,6 +45,8 @@ class GitHubServer(ThreadingHTTPServer):
         self.faults: list[str] = []
         self.replies: list[tuple[int, Mapping[str, str], Any]] = []
         """Answers to be given first, as they are: status, headers, body (text or JSON)."""
+        self.merge_reply: tuple[int, Mapping[str, str], Any] | None = None
+        """The answer to a merge of a pull request, as it is."""
         self.chance = 0.0
         self.random = random.Random(0)
         self.budget = FakeBudget()
@@ -105,6 +107,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.calls.append((method, self.path))
         if self.server.replies:
             status, headers, told = self.server.replies.pop(0)
+            self._give(status, told, headers)
+        elif self.server.merge_reply is not None and self.path.endswith("/merge"):
+            status, headers, told = self.server.merge_reply
             self._give(status, told, headers)
         elif self.headers.get("authorization") != f"Bearer {TOKEN}":
             self._give(401, {"message": "Bad credentials", "status": "401"})

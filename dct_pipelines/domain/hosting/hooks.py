@@ -109,7 +109,7 @@ def received_comment(told: ToldComment, items: Iterable[WatchedItem], context: R
             events.append(_draft(item, told, change, context.now))
         if told.action == "deleted":
             gone.append((item.id, subject))
-        elif stored is None or _is_newer(told, stored):
+        elif _is_newer(told, stored) if stored is not None else change is not None:
             state = CommentChanges.state(told.comment)
             snapshots.append(Snapshot(item_id=item.id, subject=subject, state=state, observed_at=context.now))
     because = f"comment {told.comment.id} was {told.action}"

@@ -98,6 +98,7 @@ class RequestsReading:
 
         What else changed was read before: a check of a head that is no longer the present one is no news.
         """
+        missed = self.token.missed
         numbers = {number for head in self.heads.by_commit.values() for number in head.numbers}
         subjects = [(self.item.id, subject_of(number)) for number in sorted(numbers)]
         states = list(self.context.snapshots.of_subjects(subjects).values())
@@ -107,7 +108,7 @@ class RequestsReading:
         self.token = self.token.model_copy(update={"reported": reported})
         changes = self._changes()
         for state in states:
-            if isinstance(state, PullRequestState) and state.is_open:
+            if isinstance(state, PullRequestState) and state.is_open and state.number not in missed:
                 changes.checked(state, self._checks_of(state.head, state, self.polled))
         yield changes
         self.heads = self.heads.settled(self.polled, self.context.now)
