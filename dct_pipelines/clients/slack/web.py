@@ -21,6 +21,7 @@ TIER_2, TIER_3 = 20, 50
 LIMITS = {
     "conversations.list": TIER_2,
     "users.list": TIER_2,
+    "apps.connections.open": TIER_2,
     **dict.fromkeys(
         ("conversations.history", "conversations.replies", "conversations.info", "conversations.open"), TIER_3
     ),

@@ -127,16 +127,13 @@ class _Told:
     def changes(self, place: Place, context: ReadContext) -> Changes:
         """Events and states of it for one item."""
         subjects = [place.thread(self.root), place.message(self.root, self.ts)]
-        subjects.append(place.message(self.root, self.root))
         stored = context.snapshots.of_subjects([(place.item_id, subject) for subject in subjects])
         changes = Changes(place, context.now, {subject: state for (_, subject), state in stored.items()})
-        parent = changes.state(self.root, self.root) if self.ts != self.root else None
-        floor = parent.last_reply if parent is not None and parent.last_reply else place.epoch
         known = changes.state(self.root, self.ts)
         first = self.before or self.now
-        if first is not None and known is None and is_later(self.ts, floor):
+        if first is not None and known is None and is_later(self.ts, place.epoch):
             # Also where an edit or a deletion is the first that we hear of it.
-            changes.see(first, floor)
+            changes.see(first)
         if self.now is None:
             changes.delete(changes.state(self.root, self.ts) or self._last_known(), self.root, self.at)
         elif self.is_edit:

@@ -78,6 +78,12 @@ def by_name(connection: Connection, name: str) -> Addressed | None:
     return Addressed(_source(row), row.is_enabled, row.not_before) if row is not None else None
 
 
+def enabled(connection: Connection, kind: str) -> list[Source]:
+    """Every connection of a kind that is switched on, by name."""
+    statement = select(connections).where(connections.c.kind == kind, connections.c.is_enabled)
+    return [_source(row) for row in connection.execute(statement.order_by(connections.c.name))]
+
+
 def names(connection: Connection) -> list[str]:
     """The names of all connections."""
     return list(connection.scalars(select(connections.c.name)))
