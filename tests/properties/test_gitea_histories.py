@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from dct_pipelines.listeners.gitea import LISTENER
 from tests.properties.driver import histories
-from tests.properties.hosted_histories import Play, Rules
+from tests.properties.hosted_histories import Play
+from tests.properties.hosted_truth import Rules
 from tests.support.hosted import gitea
 
 SEEDS = st.integers(0, 2**32)
@@ -31,7 +32,7 @@ def test_every_change_of_pull_requests_is_one_event(seed: int) -> None:
         play.begin()
         for _ in range(chance.randint(1, 3)):
             for _ in range(chance.choice((1, 4, 15))):
-                play.act()
+                play.deeds.act()
             play.look()
 
 
@@ -44,7 +45,7 @@ def test_what_changes_while_pages_are_read_is_not_lost(seed: int) -> None:
         play.begin()
         play.disturb(0.3)
         for _ in range(4):
-            play.act()
+            play.deeds.act()
             play.driver.tick()
             hosted.clock.advance(seconds=chance.choice((1, 30)))
         play.rest()

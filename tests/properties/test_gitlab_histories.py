@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from dct_pipelines.listeners.gitlab import LISTENER
 from tests.fakes.hosted_world import HostedWorld, WorldRequest
 from tests.properties.driver import histories
-from tests.properties.hosted_histories import Play, Rules
+from tests.properties.hosted_histories import Play
+from tests.properties.hosted_truth import Rules
 from tests.support.hosted import gitlab
 
 SEEDS = st.integers(0, 2**32)
@@ -47,7 +48,7 @@ def test_every_change_of_merge_requests_is_one_event(seed: int) -> None:
         play.begin()
         for _ in range(chance.randint(1, 3)):
             for _ in range(chance.choice((1, 4, 15))):
-                play.act()
+                play.deeds.act()
             play.look()
 
 
@@ -60,7 +61,7 @@ def test_what_changes_while_pages_are_read_is_not_lost(seed: int) -> None:
         play.begin()
         play.disturb(0.3)
         for _ in range(4):
-            play.act()
+            play.deeds.act()
             play.driver.tick()
             hosted.clock.advance(seconds=chance.choice((1, 30)))
         play.rest()

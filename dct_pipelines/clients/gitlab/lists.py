@@ -2,8 +2,8 @@
 
 With page numbers a merge request that is updated while pages are read moves to the end of the list, and all
 behind it move up: one of them is then on no page. So each page is asked for from the time of the last one
-seen; page numbers only count those of the very same millisecond. And no page goes beyond the time of the first
-one, so that a list ends although people go on working: what they do is in the next one.
+seen; page numbers only count those of the very same millisecond. And no page goes beyond the time of the
+first one, so that a list ends although people go on working: what they do is in the next one.
 """
 
 from __future__ import annotations
