@@ -1,5 +1,6 @@
-"""The embedded PostgreSQL of the session, for the contracts whose real side is the database."""
+"""The embedded PostgreSQL of the session and the servers of others, for the real sides of contracts."""
 
 from __future__ import annotations
 
 from tests.support.postgres import *  # noqa: F403
+from tests.support.servers import *  # noqa: F403  # noqa: F403
