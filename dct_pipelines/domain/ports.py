@@ -72,6 +72,9 @@ class LibraryPort(Protocol):
     def connection_kind(self, name: str) -> str:
         """What the connection of that name speaks to, e.g. `jira`."""
 
+    def connection_root(self, name: str) -> str:
+        """The path of its address below which everything of that connection lies; mostly empty."""
+
     def environment(self, name: str) -> EnvironmentSpec:
         """The environment of that name."""
 

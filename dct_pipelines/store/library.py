@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from pydantic import TypeAdapter
@@ -88,6 +89,10 @@ class Library:
     def connection_kind(self, name: str) -> str:
         """What the connection of that name speaks to, e.g. `jira`."""
         return str(self.connection(name).spec["type"])
+
+    def connection_root(self, name: str) -> str:
+        """The path of its address below which everything of that connection lies; mostly empty."""
+        return urlsplit(self.connection(name).spec["base"] or "").path.rstrip("/")
 
     def environment(self, name: str) -> EnvironmentSpec:
         """The environment of that name."""

@@ -27,6 +27,7 @@ class FakeLibrary:
         self.items: dict[str, Mapping[str, Any]] = {}
         self.facts: dict[str, ItemFacts] = {}
         self.connection_kinds: dict[str, str] = {}
+        self.connection_roots: dict[str, str] = {}
 
     def repository(self, name: str) -> Repository:
         return _get("repository", name, self.repositories)
@@ -51,6 +52,9 @@ class FakeLibrary:
 
     def connection_kind(self, name: str) -> str:
         return _get("connection", name, self.connection_kinds)
+
+    def connection_root(self, name: str) -> str:
+        return self.connection_roots.get(name, "")
 
     def environment(self, name: str) -> EnvironmentSpec:
         return _get("environment", name, self.environments)

@@ -62,7 +62,8 @@ def _repository(world: Any, client: Any, location: str) -> HostedRepository:
 
 @contextmanager
 def github(database: Database) -> Iterator[Provider]:
-    world = GitHubWorld(FakeClock())
+    clock = FakeClock()
+    world = GitHubWorld(clock)
     world.push("main", {"a.txt": "1"})
     world.push("feature/a", {"b.txt": "1"}, "Work")
     pull = world.open("feature/a", "main", "Pay by card", "", "dev")
@@ -70,7 +71,7 @@ def github(database: Database) -> Iterator[Provider]:
         location = f"{server.url}/acme/shop"
         port = _repository(world, server.client(), location)
         item = (ItemKind.GIT_REPOSITORY, location)
-        there = Hooked(database, port, kind="github", item=item, secret=SECRET, clock=world.clock)
+        there = Hooked(database, port, kind="github", item=item, secret=SECRET, clock=clock)
 
         def say(text: str) -> Posted:
             comment = world.comment(pull, "lead", text)
@@ -262,15 +263,15 @@ def test_a_delivery_that_somebody_else_signed_tells_nothing(provider: Provider) 
     assert (provider.hooked.events(), provider.hooked.letters()) == ([], [])
 
 
-@pytest.mark.parametrize("poison", [b"{", b"[]", b'{"comment": 5, "issue": [], "event": null}', b"\xff\x00"])
-def test_a_poisonous_delivery_is_answered_and_stops_nothing(provider: Provider, poison: bytes) -> None:
+def test_poisonous_deliveries_are_answered_and_stop_nothing(provider: Provider) -> None:
     headers, _ = provider.say("ship it")
-    if "x-slack-signature" in headers:
-        headers = slack.signed(poison, provider.hooked.clock.now().timestamp())
-    elif "x-gitlab-token" not in headers:
-        signed = next(name for name in headers if "signature" in name)
-        prefix = "sha256=" if headers[signed].startswith("sha256=") else ""
-        headers = headers | {signed: prefix + digest(poison)}
-    assert provider.hooked.post(headers, poison).events == 0
+    for poison in (b"{", b"[]", b'{"comment": 5, "issue": [], "event": null}', b"\xff\x00"):
+        if "x-slack-signature" in headers:
+            headers = slack.signed(poison, provider.hooked.clock.now().timestamp())
+        elif "x-gitlab-token" not in headers:
+            signed = next(name for name in headers if "signature" in name)
+            prefix = "sha256=" if headers[signed].startswith("sha256=") else ""
+            headers = headers | {signed: prefix + digest(poison)}
+        assert provider.hooked.post(headers, poison).events == 0
     provider.hooked.poll(120)
     assert told(provider) == ["ship it"]

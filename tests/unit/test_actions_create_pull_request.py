@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import uuid5
 
 import pytest
@@ -54,6 +55,15 @@ def test_a_request_is_opened_with_all_that_was_asked(shop):
         reviewers=("testers",),
     )
     assert [link.url for link in outcome.links] == [outcome.outputs["url"]]
+
+
+def test_a_host_below_a_path_of_its_address_is_asked_for_the_repository_alone(shop):
+    shop.at_host("gitlab")
+    shop.library.connection_roots["forge"] = "/git"
+    facts = shop.library.facts["shop"]
+    shop.library.facts["shop"] = replace(facts, location="https://host.example.org/git/acme/shop")
+    shop.run(ACTION, **ASKED)
+    assert shop.host.opened[1].repository == "acme/shop"
 
 
 def test_without_a_title_it_says_what_is_merged_where(shop):

@@ -30,7 +30,9 @@ def host_of(library: LibraryPort, connections: ConnectionsPort, name: str) -> Ho
     item = library.item(name)
     if item.connection is None or (kind := library.connection_kind(item.connection)) not in HOSTS:
         return None
-    place = place_of(item.location)
+    # GitHub has its address for itself: a path there is an owner's.
+    root = "" if kind == "github" else library.connection_root(item.connection)
+    place = place_of(item.location, root)
     if place is None:
         raise ActionFailed(
             f"{name} is at {shown(item.location)}, which names no repository; correct the item"
