@@ -56,7 +56,7 @@ class TicketState(Fact):
     last_comment: str | None = None
     last_comment_by: Person | None = None
     read_until: str = ""
-    """Like `updated`, as it was when the history of changes was last read."""
+    """Up to when the history of changes was read, on the provider's clock."""
     last_change: str = ""
     """The provider's id of the newest change that was read then."""
 

@@ -3,4 +3,4 @@
 from __future__ import annotations
 
 from tests.support.postgres import *  # noqa: F403
-from tests.support.servers import *  # noqa: F403  # noqa: F403
+from tests.support.servers import *  # noqa: F403

@@ -15,6 +15,7 @@ from dct_pipelines.domain.tracking.config import JiraConnection
 from dct_pipelines.domain.tracking.first_sight import taken_as_is
 from dct_pipelines.domain.tracking.gathering import Gathering
 from dct_pipelines.domain.tracking.known import Known, Manner, Reading
+from dct_pipelines.domain.tracking.raw import time_of
 from dct_pipelines.domain.tracking.reader import Named, TrackerReader
 from dct_pipelines.domain.tracking.tickets import Found, TicketRead
 from dct_pipelines.domain.tracking.token import Handled, JiraToken
@@ -185,7 +186,12 @@ _Fetched = tuple[TicketRead, Mapping[str, object]]
 def _is_moved(ticket: TicketRead, items: Sequence[WatchedItem], states: Mapping[Pair, State]) -> bool:
     """Whether some item knows the ticket otherwise than it is now."""
     known = (states.get((item.id, ticket.id)) for item in items)
-    return any(not isinstance(state, TicketState) or state.read_until != ticket.updated for state in known)
+    return any(
+        not isinstance(state, TicketState)
+        or not state.read_until
+        or ticket.updated_at > time_of(state.read_until, "read_until")
+        for state in known
+    )
 
 
 def _names(

@@ -264,7 +264,7 @@ def ticket_state(reading: Reading, before: TicketState | None) -> TicketState:
         url=ticket.url,
         project=ticket.project,
         updated=ticket.updated,
-        read_until=ticket.updated,
+        read_until=max([ticket.updated_at, *(history.at for history in reading.histories)]).isoformat(),
         title=ticket.title,
         description=ticket.description,
         status=ticket.status,
