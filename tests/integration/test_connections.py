@@ -24,6 +24,7 @@ from dct_pipelines.store.watching import letters, sources
 from tests.fakes.ports import NOON, FakeClock
 from tests.support.command_line import *  # noqa: F403
 from tests.support.command_line import Dct
+from tests.support.servers.jira_server import JiraServer
 from tests.support.world import World
 
 pytestmark = pytest.mark.integration
@@ -189,3 +190,27 @@ def test_settings_of_a_connection_are_json_or_text(dct: Dct):
         ("config", "x"),
     }
     assert dct("connection", "add", "git", "code", "--set", "nothing").code == 2
+
+
+def test_a_real_jira_is_asked_before_its_connection_is_stored(
+    dct: Dct, jira: JiraServer, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("JIRA_API_TOKEN", "any")
+    asked = ("connection", "add", "jira", "tickets", "--base", jira.base_url, "--credential")
+    asked = (*asked, "env:JIRA_API_TOKEN", "--set", "deployment=data_center", "--json")
+    guarded = dct(*asked)
+    assert (guarded.code, guarded.data["stored"]) == (1, False)
+    assert "private network" in guarded.data["findings"][0]["said"]
+    added = dct(*asked, "--allow-private-network")
+    assert (added.code, added.data["stored"]) == (0, True)
+    findings = {one["what"]: one for one in added.data["findings"]}
+    assert {"account", "permissions", "clock", "limits"} <= findings.keys()
+    assert "admin" in findings["account"]["said"]
+    key = jira.create("Checkout fails")
+    item = ("item", "add", "pay", "--type", "jira_ticket", "--connection", "tickets", "--location")
+    assert dct(*item, "SHOP-99999").code == 2
+    assert dct(*item, key).code == 0
+    assert dct("connection", "check", "tickets", "--json").data["items"][0]["ok"]
+    [listed] = dct("connection", "list", "--json").data
+    assert listed["calls"] + listed["calls_before"] > 0
+    assert listed["buckets"][0]["bucket"]
