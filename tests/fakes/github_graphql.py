@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from graphql import GraphQLError, build_schema, graphql_sync
+from graphql import DocumentNode, GraphQLError, build_schema, execute_sync, parse, validate
 
 from tests.fakes.github_world import Account, Check, Comment, GitHubWorld, Pull, Review
 
@@ -100,12 +101,21 @@ def answer(world: GitHubWorld, asked: Json) -> Json:
         "repository": lambda _info, owner, name: _repository(world, f"{owner}/{name}"),
         "node": lambda _info, id: _node(world, id),
     }
-    result = graphql_sync(SCHEMA, asked["query"], root, variable_values=asked.get("variables"))
+    document, faults = _read(asked["query"])
+    if faults:
+        return {"errors": [fault.formatted for fault in faults]}
+    result = execute_sync(SCHEMA, document, root, variable_values=asked.get("variables"))
     errors = [
         {"type": str(fault.original_error) if fault.original_error else "", **fault.formatted}
         for fault in result.errors or ()
     ]
     return {"data": result.data} | ({"errors": errors} if errors else {})
+
+
+@lru_cache
+def _read(query: str) -> tuple[DocumentNode, list[GraphQLError]]:
+    document = parse(query)
+    return document, validate(SCHEMA, document)
 
 
 class _Missing(Exception):

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import random
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -30,8 +28,9 @@ from tests.fakes.github_server import CONNECTION, GitHubServer, github_server
 from tests.fakes.github_world import Comment, GitHubWorld, Pull
 from tests.fakes.ports import FakeClock
 from tests.properties.driver import Deaths, Driver, histories
-from tests.support.github_story import Story, checks_of, said
+from tests.support.github_story import Story, checks_of, delivered, said
 
+pytestmark = pytest.mark.timeout(1800)
 SECRET = "hook"
 PEOPLE = ("dev", "lead", "guest", "robot")
 BRANCHES = ("feature/a", "feature/b", "feature/c", "qa")
@@ -236,34 +235,6 @@ class Life:
 
     def _later(self) -> None:
         self.clock.advance(seconds=2)
-
-
-def delivered(
-    world: GitHubWorld, action: str, pull: Pull, comment: Comment, before: str
-) -> tuple[str, bytes]:
-    """A delivery in the documented shape, cut to what matters: its event and body."""
-    author = {"login": comment.author.login, "id": comment.author.id, "type": comment.author.type}
-    told = {
-        "html_url": f"https://github.example.org/acme/shop/pull/{pull.number}#{comment.anchor}",
-        "body": comment.body,
-        "user": author,
-        "created_at": comment.created_at.isoformat().replace("+00:00", "Z"),
-        "updated_at": comment.updated_at.isoformat().replace("+00:00", "Z"),
-    }
-    body: dict[str, Any] = {
-        "action": action,
-        "comment": told,
-        "repository": {"full_name": world.name},
-        "sender": author,
-    }
-    request = {"number": pull.number, "title": pull.title, "html_url": "https://github.example.org/x"}
-    if comment.sort == "issuecomment-":
-        body["issue"], event = request | {"pull_request": {}}, "issue_comment"
-    else:
-        body["pull_request"], event = request, "pull_request_review_comment"
-    if action == "edited":
-        body["changes"] = {"body": {"from": before}}
-    return event, json.dumps(body).encode()
 
 
 def lived(life: Life, taken: Callable[[], list[Pull]]) -> Life:

@@ -7,10 +7,12 @@ delivery must tell is what was done.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from dct_pipelines.domain.event import EventDraft
 from dct_pipelines.domain.payloads import (
@@ -176,3 +178,31 @@ def _facts(request: PullRequestAssessed) -> Facts:
     checks = tuple(sorted((name, state.value) for name, state in request.checks.items()))
     flags = (request.is_open, request.is_draft, request.is_merged)
     return (request.head, request.target, *flags, opinions, checks)
+
+
+def delivered(
+    world: GitHubWorld, action: str, pull: Pull, comment: Comment, before: str
+) -> tuple[str, bytes]:
+    """A delivery in the documented shape, cut to what matters: its event and body."""
+    author = {"login": comment.author.login, "id": comment.author.id, "type": comment.author.type}
+    told = {
+        "html_url": f"https://github.example.org/acme/shop/pull/{pull.number}#{comment.anchor}",
+        "body": comment.body,
+        "user": author,
+        "created_at": comment.created_at.isoformat().replace("+00:00", "Z"),
+        "updated_at": comment.updated_at.isoformat().replace("+00:00", "Z"),
+    }
+    body: dict[str, Any] = {
+        "action": action,
+        "comment": told,
+        "repository": {"full_name": world.name},
+        "sender": author,
+    }
+    request = {"number": pull.number, "title": pull.title, "html_url": "https://github.example.org/x"}
+    if comment.sort == "issuecomment-":
+        body["issue"], event = request | {"pull_request": {}}, "issue_comment"
+    else:
+        body["pull_request"], event = request, "pull_request_review_comment"
+    if action == "edited":
+        body["changes"] = {"body": {"from": before}}
+    return event, json.dumps(body).encode()
