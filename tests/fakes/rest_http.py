@@ -58,7 +58,10 @@ class Provider(Protocol):
 
 
 class RestHttp(ThreadingHTTPServer):
-    """A server on loopback. `fault(asked)` names how this answer goes wrong; `before` is called first."""
+    """A server on loopback. `fault(asked)` names how this answer goes wrong, `instead` gives another one.
+
+    `before` is called first.
+    """
 
     daemon_threads = True
 
@@ -68,6 +71,7 @@ class RestHttp(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.calls: list[Asked] = []
         self.fault: Callable[[Asked], str | None] = lambda _asked: None
+        self.instead: Callable[[Asked], Answered | None] = lambda _asked: None
         self.before: Callable[[Asked], None] = lambda _asked: None
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -108,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _respond(self, asked: Asked, fault: str | None) -> None:
         match fault:
             case None:
-                self._give(self.server.provider.answer(asked))
+                self._give(self.server.instead(asked) or self.server.provider.answer(asked))
             case "500" | "502":
                 self._give(Answered(int(fault), {"message": f"{fault} error"}))
             case "429" | "503":

@@ -126,7 +126,7 @@ class Play:
         self.since = {
             number: self._seen(
                 request,
-                is_known=number in self.deeds.touched or self._known(number) or self.world.is_open(request),
+                is_known=self._read(number) or self.world.is_open(request),
             )
             for number, request in self.world.requests.items()
         }
