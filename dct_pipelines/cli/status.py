@@ -11,6 +11,9 @@ from dct_pipelines.cli.options import Json
 if TYPE_CHECKING:
     from dct_pipelines.engine.status import Status
 
+MANY_ITEMS = 30
+"""Of a connection with more, only the items that are not well get a line of their own."""
+
 
 def status(json_output: Json = False) -> None:
     """How things stand: sources, queue with its reasons to wait, runs, daemons, isolation.
@@ -34,11 +37,31 @@ def _plain(found: Status) -> dict[str, object]:
     return dict(found.model_dump(mode="json"))
 
 
+def _show_sources(found: Status) -> None:
+    """A sentence for each item; of a connection with many only for those that are not well, and a count."""
+    from collections import Counter
+
+    from dct_pipelines.cli.output import say
+
+    items = Counter(source.connection for source in found.sources)
+    well: Counter[str | None] = Counter()
+    told: set[str] = set()
+    for source in found.sources:
+        if source.is_well and items[source.connection] > MANY_ITEMS:
+            well[source.connection] += 1
+        elif (words := source.in_words(found.at)) not in told:
+            told.add(words)
+            say(words, "" if source.is_well else "red")
+    for connection, count in well.items():
+        say(
+            f"{count} of {items[connection]} items of {connection or 'no connection'} are well; --json has each."
+        )
+
+
 def _show(found: Status) -> None:
     from dct_pipelines.cli.output import say, short, table
 
-    for source in found.sources:
-        say(source.in_words(found.at), "" if source.is_well else "red")
+    _show_sources(found)
     if not found.sources:
         say("Nothing is watched yet: dct connection add, dct item add.")
     rows = [[one.reason, one.count, one.oldest, one.detail] for one in found.waiting]

@@ -59,7 +59,7 @@ class Status(Fact):
         found = [source.in_words(self.at) for source in self.sources if not source.is_well]
         found += [f"Dagster's daemon {one.name} is not running" for one in self.daemons if not one.is_healthy]
         found += [f"trigger {name} cannot work: {why}" for name, why in self.broken_triggers.items()]
-        return (*found, *self.isolation.warnings)
+        return tuple(dict.fromkeys((*found, *self.isolation.warnings)))
 
 
 @dataclass(frozen=True)

@@ -55,13 +55,11 @@ def source(connection_id: UUID, kind: str = "jira", **config: Any) -> Source:
 
 
 def test_listeners_and_actions_share_the_client_of_a_connection(connected, database):
-    made = store(
-        database, "tickets", "jira", "env:TOKEN", base="https://example.org", config={"username": "a"}
-    )
+    config: dict[str, Any] = {"base": "https://example.org", "config": {"username": "a"}}
+    made = store(database, "tickets", "jira", "env:TOKEN", **config)
     one: Any = connected.tracker("tickets")
     assert connected.tracker("tickets") is one
-    read = source(made, base="https://example.org", config={"username": "a"})
-    assert connected.listener_port(read, None) is one
+    assert connected.listener_port(source(made, **config), None) is one
     assert (one.endpoint.base, one.endpoint.config) == ("https://example.org", {"username": "a"})
 
 

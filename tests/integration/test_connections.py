@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -196,8 +196,8 @@ def test_a_real_jira_is_asked_before_its_connection_is_stored(
     dct: Dct, jira: JiraServer, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("JIRA_API_TOKEN", "any")
-    asked = ("connection", "add", "jira", "tickets", "--base", jira.base_url, "--credential")
-    asked = (*asked, "env:JIRA_API_TOKEN", "--set", "deployment=data_center", "--json")
+    named = ("connection", "add", "jira", "tickets", "--base", jira.base_url)
+    asked = (*named, "--credential", "env:JIRA_API_TOKEN", "--set", "deployment=data_center", "--json")
     guarded = dct(*asked)
     assert (guarded.code, guarded.data["stored"]) == (1, False)
     assert "private network" in guarded.data["findings"][0]["said"]
@@ -214,3 +214,27 @@ def test_a_real_jira_is_asked_before_its_connection_is_stored(
     [listed] = dct("connection", "list", "--json").data
     assert listed["calls"] + listed["calls_before"] > 0
     assert listed["buckets"][0]["bucket"]
+
+
+def test_the_status_of_many_items_is_told_once_and_only_what_is_not_well_by_itself(
+    dct: Dct, database: Database, world: World
+):
+    now = datetime.now(UTC)
+    with database.begin() as connection:
+        connection.execute(update(tables.connections).values(health="ok"))
+    ids = [world.item(f"item-{number:02}") for number in range(40)]
+    with database.begin() as connection:
+        cursor = {"connection_id": world.connection_id, "polled_at": now, "read_ok_at": now, "state": "ok"}
+        rows = [{"item_id": one, **cursor} for one in (*ids, world.item_id)]
+        connection.execute(insert(tables.item_cursors), rows)
+        gone = {"state": "unreadable", "detail": "nobody lets us in"}
+        connection.execute(
+            update(tables.item_cursors).where(tables.item_cursors.c.item_id == ids[7]).values(gone)
+        )
+    lines = dct("status").out.splitlines()
+    assert [line for line in lines if "item-07" in line and not line.startswith("!")]
+    assert "40 of 41 items of here are well; --json has each." in lines
+    assert not [line for line in lines if "item-08" in line]
+    with database.begin() as connection:
+        connection.execute(update(tables.connections).values(health="down", health_detail="no route"))
+    assert dct("status").out.count("Connection here is down: no route") == 2
