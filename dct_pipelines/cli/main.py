@@ -16,6 +16,7 @@ from dct_pipelines.cli import (
     definitions,
     executions,
     explain,
+    listen,
     schema,
     status,
     triggers,
@@ -70,6 +71,7 @@ for name, part in definitions.APPS.items():
 app.add_typer(users.app, name="user")
 app.add_typer(database.app, name="db")
 app.add_typer(up.listener, name="listener")
+app.add_typer(listen.app, name="listen")
 app.add_typer(up.engine, name="engine")
 app.add_typer(up.monitor, name="monitor")
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dct_pipelines.bootstrap import App, build
+from dct_pipelines.bootstrap.sockets import Sockets
 from dct_pipelines.clients.stack.lock import only_one
 from dct_pipelines.clients.stack.notes import CodeServerAddress, read_address, remove_address, write_address
 from dct_pipelines.clients.stack.service import Door, Service, free_port, private_socket
@@ -103,6 +104,8 @@ def _start_engine(settings: Settings, services: list[Service], socket: Path) -> 
     write_address(settings.home, CodeServerAddress(socket=socket, pid=server.pid))
     workspace = _write_workspace(settings.home, socket)
     _bring_up(services, _daemon(settings, workspace))
+    if _has_sockets(settings):
+        _bring_up(services, _sockets(settings))
     return workspace
 
 
@@ -148,6 +151,19 @@ def _code_server(settings: Settings, socket: Path) -> Service:
 
 def _daemon(settings: Settings, workspace: Path) -> Service:
     return _service(settings, "daemon", "dagster._daemon", None, "run", "--workspace", str(workspace))
+
+
+def _has_sockets(settings: Settings) -> bool:
+    """Whether a connection to a provider that pushes needs a process to be there for it."""
+    app = build(settings)
+    try:
+        return bool(Sockets(app).wanted())
+    finally:
+        app.database.dispose()
+
+
+def _sockets(settings: Settings) -> Service:
+    return _service(settings, "Slack sockets", "dct_pipelines.cli.main", None, "listen", "slack")
 
 
 def _webserver(settings: Settings, workspace: Path, port: int) -> Service:

@@ -64,6 +64,7 @@ class SlackWorkspace:
         self.users = {"ada@example.com": "UADA000001"}
         self.retry_after = "7"
         self.token = TOKEN
+        self.socket_url: str | None = None
         self.shown_edited: set[tuple[str, str]] = set()
         """Messages that somebody read as edited, and the edit."""
         self._last = 0
@@ -165,6 +166,9 @@ class SlackWorkspace:
             "user_id": BOT,
             "team_id": "T1",
         }
+
+    def _apps_connections_open(self, _asked: Mapping[str, Any]) -> Json:
+        return {"url": self.socket_url}
 
     def _conversations_info(self, _asked: Mapping[str, Any]) -> Json:
         return {"channel": self._channel()}

@@ -2,8 +2,8 @@
 
 slack_sdk speaks the protocol. What it would do by itself and we do not want is replaced: its call for a new
 address goes through our guarded and counted client, it looks at no proxy of the environment, and an envelope
-is acknowledged only after what it says is stored. What is not acknowledged, Slack sends again; what was missed
-while no connection stood is found by the poll that every new connection asks for.
+is acknowledged only after what it says is stored. What is not acknowledged, Slack sends again; what was
+missed while no connection stood is found by the poll that every new connection asks for.
 Source: https://docs.slack.dev/apis/events-api/using-socket-mode
 """
 
@@ -88,8 +88,12 @@ class SlackSocket:
         self._stopping.set()
         for thread in self._threads:
             thread.join()
-        for socket in self._sockets:
-            socket.close()
+        # Each close waits for its last receive, which takes seconds: all wait together.
+        closing = [threading.Thread(target=socket.close) for socket in self._sockets]
+        for thread in closing:
+            thread.start()
+        for thread in closing:
+            thread.join()
 
     def _keep(self, socket: _Socket) -> None:
         """Connect whenever the socket does not stand; a first try that fails must not be the last."""
@@ -196,7 +200,7 @@ class _Socket(SocketModeClient):
 
 
 def _sdk_log() -> logging.Logger:
-    """What slack_sdk says about each connection names addresses with tickets in them: nothing of it is kept."""
+    """What slack_sdk says names addresses that hold tickets: nothing of it is kept."""
     quiet = logging.getLogger("slack_sdk.socket_mode")
     quiet.setLevel(logging.CRITICAL)
     return quiet
