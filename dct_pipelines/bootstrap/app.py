@@ -12,6 +12,7 @@ from dct_pipelines import registry
 from dct_pipelines.bootstrap.outside import Outside
 from dct_pipelines.domain.errors import SchemaMismatch
 from dct_pipelines.domain.event import Event
+from dct_pipelines.domain.git import RepositoryRef
 from dct_pipelines.domain.operations import SlackChannel
 from dct_pipelines.domain.ports import ActionPorts, ChannelPort, RecordsPort, RunGateway
 from dct_pipelines.domain.release import release_name
@@ -84,7 +85,7 @@ class App:
         """What operators and teams have defined."""
         from dct_pipelines.store.library import Library
 
-        return Library(self.database, self.outside.secrets)
+        return Library(self.database, self.outside.secrets, self._hosted_ref)
 
     @cached_property
     def connected(self) -> Connected:
@@ -211,6 +212,10 @@ class App:
         return StatusService(
             self.database, self.outside.clock, self.explainer, self.outside.processes, self.gateway
         )
+
+    def _hosted_ref(self, connection: str, location: str) -> RepositoryRef | None:
+        """Asked late: the connections need the library themselves."""
+        return self.connected.hosted_ref(connection, location)
 
     def buildable_jobs(self) -> frozenset[str]:
         """The jobs that a code location would have if it loaded its definitions now."""

@@ -18,7 +18,7 @@ from uuid import UUID
 from dct_pipelines import registry
 from dct_pipelines.domain.connected import ConnectionPort, Endpoint
 from dct_pipelines.domain.errors import NotFound
-from dct_pipelines.domain.git import GitPort
+from dct_pipelines.domain.git import GitPort, RepositoryRef
 from dct_pipelines.domain.hosting.port import CodeHostPort
 from dct_pipelines.domain.hosting.reader import HostedRepository
 from dct_pipelines.domain.ports import Clock, SecretsPort
@@ -123,6 +123,14 @@ class Connected:
         """The git host of that connection."""
         host: CodeHostPort = self._of_kinds(connection, CODE_HOSTS, "git host")
         return host
+
+    def hosted_ref(self, connection: str, location: str) -> RepositoryRef | None:
+        """How git reaches a repository at a git host; None when the connection is to something else."""
+        stored = self.library.connection(connection)
+        if stored.spec["type"] not in CODE_HOSTS:
+            return None
+        ref: RepositoryRef = self._client(_source(stored.id, stored.spec)).repository_ref(location)
+        return ref
 
     def chat(self, connection: str) -> SlackClient:
         """The chat of that connection."""

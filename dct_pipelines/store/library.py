@@ -42,12 +42,21 @@ def _facts(item: Stored) -> ItemFacts:
     return ItemFacts(item.id, item.name, ItemKind(spec["type"]), spec["location"], spec["connection"])
 
 
+def _by_credential(_connection: str, _location: str) -> RepositoryRef | None:
+    return None
+
+
 @dataclass(frozen=True)
 class Library:
-    """The definitions as they are now: each call reads them anew."""
+    """The definitions as they are now: each call reads them anew.
+
+    `hosted_ref(connection, location)` says how git reaches a repository at a git host, whose credential need
+    not be one that git understands; None where the connection's own credential is.
+    """
 
     database: Database
     secrets: SecretsPort
+    hosted_ref: Callable[[str, str], RepositoryRef | None] = _by_credential
 
     def repository(self, name: str) -> Repository:
         """The repository of that item name."""
@@ -67,8 +76,11 @@ class Library:
         spec = item.spec
         if spec["type"] != ItemKind.GIT_REPOSITORY:
             raise NotFound(f"item {item.name!r} is a {spec['type']}, not a git repository; name another")
-        credential = self._credential(spec["connection"])
-        return Repository(item.id, item.name, repository_ref(spec["location"], credential, self.secrets))
+        connection, location = spec["connection"], spec["location"]
+        ref = self.hosted_ref(connection, location) if connection is not None else None
+        if ref is None:
+            ref = repository_ref(location, self._credential(connection), self.secrets)
+        return Repository(item.id, item.name, ref)
 
     def item(self, name: str) -> ItemFacts:
         """The context item of that name, of any kind."""
@@ -92,7 +104,7 @@ class Library:
 
     def connection_root(self, name: str) -> str:
         """The path of its address below which everything of that connection lies; mostly empty."""
-        return urlsplit(self.connection(name).spec["base"] or "").path.rstrip("/")
+        return urlsplit(self.connection(name).spec.get("base") or "").path.rstrip("/")
 
     def environment(self, name: str) -> EnvironmentSpec:
         """The environment of that name."""
