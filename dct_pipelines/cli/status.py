@@ -53,9 +53,8 @@ def _show_sources(found: Status) -> None:
             told.add(words)
             say(words, "" if source.is_well else "red")
     for connection, count in well.items():
-        say(
-            f"{count} of {items[connection]} items of {connection or 'no connection'} are well; --json has each."
-        )
+        whose = f"items of {connection}" if connection else "static items"
+        say(f"{count} of {items[connection]} {whose} are well; --json has each.")
 
 
 def _show(found: Status) -> None:

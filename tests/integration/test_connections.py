@@ -130,6 +130,18 @@ def test_a_paused_connection_is_not_due_until_it_is_resumed(service, database, w
         assert [one.name for one in sources.due(connection, "git", NOON)] == ["here"]
 
 
+def test_resuming_ends_the_pause_after_a_failure(service, database, world):
+    until = NOON + timedelta(minutes=15)
+    with database.begin() as connection:
+        pause = {"health": "down", "why": "refused", "not_before": until}
+        sources.unhealthy(connection, world.connection_id, NOON, **pause)
+    assert service.standings()[0].next_due_at == until
+    assert service.switch(["here"], "local", is_enabled=True) == ["here"]
+    with database.connect() as connection:
+        assert [one.name for one in sources.due(connection, "git", NOON)] == ["here"]
+    assert service.switch(["here"], "local", is_enabled=True) == []
+
+
 def test_letters_are_shown_and_discarded_by_the_beginning_of_their_id(service, database, world):
     first, second = letter(database, world.connection_id, "a"), letter(database, world.connection_id, "b")
     assert {one.key for one in service.letters("here")} == {"a", "b"}

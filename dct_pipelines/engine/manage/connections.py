@@ -109,12 +109,16 @@ class ConnectionService:
         return count
 
     def switch(self, names: Sequence[str], by: str, *, is_enabled: bool) -> list[str]:
-        """Pause or resume connections; the names of those that were otherwise."""
+        """Pause or resume connections; the names of those that were otherwise.
+
+        Resuming also ends the pause that a failure earned: whoever has corrected something need not wait.
+        """
         switched = []
         with self.database.begin() as connection:
             for name in dict.fromkeys(names):
                 found = _permitted(connection, name, by)
-                if found.state["is_enabled"] is is_enabled:
+                waits = is_enabled and found.state["not_before"] is not None
+                if found.state["is_enabled"] is is_enabled and not waits:
                     continue
                 standing.switch(connection, found.id, is_enabled=is_enabled, now=self.clock.now())
                 people.audit(
