@@ -22,6 +22,13 @@ EXAMPLE_SHAPES: tuple[Shape, ...] = (
     ("merge_branches", "deploy_environment"),
     ("merge_branches", "deploy_environment", "create_workspace", "notify_users"),
     ("merge_branches", "deploy_environment", "run_tests", "create_workspace", "notify_users"),
+    (
+        "merge_branches",
+        "deploy_environment",
+        "create_workspace",
+        "notify_users",
+        "update_ticket",
+    ),
     ("create_workspace", "notify_users"),
     ("run_tests", "notify_users"),
 )

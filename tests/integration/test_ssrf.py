@@ -238,9 +238,8 @@ def test_no_way_leads_to_the_credentials_of_a_machine_whatever_is_allowed(
 ):
     network.names.update({name: [found] for name, found in METADATA.items() if found})
     for host in METADATA:
-        for allow in (False, True):
-            said = answer(way, host, allow)
-            assert "leads to" in said, f"{host}: {said}"
+        said = answer(way, host, True)
+        assert "leads to" in said, f"{host}: {said}"
     assert network.connected == []
     assert processes.commands == []
 

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -118,8 +119,11 @@ class JiraServer:
 
 
 @contextmanager
-def running_jira(directory: Path) -> Iterator[JiraServer]:
-    """A jira820 with a state of its own; its log stays in the directory."""
+def running_jira(directory: Path, day: date | None = None) -> Iterator[JiraServer]:
+    """A jira820 with a state of its own; its log stays in the directory.
+
+    Whatever happens in it happens at nine o'clock of `day`, by default today.
+    """
     program = Path(sys.executable).parent / "jira820"
     if not program.exists():
         raise ServerFailed("jira820 is missing; install it: make setup")
@@ -130,6 +134,8 @@ def running_jira(directory: Path) -> Iterator[JiraServer]:
     configuration.write_text(CONFIGURATION + statuses)
     port = free_port()
     environment = {"JIRA820_PORT": str(port), "JIRA820_CONFIG": str(configuration)}
+    if day is not None:
+        environment["JIRA820_DATE"] = day.isoformat()
     with running("jira820", [program], port, directory / "jira.log", environment):
         base_url = f"http://127.0.0.1:{port}"
         with httpx.Client(base_url=base_url, trust_env=False, timeout=30) as http:
