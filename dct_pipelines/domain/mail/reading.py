@@ -40,7 +40,8 @@ def read_mailbox(connection: WatchedConnection, context: ReadContext, port: Mail
         by_folder.setdefault(folder_of(item), []).append(item)
     token = MailToken.model_validate(connection.token)
     watched = {name: cursor for name, cursor in token.folders.items() if name in by_folder}
-    token = token.model_copy(update={"folders": watched})
+    unreadable = tuple(name for name in token.unreadable if name in by_folder)
+    token = MailToken(folders=watched, unreadable=unreadable)
     for place, (folder, items) in enumerate(sorted(by_folder.items())):
         is_last_folder = place == len(by_folder) - 1
         reading = FolderReading(folder, items, config, context, port, token, is_last_folder)
