@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json as json_format
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
 
 from dct_pipelines.clients.api_signs import clock_offset_seconds, left_of, retry_at, said
+from dct_pipelines.clients.echoes import without, without_bytes
 from dct_pipelines.clients.guard import AddressGuard
 from dct_pipelines.clients.http import Answer, HttpClient
 from dct_pipelines.domain.connected import Endpoint
@@ -143,9 +144,10 @@ class ApiClient:
 
         def once(secret: str | None) -> ApiAnswer:
             self._endpoint.budget.take(bucket, self._rules.limits_per_minute.get(bucket))
-            authorized = sent | self._authorized(secret)
-            answer = self._send(method, where, authorized, content, timeout_seconds)
-            return self._judged(method, path, answer, bucket, accept)
+            authorized = self._authorized(secret)
+            answer = self._send(method, where, sent | authorized, content, timeout_seconds)
+            own = () if secret is None else (secret, *(value.split()[-1] for value in authorized.values()))
+            return self._judged(method, path, _without(answer, own), bucket, accept)
 
         read = self._endpoint.credential
         if read is None:
@@ -232,6 +234,11 @@ class ApiClient:
         if not 200 <= status < 300:
             return ConnectionDown(f"{what}: answered {status}; it is tried again")
         return ConnectionDown(f"{what}: {fault}; it is tried again") if fault else None
+
+
+def _without(answer: Answer, secrets: Sequence[str]) -> Answer:
+    headers = {name: without(value, secrets) for name, value in answer.headers.items()}
+    return replace(answer, body=without_bytes(answer.body, secrets), headers=headers)
 
 
 def _content(json: Any, form: Mapping[str, str] | None) -> tuple[bytes, dict[str, str]]:

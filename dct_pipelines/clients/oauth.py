@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+from dct_pipelines.clients.echoes import without
 from dct_pipelines.clients.http import HttpClient
 from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted, ConnectionDown, CredentialRefused
 from dct_pipelines.domain.ports import Clock
@@ -72,7 +73,7 @@ class AccessTokens:
             raise CredentialRefused(f"no access token: {error}; correct token_url") from error
         body = _object(answer.body)
         if answer.status in _REFUSED:
-            why = str(body.get("error") or answer.status)[:100]
+            why = without(str(body.get("error") or answer.status), (secret,))[:100]
             raise CredentialRefused(
                 f"{request.url} refused the client's secret ({why}); renew it, or correct client_id and scope"
             )

@@ -19,6 +19,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from typing import Any
 
+from dct_pipelines.clients.echoes import without
 from dct_pipelines.clients.guard import AddressGuard
 from dct_pipelines.clients.http import HttpClient
 from dct_pipelines.clients.oauth import AccessTokens, TokenRequest
@@ -123,19 +124,24 @@ class SmtpChannelClient:
     @contextmanager
     def _connected(self) -> Iterator[smtplib.SMTP]:
         where = f"{self._spec.host}:{self._spec.port}"
+        hidden: set[str] = set()
         try:
             server = self._open()
             with contextlib.closing(server):
-                self._log_in(server)
+                self._log_in(server, hidden)
                 yield server
+        except ActionFailed as error:
+            raise type(error)(without(str(error), hidden)) from None
         except ssl.SSLCertVerificationError as error:
             raise ActionFailed(f"the certificate of {where} is not valid: {error.verify_message}") from error
-        except smtplib.SMTPAuthenticationError as error:
-            raise CredentialRefused(f"{where} refused the login; renew {self._spec.password}") from error
+        except smtplib.SMTPAuthenticationError:
+            raise CredentialRefused(f"{where} refused the login; renew {self._spec.password}") from None
         except smtplib.SMTPNotSupportedError as error:
             raise ActionFailed(f"{where} does not offer what the channel asks for: {error}") from error
         except (OSError, smtplib.SMTPException) as error:
-            raise ActionInterrupted(f"{where} cannot be reached ({error}); it is tried again") from error
+            # What the server said may hold what it was told; so it is no cause either, which logs would show.
+            said = without(str(error), hidden)
+            raise ActionInterrupted(f"{where} cannot be reached ({said}); it is tried again") from None
 
     def _open(self) -> smtplib.SMTP:
         spec = self._spec
@@ -152,7 +158,7 @@ class SmtpChannelClient:
                 f"ca_file {self._spec.ca_file} of channel {self._spec.name} is not usable ({error})"
             ) from error
 
-    def _log_in(self, server: smtplib.SMTP) -> None:
+    def _log_in(self, server: smtplib.SMTP, hidden: set[str]) -> None:
         spec = self._spec
         if spec.security == "starttls":
             server.starttls(context=self._context())
@@ -160,6 +166,7 @@ class SmtpChannelClient:
         if not spec.username or not spec.password:
             return
         secret = self._secrets.read(spec.password)
+        hidden.add(secret)
         if not (secret + spec.username).isascii() or not secret.isprintable():
             raise CredentialRefused(f"{spec.password} holds characters that SMTP cannot send; choose another")
         if spec.auth == "password":
@@ -167,15 +174,17 @@ class SmtpChannelClient:
         elif self._tokens is None:
             _authenticate(server, spec.username, secret)
         else:
-            self._with_token(server, spec.username, secret, self._tokens)
+            hidden |= _with_token(server, spec.username, secret, self._tokens)
 
-    def _with_token(self, server: smtplib.SMTP, username: str, secret: str, tokens: AccessTokens) -> None:
-        """A token that is refused may have been withdrawn: then once more, with a new one."""
-        try:
-            _authenticate(server, username, tokens.token(secret))
-        except smtplib.SMTPAuthenticationError:
-            tokens.forget()
-            _authenticate(server, username, tokens.token(secret))
+
+def _with_token(server: smtplib.SMTP, username: str, secret: str, tokens: AccessTokens) -> set[str]:
+    """A token that is refused may have been withdrawn: then once more, with a new one. Gives the used one."""
+    try:
+        _authenticate(server, username, tokens.token(secret))
+    except smtplib.SMTPAuthenticationError:
+        tokens.forget()
+        _authenticate(server, username, tokens.token(secret))
+    return {tokens.token(secret)}
 
 
 def _authenticate(server: smtplib.SMTP, username: str, token: str) -> None:

@@ -156,8 +156,11 @@ class ImapClient:
             raise CredentialRefused(
                 f"the credential or username of {self._endpoint.name} holds a line break or control character"
             )
+        client.hidden.add(secret)
         if self._config.auth == "xoauth2":
-            client.oauth2_login(user, secret if self._tokens is None else self._tokens.token(secret))
+            token = secret if self._tokens is None else self._tokens.token(secret)
+            client.hidden.add(token)
+            client.oauth2_login(user, token)
         elif client.has_capability("AUTH=PLAIN"):
             client.plain_login(user, secret)
         elif secret.isascii() and user.isascii():

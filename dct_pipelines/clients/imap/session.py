@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from imapclient import IMAPClient
 from imapclient.exceptions import LoginError, ProtocolError
 
+from dct_pipelines.clients.echoes import without
 from dct_pipelines.clients.guard import AddressGuard
 from dct_pipelines.domain.errors import (
     ActionFailed,
@@ -132,6 +133,8 @@ class _Client(IMAPClient):  # type: ignore[misc]  # IMAPClient publishes no type
     def __init__(self, server: MailServer, addresses: Sequence[str]) -> None:
         self._server = server
         self._addresses = addresses
+        self.hidden: set[str] = set()
+        """Secrets that the server was told, and that no message may repeat."""
         super().__init__(server.host, server.port, ssl=server.security == "tls", timeout=OPERATION_SECONDS)
         self.normalise_times = False  # else times come without their zone
         self._imap.debug = 0
@@ -146,7 +149,7 @@ class Session:
     def __init__(self, server: MailServer, guard: AddressGuard, log_in: Callable[[Any], None]) -> None:
         self.server = server
         self.examined: str | None = None
-        with _in_our_words(server):
+        with _in_our_words(server, ()):
             addresses = guard.addresses(server.host, server.port, encrypted=server.security != "none")
             self._client = _Client(server, addresses)
         self._end = weakref.finalize(self, _shut, self._client)
@@ -167,7 +170,7 @@ class Session:
         watchdog.daemon = True
         watchdog.start()
         try:
-            with _in_our_words(self.server):
+            with _in_our_words(self.server, self._client.hidden):
                 yield self._client
         finally:
             watchdog.cancel()
@@ -187,28 +190,32 @@ def _shut(client: _Client) -> None:
 
 
 @contextmanager
-def _in_our_words(server: MailServer) -> Iterator[None]:
+def _in_our_words(server: MailServer, hidden: Collection[str]) -> Iterator[None]:
+    # What the server said may hold what it was told; so it is no cause either, which logs would show.
+    def said(error: Exception) -> str:
+        return " ".join(without(str(error), hidden).split())[:200]
+
     try:
         yield
     except LoginError as error:
         # IMAPClient calls a connection that broke during the login a refused one.
         if passes(error) or isinstance(error.__context__, imaplib.IMAP4.abort):
             raise ConnectionDown(
-                f"{server} cannot log us in now ({_said(error)}); it is tried again"
-            ) from error
+                f"{server} cannot log us in now ({said(error)}); it is tried again"
+            ) from None
         raise CredentialRefused(
-            f"{server} refused the login ({_said(error)}); renew the credential or correct the username"
-        ) from error
+            f"{server} refused the login ({said(error)}); renew the credential or correct the username"
+        ) from None
     except imaplib.IMAP4.abort as error:
-        raise ConnectionDown(f"{server} ended the connection ({_said(error)}); it is tried again") from error
+        raise ConnectionDown(f"{server} ended the connection ({said(error)}); it is tried again") from None
     except ProtocolError as error:
         raise ConnectionDown(
-            f"{server} answered what is no IMAP ({_said(error)}); it is tried again"
-        ) from error
+            f"{server} answered what is no IMAP ({said(error)}); it is tried again"
+        ) from None
     except imaplib.IMAP4.error as error:
         if passes(error):
-            raise ConnectionDown(f"{server} cannot do it now ({_said(error)}); it is tried again") from error
-        raise ItemUnreadable(f"{server} refused it: {_said(error)}") from error
+            raise ConnectionDown(f"{server} cannot do it now ({said(error)}); it is tried again") from None
+        raise ItemUnreadable(f"{server} refused it: {said(error)}") from None
     except ssl.SSLCertVerificationError as error:
         raise AddressRefused(
             f"the certificate of {server} is not valid ({error.verify_message}); name its authority in "
@@ -226,7 +233,3 @@ def passes(error: Exception) -> bool:
     """Whether the server says that it is its own trouble, and for now."""
     said = str(error).upper()
     return any(code in said for code in _PASSES)
-
-
-def _said(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
