@@ -227,3 +227,17 @@ def test_a_check_says_what_was_found(mailbox: Mailbox, clock: FakeClock):
     assert client.look(ItemKind.EMAIL_THREAD, "2@example.com", {}).startswith("that mail is not in INBOX")
     with pytest.raises(ItemUnreadable):
         client.look(ItemKind.MAILBOX, "Work", {})
+
+
+NEVER = ["169.254.169.254", "[64:ff9b::a9fe:a9fe]", "[2002:7f00:1::]", "[::ffff:169.254.169.254]", "0.0.0.0"]
+
+
+@pytest.mark.parametrize("host", NEVER)
+def test_addresses_that_are_never_allowed_are_not_spoken_to(mailbox: Mailbox, clock: FakeClock, host: str):
+    with pytest.raises(AddressRefused):
+        mail_client(mailbox, clock, base=f"imaps://{host}").state("INBOX")
+
+
+def test_a_public_host_is_not_spoken_to_in_the_clear(mailbox: Mailbox, clock: FakeClock):
+    with pytest.raises(AddressRefused, match="TLS"):
+        mail_client(mailbox, clock, base="imap://192.0.9.9").state("INBOX")
