@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -43,11 +44,12 @@ def run(context: ActionContext, config: CreatePullRequestConfig, ports: ActionPo
     if known is not None:
         is_ours = context.started_before and known.title == wanted.title
         return _told(known, is_new=is_ours, way=way)
-    if (head := _nothing_ahead(config, ports)) is not None:
+    head, is_contained = _looked_at(config, ports)
+    if is_contained:
         empty: dict[str, Any] = {"number": 0, "url": "", "head": head, "created": False}
         return nothing_to_do(f"{shown(config.target)} contains {shown(config.source)} already", **empty)
     ports.records.expect_own_write(hosted.item.id, context.idempotency_key)
-    return _told(hosted.host.open_request(wanted), is_new=True, way=way)
+    return _told(hosted.host.open_request(replace(wanted, head=head)), is_new=True, way=way)
 
 
 def _wanted(context: ActionContext, config: CreatePullRequestConfig, hosted: Hosted) -> NewRequest:
@@ -73,12 +75,12 @@ def _wanted(context: ActionContext, config: CreatePullRequestConfig, hosted: Hos
     )
 
 
-def _nothing_ahead(config: CreatePullRequestConfig, ports: ActionPorts) -> str | None:
-    """The head of the source when the target contains it."""
+def _looked_at(config: CreatePullRequestConfig, ports: ActionPorts) -> tuple[str, bool]:
+    """The head of the source, and whether the target contains it."""
     repository = ports.library.repository(config.repository)
     source, target = (head_of(ports, repository, branch) for branch in (config.source, config.target))
     ports.git.fetch(repository.ref, {branch_ref(config.source): source, branch_ref(config.target): target})
-    return source if ports.git.is_ancestor(repository.ref, source, target) else None
+    return source, ports.git.is_ancestor(repository.ref, source, target)
 
 
 def _told(request: HostedRequest, *, is_new: bool, way: str) -> Outcome:

@@ -83,7 +83,7 @@ class DryCodeHost:
             title=wanted.title,
             source=wanted.source,
             target=wanted.target,
-            head="<head>",
+            head=wanted.head,
             is_open=True,
             is_draft=wanted.is_draft,
             is_merged=False,

@@ -53,6 +53,7 @@ def test_a_request_is_opened_with_all_that_was_asked(shop):
         is_draft=True,
         labels=("ready",),
         reviewers=("testers",),
+        head=shop.feature,
     )
     assert [link.url for link in outcome.links] == [outcome.outputs["url"]]
 

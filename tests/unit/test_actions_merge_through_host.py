@@ -8,7 +8,9 @@ from uuid import UUID
 import pytest
 from pydantic import ValidationError
 
+from dct_pipelines.actions.create_pull_request import ACTION as CREATE
 from dct_pipelines.actions.merge_branches import ACTION
+from dct_pipelines.clients.dry_run import DryRun
 from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted, ConnectionDown
 from dct_pipelines.domain.hosting.port import HostMerge, NewRequest
 from dct_pipelines.domain.merging import TRIES
@@ -259,3 +261,34 @@ def test_a_cancelled_merge_does_not_begin(shop, asked):
 @pytest.mark.parametrize("asked", [BRANCHES, REQUEST])
 def test_a_dry_run_merges_nothing_and_says_what_it_would(shop, asked):
     assert "into qa at the host" in shop.rehearse(ACTION, **asked).summary
+
+
+def chain(shop: Shop, play: Any) -> list[Any]:
+    """A pull request is opened, and merged at the head that it had."""
+    shop.host.opened.clear()
+    made = play(CREATE, repository="shop", source="feature/pay", target="qa")
+    number, head = made.outputs["number"], made.outputs["head"]
+    return [made, play(ACTION, repository="shop", pull_request=str(number), head=head)]
+
+
+def test_what_one_action_opens_the_next_one_merges(shop):
+    opened, merged = chain(shop, shop.run)
+    assert (opened.outputs["created"], merged.outputs["merged"]) == (True, True)
+    assert merged.outputs["source_commit"] == opened.outputs["head"]
+
+
+def test_where_there_is_nothing_to_open_there_is_nothing_to_merge(shop):
+    shop.repository.branch("qa", shop.feature)
+    assert [outcome.status for outcome in chain(shop, shop.run)] == [OutcomeStatus.NOTHING_TO_DO] * 2
+
+
+def test_a_dry_run_of_both_merges_what_it_would_have_opened(shop):
+    rehearsal = DryRun(shop.ports)
+
+    def play(action: Any, **config: Any) -> Any:
+        return rehearsal.rehearse(action, action_context(), action.config.model_validate(config))
+
+    opened, merged = chain(shop, play)
+    assert "open a pull request from feature/pay to qa" in opened.summary
+    assert merged.summary == "would merge that pull request into qa at the host, by merge"
+    assert shop.host.opened == {}

@@ -40,6 +40,8 @@ class NewRequest:
     is_draft: bool = False
     labels: tuple[str, ...] = ()
     reviewers: tuple[str, ...] = ()
+    head: str = ""
+    """Where the source was when it was looked at; a host takes the branch as it is."""
 
 
 @dataclass(frozen=True)
