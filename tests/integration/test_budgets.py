@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from dct_pipelines.domain.errors import Throttled
 from dct_pipelines.store.budgets import StoredBudgets, account_of, spent
@@ -114,3 +118,26 @@ def test_how_a_bucket_stands_is_told_for_this_minute_and_the_one_before(budget, 
 )
 def test_an_account_is_a_credential_at_a_host(base, credential, account):
     assert account_of("jira", base, credential) == account
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    limit=st.integers(1, 12),
+    pauses=st.lists(st.floats(0, 70, allow_nan=False), min_size=1, max_size=30),
+)
+def test_whoever_waits_as_told_gets_through_and_no_minute_has_more_than_it_may(database, limit, pauses):
+    clock = FakeClock(NOON)
+    budget = StoredBudgets(database, f"account {uuid4()}", clock)
+    taken_at, waits = [], [1.0]
+    for pause in pauses:
+        clock.advance(seconds=pause)
+        try:
+            budget.take(SEARCHES, limit)
+        except Throttled as throttled:
+            waits.append((throttled.not_before - clock.now()).total_seconds())
+            clock.time = throttled.not_before
+            budget.take(SEARCHES, limit)
+        taken_at.append(clock.now())
+    minutes = Counter(moment.replace(second=0, microsecond=0) for moment in taken_at)
+    assert max(minutes.values()) <= limit
+    assert 0 < min(waits) <= max(waits) <= 120

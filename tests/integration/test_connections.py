@@ -133,7 +133,7 @@ def test_a_paused_connection_is_not_due_until_it_is_resumed(service, database, w
 def test_resuming_ends_the_pause_after_a_failure(service, database, world):
     until = NOON + timedelta(minutes=15)
     with database.begin() as connection:
-        pause = {"health": "down", "why": "refused", "not_before": until}
+        pause: dict[str, Any] = {"health": "down", "why": "refused", "not_before": until}
         sources.unhealthy(connection, world.connection_id, NOON, **pause)
     assert service.standings()[0].next_due_at == until
     assert service.switch(["here"], "local", is_enabled=True) == ["here"]
