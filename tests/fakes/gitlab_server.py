@@ -7,33 +7,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any
-from urllib.parse import quote, unquote
+from datetime import datetime
+from urllib.parse import quote
 
-from dct_pipelines.domain.words import CheckState
+from tests.fakes.gitlab_runs_server import USERS, GitLabRunsServer, Json, moment_of, user_of
 from tests.fakes.hosted_world import REPOSITORY, HostedWorld, Opinion, WorldRequest, Written
 from tests.fakes.rest_http import Answered, Asked
 
 TOKEN = "glpat-of-a-simulated-server"
-Json = dict[str, Any]
-USERS = {"ada": 1, "ben": 2, "cleo": 3, "project_7_bot_1a2b": 4, "dct": 5}
-RUN_STATES = {CheckState.PENDING: "running", CheckState.SUCCESS: "success", CheckState.FAILURE: "failed"}
 PROJECT = f"/projects/{quote(REPOSITORY, safe='')}"
 
 
-class GitLabServer:
+class GitLabServer(GitLabRunsServer):
     """`page_size` is the most that a list gives. `approved_at` older releases do not tell."""
 
     def __init__(self, world: HostedWorld, *, root: str = "", page_size: int = 100) -> None:
-        self.world = world
+        super().__init__(world, page_size)
         self.clock = world.clock
         self.prefix = f"{root}/api/v4"
-        self.page_size = page_size
         self.tells_approval_time = True
         self.scopes = ["api"]
         self.mergeability = "mergeable"
-        self.deployments: list[Json] = []
         self._routes: list[tuple[str, re.Pattern[str], Callable[..., Answered]]] = [
             (method, re.compile(path[2:] if path.startswith("/:") else PROJECT + path), handler)
             for method, path, handler in self._table()
@@ -95,7 +89,7 @@ class GitLabServer:
             until = datetime.fromisoformat(before)
             found = [one for one in found if getattr(one, moment) <= until]
         found.sort(key=lambda one: (getattr(one, moment), one.number), reverse=asked.get("sort") != "asc")
-        return self._paged(asked, [self.shown(one) for one in found])
+        return self.paged(asked, [self.shown(one) for one in found])
 
     def _open(self, asked: Asked) -> Answered:
         body = asked.body
@@ -132,11 +126,11 @@ class GitLabServer:
 
     def _notes(self, asked: Asked, number: str) -> Answered:
         notes = sorted(self.world.requests[int(number)].comments, key=lambda one: one.id)
-        return self._paged(asked, [self.note(one) for one in notes])
+        return self.paged(asked, [self.note(one) for one in notes])
 
     def _approvals(self, _asked: Asked, number: str) -> Answered:
         given = self.approvers(self.world.requests[int(number)])
-        shown = [{"user": _user(one.user), "approved_at": _at(one.at)} for one in given]
+        shown = [{"user": user_of(one.user), "approved_at": moment_of(one.at)} for one in given]
         if not self.tells_approval_time:
             shown = [{"user": one["user"]} for one in shown]
         rights = {"user_has_approved": False, "user_can_approve": False}
@@ -149,17 +143,18 @@ class GitLabServer:
 
     def _reviewers(self, asked: Asked, number: str) -> Answered:
         shown = [
-            {"user": _user(one.user), "state": "requested_changes", "created_at": _at(one.at)}
+            {"user": user_of(one.user), "state": "requested_changes", "created_at": moment_of(one.at)}
             for one in _demanding(self.world.requests[int(number)])
         ]
-        return self._paged(asked, shown)
+        return self.paged(asked, shown)
 
     def _versions(self, asked: Asked, number: str) -> Answered:
         pushed = enumerate(self.world.requests[int(number)].versions)
         shown = [
-            {"id": 100 + place, "head_commit_sha": sha, "created_at": _at(at)} for place, (sha, at) in pushed
+            {"id": 100 + place, "head_commit_sha": sha, "created_at": moment_of(at)}
+            for place, (sha, at) in pushed
         ]
-        return self._paged(asked, shown[::-1])
+        return self.paged(asked, shown[::-1])
 
     def _state(self, request: WorldRequest) -> str:
         if self.world.is_merged(request):
@@ -181,14 +176,14 @@ class GitLabServer:
             "title": f"Draft: {request.title}" if request.is_draft else request.title,
             "description": request.body or None,
             "state": self._state(request),
-            "created_at": _at(request.created_at),
-            "updated_at": _at(request.updated_at),
+            "created_at": moment_of(request.created_at),
+            "updated_at": moment_of(request.updated_at),
             "merged_at": None,
             "target_branch": request.target,
             "source_branch": request.source,
             "user_notes_count": len(request.comments),
-            "author": _user(request.author),
-            "reviewers": [_user(one.user) for one in _demanding(request)],
+            "author": user_of(request.author),
+            "reviewers": [user_of(one.user) for one in _demanding(request)],
             "source_project_id": 7,
             "target_project_id": 7,
             "labels": [],
@@ -208,9 +203,9 @@ class GitLabServer:
             "id": written.id,
             "type": None,
             "body": written.text,
-            "author": _user(written.user),
-            "created_at": _at(written.created_at),
-            "updated_at": _at(written.updated_at),
+            "author": user_of(written.user),
+            "created_at": moment_of(written.created_at),
+            "updated_at": moment_of(written.updated_at),
             "system": written.system,
             "noteable_type": "MergeRequest",
             "resolvable": False,
@@ -229,12 +224,12 @@ class GitLabServer:
                 "name": one.name,
                 "target_url": None,
                 "allow_failure": one.allow_failure,
-                "author": _user("ada"),
+                "author": user_of("ada"),
                 "pipeline_id": 1,
             }
             for one in self.world.latest(commit)
         ]
-        return self._paged(asked, shown)
+        return self.paged(asked, shown)
 
     def _report(self, asked: Asked, commit: str) -> Answered:
         body = asked.body
@@ -245,74 +240,15 @@ class GitLabServer:
         self.world.report(commit, body["name"], body["state"])
         return Answered(201, {"id": 1, "name": body["name"], "status": body["state"]})
 
-    def _start(self, asked: Asked) -> Answered:
-        if self.world.shop.head(asked.body["ref"]) is None:
-            return Answered(400, {"message": {"base": ["Reference not found"]}})
-        given = {one["key"]: one["value"] for one in asked.body["variables"]}
-        of = {"workflow": given.get("DCT_WORKFLOW", ""), "ref": asked.body["ref"], "key": given["DCT_KEY"]}
-        run = self.world.code.dispatch(REPOSITORY, inputs=given, **of)
-        assert run is not None
-        return Answered(201, self._pipeline(run.id))
-
-    def _pipelines(self, asked: Asked) -> Answered:
-        runs = [run for run in self.world.code.runs.values() if asked.get("ref", run.ref) == run.ref]
-        return self._paged(asked, [self._pipeline(one.run.id) for one in reversed(runs)])
-
-    def _pipeline(self, run_id: str) -> Json:
-        run = self.world.code.runs[run_id]
-        return {
-            "id": int(run_id),
-            "project_id": 7,
-            "sha": self.world.shop.head(run.ref),
-            "ref": run.ref,
-            "status": RUN_STATES[run.run.state],
-            "source": "api",
-            "web_url": run.run.url,
-        }
-
-    def _variables(self, asked: Asked, run_id: str) -> Answered:
-        given = self.world.code.runs[run_id].inputs
-        return self._paged(
-            asked, [{"variable_type": "env_var", "key": name, "value": given[name]} for name in given]
-        )
-
-    def _listed_deployments(self, asked: Asked) -> Answered:
-        found = [one for one in self.deployments if asked.get("status", one["status"]) == one["status"]]
-        name = asked.get("environment")
-        return self._paged(asked, [one for one in found if one["environment"]["name"] == name])
-
-    def _deploy(self, asked: Asked) -> Answered:
-        body = asked.body
-        deployment = {
-            "id": len(self.deployments) + 1,
-            "ref": body["ref"],
-            "sha": body["sha"],
-            "status": body["status"],
-            "environment": {"id": 1, "name": body["environment"]},
-        }
-        self.deployments.append(deployment)
-        return Answered(201, deployment)
-
-    def _deployed(self, asked: Asked, number: str) -> Answered:
-        deployment = self.deployments[int(number) - 1]
-        if deployment["status"] == asked.body["status"]:
-            return Answered(400, {"message": "Cannot transition status"})
-        deployment["status"] = asked.body["status"]
-        return Answered(200, deployment)
-
-    def _refs(self, asked: Asked, commit: str) -> Answered:
-        names = [name for name in ("main", "qa") if self.world.shop.head(name) == commit]
-        return self._paged(asked, [{"type": "branch", "name": name} for name in names])
-
     # ---------------------------------------------------------------- the rest
 
     def _me(self, _asked: Asked) -> Answered:
         limits = {"ratelimit-limit": "2000", "ratelimit-remaining": "1999", "ratelimit-reset": "1893456000"}
-        return Answered(200, _user("dct"), limits)
+        return Answered(200, user_of("dct"), limits)
 
     def _users(self, asked: Asked) -> Answered:
         name = asked.get("username")
-        return Answered(200, [_user(name)] if name in USERS else [])
+        return Answered(200, [user_of(name)] if name in USERS else [])
 
     def _token(self, _asked: Asked) -> Answered:
         return Answered(200, {"id": 3, "name": "dct", "scopes": self.scopes, "expires_at": "2027-01-31"})
@@ -320,29 +256,8 @@ class GitLabServer:
     def _project(self, _asked: Asked) -> Answered:
         return Answered(200, {"id": 7, "path_with_namespace": REPOSITORY, "default_branch": "main"})
 
-    def _paged(self, asked: Asked, elements: list[Any]) -> Answered:
-        size = min(self.page_size, int(asked.get("per_page", "20")))
-        page = int(asked.get("page", "1"))
-        part = elements[(page - 1) * size : page * size]
-        more = str(page + 1) if page * size < len(elements) else ""
-        headers = {"x-page": str(page), "x-next-page": more, "x-total": str(len(elements))}
-        return Answered(200, part, headers)
-
-
-def project_of(asked: Asked) -> str:
-    """The project that a request names."""
-    return unquote(asked.path.split("/")[2])
-
 
 def _demanding(request: WorldRequest) -> list[Opinion]:
     """Who asks for changes: their last opinion says so."""
     last = {one.user: one for one in request.opinions if one.state != "commented" and not one.is_dismissed}
     return [one for one in last.values() if one.state == "changes_requested"]
-
-
-def _user(name: str) -> Json:
-    return {"id": USERS.get(name, 99), "username": name, "name": name.title(), "state": "active"}
-
-
-def _at(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
