@@ -209,7 +209,8 @@ class Life:
 
     def read(self) -> None:
         """Polls that may fail and die, then ones that do not, until even the sweep has been all around."""
-        self.server.chance = self.random.choice((0.0, 0.1, 0.3))
+        most = 0.3 if self.world.page_size == 100 else 0.05
+        self.server.chance = self.random.choice((0.0, 0.05, most))
         hidden = set(self.random.sample(sorted(self.world.pulls), min(len(self.world.pulls), 2)))
         self.world.hidden = hidden if self.driver.intake.item_tokens and self.number is None else set()
         for _ in range(self.random.choice((0, 2, 5))):
@@ -242,7 +243,7 @@ def lived(life: Life, taken: Callable[[], list[Pull]]) -> Life:
     for _ in range(life.random.randrange(12)):
         life.act()
         life.pass_time()
-    life.clock.advance(seconds=2)
+    life.clock.advance(seconds=70)
     life.story.epoch = life.clock.now()
     life.read()
     life.story.begin(taken())

@@ -91,7 +91,8 @@ class Story:
         """These were read again: the open ones, and those that were updated."""
         for pull in pulls:
             known = self.known.get(pull.number)
-            if self.is_single or pull.state == "OPEN" or known is None or known.updated_at != pull.updated_at:
+            since = known.updated_at if known else self.epoch
+            if self.is_single or pull.state == "OPEN" or pull.updated_at > since:
                 self._titles(pull, known)
                 self._body(pull, known)
                 self._comments(pull)
