@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from dct_pipelines.bootstrap.sockets import Sockets
     from dct_pipelines.clients.slack.socket import SlackSocket
 
+Say = Callable[[str], None]
 LOOK_SECONDS = 10.0
 """After each of these, connections that came, went or changed are taken up."""
 app = typer.Typer(help="Keep connections open to providers that push.", no_args_is_help=True)
@@ -29,6 +33,7 @@ def slack(
     connection: Annotated[
         str | None, typer.Argument(help="One Slack connection; without it, all that have an app_token.")
     ] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Each line of the log as JSON.")] = False,
 ) -> None:
     """Receive Slack's events over Socket Mode until Ctrl-C. `dct up` runs this by itself.
 
@@ -45,34 +50,35 @@ def slack(
                 "`dct connection list`"
             )
         standing: dict[str, SlackSocket] = {}
-        ends.callback(_close, standing)
+        say = partial(_say, json_output)
+        ends.callback(_close, standing, say)
         while True:
-            _take_up(sockets, standing, connection)
+            _take_up(sockets, standing, connection, say)
             if stop.wait(LOOK_SECONDS):
                 break
 
 
-def _take_up(sockets: Sockets, standing: dict[str, SlackSocket], only: str | None) -> None:
+def _take_up(sockets: Sockets, standing: dict[str, SlackSocket], only: str | None, say: Say) -> None:
     """Start sockets of connections that are wanted, and end those of others."""
     try:
         wanted = sockets.wanted()
     except DatabaseUnavailable as error:
-        _say(f"waiting for the database: {error}")
+        say(f"waiting for the database: {error}")
         return
     for key in [key for key in standing if key not in wanted]:
         standing.pop(key).close()
     for key, source in wanted.items():
         if key not in standing and only in (None, source.name):
-            standing[key] = sockets.open(source, _say)
+            standing[key] = sockets.open(source, say)
             standing[key].start()
-            _say(f"{source.name}: connecting")
+            say(f"{source.name}: connecting")
 
 
-def _close(standing: dict[str, SlackSocket]) -> None:
+def _close(standing: dict[str, SlackSocket], say: Say) -> None:
     for socket in standing.values():
         socket.close()
-    _say("ended")
+    say("ended")
 
 
-def _say(line: str) -> None:
-    typer.echo(line)
+def _say(as_json: bool, line: str) -> None:
+    typer.echo(json.dumps({"said": line}, ensure_ascii=False) if as_json else line)

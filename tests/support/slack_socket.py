@@ -26,7 +26,7 @@ class SocketServer:
     changed: threading.Condition = field(default_factory=threading.Condition)
 
     def wait(self, until: Any, seconds: float = 20) -> None:
-        """Wait until `until()`, which is asked whenever something has changed here, and a few times a second."""
+        """Wait until `until()`, asked whenever something has changed here and now and then."""
         deadline = time.monotonic() + seconds
         with self.changed:
             while not until():
