@@ -10,13 +10,13 @@ from urllib.parse import quote, urlsplit
 from dct_pipelines.clients.answers import listed
 from dct_pipelines.clients.api import ApiAnswer, ApiClient, ApiRules
 from dct_pipelines.domain.connected import Endpoint
-from dct_pipelines.domain.errors import ItemUnreadable
+from dct_pipelines.domain.errors import ItemUnreadable, PayloadUnreadable
 from dct_pipelines.domain.hosting.places import HostedPlace, place_of
 from dct_pipelines.domain.ports import Clock
 
 PAGE_SIZE = 50
 """The most that a server gives unless its operator allows more; one may also allow less."""
-MOST_PAGES = 200
+MOST_PAGES = 500
 RULES = ApiRules(authorize=lambda secret: {"authorization": f"token {secret}"})
 
 
@@ -51,7 +51,8 @@ class GiteaApi:
         """Every element of a list, and from how many pages.
 
         A page may hold less than was asked for: servers have limits of their own, and leave out what we may
-        not see. So pages are read until there are as many as `X-Total-Count` says, or one is empty.
+        not see. So pages are read until there are as many as `X-Total-Count` says, or one is empty. A list
+        that does not end is `PayloadUnreadable`: half of it would be taken for all.
         """
         found: list[Any] = []
         for page in range(1, MOST_PAGES + 1):
@@ -61,7 +62,7 @@ class GiteaApi:
                 more = bool(elements) and len(found) < total
             if not more:
                 return found, page
-        return found, MOST_PAGES
+        raise PayloadUnreadable(f"{self.name}: {path}: more than {MOST_PAGES} pages")
 
     def place(self, location: str) -> HostedPlace:
         """The repository of an item's location."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from dct_pipelines.clients.answers import listed, parsed, refused_item, sorted_out, understood
 from dct_pipelines.clients.api import ApiRefusal
-from dct_pipelines.clients.gitea.api import PAGE_SIZE, GiteaApi
+from dct_pipelines.clients.gitea.api import MOST_PAGES, PAGE_SIZE, GiteaApi
 from dct_pipelines.clients.gitea.comments import said_by, written
 from dct_pipelines.clients.gitea.lists import page_of
 from dct_pipelines.clients.gitea.reviews import approvals_of
@@ -67,7 +67,7 @@ class GiteaReader:
     def checks(self, commits: Collection[str]) -> Mapping[str, Mapping[str, HostedCheck]]:
         """The latest status of each context, one call a commit."""
         known = {}
-        for commit in commits:
+        for commit in filter(None, commits):
             try:
                 known[commit] = self._statuses(commit)
             except ApiRefusal as refusal:
@@ -78,13 +78,12 @@ class GiteaReader:
     def _statuses(self, commit: str) -> dict[str, HostedCheck]:
         path = self._api.repository(self._repository, "commits", commit, "status")
         found: list[Any] = []
-        page, more = 1, True
-        while more:
+        for page in range(1, MOST_PAGES + 1):
             body = self._api.call("GET", path, query={"page": str(page), "limit": str(PAGE_SIZE)}).body
             combined = parsed(CombinedStatus, body, f"{self._api.name}: statuses of a commit")
             found.extend(combined.statuses)
-            more = bool(combined.statuses) and len(found) < combined.total_count
-            page += 1
+            if not combined.statuses or len(found) >= combined.total_count:
+                break
         statuses = sorted(sorted_out(Status, found, "statuses")[0], key=lambda status: status.id)
         return {one.context: HostedCheck(check_state(one.status), one.target_url or None) for one in statuses}
 

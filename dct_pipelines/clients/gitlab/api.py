@@ -10,13 +10,13 @@ from urllib.parse import quote, urlsplit
 from dct_pipelines.clients.answers import listed
 from dct_pipelines.clients.api import ApiAnswer, ApiClient, ApiRules
 from dct_pipelines.domain.connected import Endpoint
-from dct_pipelines.domain.errors import ConnectionDown, ItemUnreadable
+from dct_pipelines.domain.errors import ConnectionDown, ItemUnreadable, PayloadUnreadable
 from dct_pipelines.domain.hosting.places import HostedPlace, place_of
 from dct_pipelines.domain.ports import Clock
 
 PAGE_SIZE = 100
-MOST_PAGES = 100
-"""Pages of one list that are read: 10,000 entries. GitLab itself refuses offsets beyond 50,000."""
+MOST_PAGES = 500
+"""Pages of one list that are read: GitLab itself refuses what lies behind 50,000 entries."""
 RULES = ApiRules(authorize=lambda secret: {"authorization": f"Bearer {secret}"})
 """A Bearer header carries personal, group, project and OAuth tokens alike.
 
@@ -40,15 +40,14 @@ class GitLabApi:
         """The path of something of a project; the project's own path is one part of it."""
         return "/".join(("projects", *(quote(str(part), safe="") for part in (repository, *parts))))
 
-    def pages(
-        self, path: str, query: Mapping[str, str] | None = None, most_pages: int = MOST_PAGES
-    ) -> Iterator[list[Any]]:
+    def pages(self, path: str, query: Mapping[str, str] | None = None) -> Iterator[list[Any]]:
         """The pages of a list by their numbers, which the server itself counts on (`x-next-page`).
 
-        `Link` is not followed: behind a proxy it names an address that is not the connection's.
+        `Link` is not followed: behind a proxy it names an address that is not the connection's. A list that
+        does not end is `PayloadUnreadable`: half of it would be taken for all.
         """
         page = "1"
-        for _ in range(most_pages):
+        for _ in range(MOST_PAGES):
             asked = {**(query or {}), "per_page": str(PAGE_SIZE), "page": page}
             answer = self.call("GET", path, query=asked)
             elements = listed(answer.body, f"{self.name}: {path}")
@@ -59,6 +58,7 @@ class GitLabApi:
             if not following.isdigit() or int(following) <= int(page):
                 raise ConnectionDown(f"{self.name}: {path}: the list's pages repeat; it is tried again")
             page = following
+        raise PayloadUnreadable(f"{self.name}: {path}: more than {MOST_PAGES * PAGE_SIZE} entries")
 
     def all_of(self, path: str, query: Mapping[str, str] | None = None) -> list[Any]:
         """Every element of a list."""

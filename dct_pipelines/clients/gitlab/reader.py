@@ -62,10 +62,12 @@ class GitLabReader:
     def checks(self, commits: Collection[str]) -> Mapping[str, Mapping[str, HostedCheck]]:
         """The statuses of each commit: jobs of its pipelines, and what others reported."""
         known = {}
-        for commit in commits:
+        for commit in filter(None, commits):
             path = self._api.project(self._repository, "repository", "commits", commit, "statuses")
             try:
                 elements = self._api.all_of(path)
+            except PayloadUnreadable:
+                continue
             except ApiRefusal as refusal:
                 if refusal.status in _GONE:
                     continue
