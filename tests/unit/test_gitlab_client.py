@@ -169,7 +169,6 @@ def test_a_title_is_told_without_what_makes_a_draft(lab: GitLab) -> None:
 
 
 STATUSES = {
-    "created": CheckState.PENDING,
     "pending": CheckState.PENDING,
     "running": CheckState.PENDING,
     "manual": CheckState.PENDING,
