@@ -89,6 +89,7 @@ class JiraSite:
         self._behind: list[tuple[datetime, int]] = []
         self._ids = iter(range(10_000, 1_000_000))
         self._numbers: dict[str, int] = {}
+        self._names: dict[str, int] = {}
 
     def moment(self) -> datetime:
         """The time as this Jira stores it: Data Center may keep whole seconds only."""
@@ -109,6 +110,7 @@ class JiraSite:
         key = f"{project}-{self._numbers[project]}"
         issue = Issue(issue_id, key, at, at, dict(first), by, first)
         self.issues[issue_id] = issue
+        self._names |= {key: issue_id, str(issue_id): issue_id}
         self._touched(issue)
         self._post("jira:issue_created", issue, by)
         return issue
@@ -150,6 +152,7 @@ class JiraSite:
         self._numbers[project] = self._numbers.get(project, 0) + 1
         before, issue.key = issue.key, f"{project}-{self._numbers[project]}"
         issue.old_keys.append(before)
+        self._names[issue.key] = issue.id
         issue.changes.append(Change(next(self._ids), self.moment(), by, [("Key", before, issue.key)]))
         self._touched(issue)
 
@@ -160,16 +163,15 @@ class JiraSite:
 
     def named(self, name: str) -> Issue | None:
         """By id or key, also an old one."""
-        for issue in self.issues.values():
-            if not issue.is_deleted and name.upper() in (str(issue.id), issue.key, *issue.old_keys):
-                return issue
-        return None
+        issue = self.issues.get(self._names.get(name.upper(), 0))
+        return None if issue is None or issue.is_deleted else issue
 
     def indexed(self) -> dict[int, tuple[datetime, str, str]]:
         """The search index as it is by now."""
         now = self.clock.now()
-        for due, issue_id in [entry for entry in self._behind if entry[0] <= now]:
-            self._behind.remove((due, issue_id))
+        due = [issue_id for at, issue_id in self._behind if at <= now]
+        self._behind = [entry for entry in self._behind if entry[0] > now]
+        for issue_id in due:
             issue = self.issues[issue_id]
             if not issue.is_deleted:
                 self.index[issue_id] = (issue.updated, issue.project, issue.values["status"] or "")

@@ -71,7 +71,7 @@ class JiraReading:
             items = unresolved[start : start + self.batch_size]
             changes = first_sight(items, self.watching, self.port, self.gathering, self.manner, self.now)
             yield self._page(changes, is_last=False)
-        since = watched_since - self.config.overlap
+        since = (self.token.drained_at or watched_since) - self.config.overlap
         yield from self._updated(Batch(self, new_queries, since))
 
     def _prepare(self) -> None:
@@ -105,7 +105,8 @@ class JiraReading:
         swept = self._sweep(self.batch_size - len(waiting))
         changes = batch.changes(list(waiting.values()), swept)
         self._advance(reached, batch)
-        self.token = self.token.model_copy(update={"round": self.token.round + 1})
+        drained = {"round": self.token.round + 1, "drained_at": self.now}
+        self.token = self.token.model_copy(update=drained)
         yield self._page(changes, is_last=not batch.left)
         if batch.left:
             yield self._page(Changes(gone=list(batch.left)), is_last=True)

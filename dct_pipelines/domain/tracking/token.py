@@ -37,6 +37,8 @@ class JiraToken(BaseModel):
     priorities: tuple[str, ...] = ()
     round: int = 0
     """How often everything was read to the end."""
+    drained_at: datetime | None = None
+    """When it last was."""
     account: str | None = None
     """Our own account's id."""
     facts_at: datetime | None = None
