@@ -69,7 +69,7 @@ class RequestChanges:
         state = _state_of(hosted, checks)
         is_new = stored is None and hosted.created_at >= self._epoch
         if stored is not None or is_new or hosted.is_open:
-            self._assess(state, stored, marks_in(hosted.description) if is_new else (), hosted.updated_at)
+            self._assess(state, stored, _opening(hosted) if is_new else (), hosted.updated_at)
         if state != stored:
             self._keep(state)
 
@@ -97,7 +97,7 @@ class RequestChanges:
             at = hosted.updated_at if stored else hosted.created_at
             key = self._derived_key(hosted.number, "description", before or "", description)
             actor = None if stored else hosted.author
-            marks = () if stored else marks_in(hosted.description)
+            marks = () if stored else _opening(hosted)
             self._event(hosted.number, key, change, at, actor, marks)
 
     def _titles(self, hosted: HostedState, stored: PullRequestState | None) -> None:
@@ -110,7 +110,7 @@ class RequestChanges:
             news = tuple(change for change in told if change.at >= self._epoch)
             if hosted.created_at >= self._epoch:
                 first = told[0].before if told and hosted.retitled == len(told) else hosted.title
-                marks = marks_in(hosted.description)
+                marks = _opening(hosted)
                 key = self._derived_key(hosted.number, "title", first)
                 self._title(hosted, None, first, key, hosted.created_at, hosted.author, marks)
         for change in news:
@@ -203,6 +203,11 @@ def _ref(hosted: HostedState) -> RequestRef:
     )
 
 
+def _opening(hosted: HostedState) -> tuple[str, ...]:
+    """By what we may have announced that we open it: the mark in its text, or its number, once known."""
+    return (*marks_in(hosted.description), f"{subject_of(hosted.number)} opened")
+
+
 def _state_of(hosted: HostedState, checks: Checks) -> PullRequestState:
     last = max(hosted.comments, key=lambda comment: comment.created_at, default=None)
     return PullRequestState(
@@ -239,11 +244,11 @@ def _facts(state: PullRequestState) -> tuple[object, ...]:
 
 def _ours(state: PullRequestState, stored: PullRequestState | None) -> tuple[str, ...]:
     """What of this we may have done ourselves: the push, the merge, the check. An opinion never is ours."""
-    if stored is not None and state.approvals != stored.approvals:
+    if stored is None or state.approvals != stored.approvals:
         return ()
-    ours = [state.head] if stored is None or stored.head != state.head else []
-    if state.is_merged and not (stored and stored.is_merged):
+    ours = [state.head] if stored.head != state.head else []
+    if state.is_merged and not stored.is_merged:
         ours.append(f"{subject_of(state.number)} merged")
-    before = stored.checks if stored and stored.head == state.head else {}
+    before = stored.checks if stored.head == state.head else {}
     changed = (name for name, check in sorted(state.checks.items()) if before.get(name) is not check)
     return (*ours, *(f"check:{state.head}:{name}" for name in changed))
