@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import dct_pipelines
 from dct_pipelines import registry
 from dct_pipelines.bootstrap.outside import Outside
+from dct_pipelines.domain.channels import SlackChannel
 from dct_pipelines.domain.errors import SchemaMismatch
 from dct_pipelines.domain.event import Event
+from dct_pipelines.domain.gateway import RunGateway
 from dct_pipelines.domain.git import RepositoryRef
-from dct_pipelines.domain.operations import SlackChannel
-from dct_pipelines.domain.ports import ActionPorts, ChannelPort, RecordsPort, RunGateway
+from dct_pipelines.domain.ports import ActionPorts, ChannelPort, RecordsPort
 from dct_pipelines.domain.release import release_name
 from dct_pipelines.domain.shapes import job_name
 from dct_pipelines.settings import Settings

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dct_pipelines.domain.alerts import AlertPort
-from dct_pipelines.domain.connected import ConnectionsPort
-from dct_pipelines.domain.git import GitPort
-from dct_pipelines.domain.operations import (
+from dct_pipelines.domain.channels import (
     ChannelSpec,
     OutboxChannel,
     SlackChannel,
     SmtpChannel,
     WebhookChannel,
 )
+from dct_pipelines.domain.connected import ConnectionsPort
+from dct_pipelines.domain.git import GitPort
 from dct_pipelines.domain.ports import (
     ChannelPort,
     Clock,

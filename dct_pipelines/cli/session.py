@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dct_pipelines.bootstrap import App
-    from dct_pipelines.domain.ports import RunGateway
+    from dct_pipelines.domain.gateway import RunGateway
     from dct_pipelines.engine.manage import Catalog
     from dct_pipelines.settings import Settings
 

@@ -8,34 +8,42 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
 HIDDEN = "[secret removed]"
 SHORTEST = 8
 """What is shorter would be found in innocent words, and is no secret worth the name."""
+_BITS_PER_BYTE, _BITS_PER_DIGIT = 8, 6
+_WORD = "[A-Za-z0-9+/_-]*"
+"""Digits of base64, of both alphabets."""
 
 
 def without(text: str, secrets: Iterable[str]) -> str:
-    """The text without the secrets, also as they stand in a URL, in JSON or in base64."""
-    for form in _longest_first(secrets):
-        text = text.replace(form, HIDDEN)
+    """The text without the secrets, also as they stand in a URL, in JSON, or with more around in base64."""
+    for secret in secrets:
+        plain = {secret, quote(secret), quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
+        for form in sorted(plain, key=len, reverse=True):
+            if len(form) >= SHORTEST:
+                text = text.replace(form, HIDDEN)
+        for core in _cores(secret):
+            if core in text:
+                text = re.sub(f"{_WORD}{re.escape(core)}{_WORD}=*", HIDDEN, text)
     return text
 
 
 def without_bytes(content: bytes, secrets: Iterable[str]) -> bytes:
     """The same for the bytes of an answer."""
-    for form in _longest_first(secrets):
-        content = content.replace(form.encode(), HIDDEN.encode())
-    return content
+    return without(content.decode("utf-8", "surrogateescape"), secrets).encode("utf-8", "surrogateescape")
 
 
-def _longest_first(secrets: Iterable[str]) -> list[str]:
-    forms = {form for secret in secrets for form in _forms(secret)}
-    return sorted((form for form in forms if len(form) >= SHORTEST), key=len, reverse=True)
-
-
-def _forms(secret: str) -> Iterator[str]:
-    yield from (secret, quote(secret), quote(secret, safe=""), quote_plus(secret))
-    yield json.dumps(secret)[1:-1]
-    yield base64.b64encode(secret.encode()).decode().rstrip("=")
+def _cores(secret: str) -> Iterator[str]:
+    """The digits of base64 that are the secret's alone, wherever in a longer text it begins."""
+    raw = secret.encode()
+    for offset in range(3):
+        encoded = base64.b64encode(b"\\0" * offset + raw).decode()
+        first = -(-offset * _BITS_PER_BYTE // _BITS_PER_DIGIT)
+        core = encoded[first : (offset + len(raw)) * _BITS_PER_BYTE // _BITS_PER_DIGIT]
+        if len(core) >= SHORTEST:
+            yield from {core, core.replace("+", "-").replace("/", "_")}

@@ -23,8 +23,9 @@ from dct_pipelines.clients.echoes import without
 from dct_pipelines.clients.guard import AddressGuard
 from dct_pipelines.clients.http import HttpClient
 from dct_pipelines.clients.oauth import AccessTokens, TokenRequest
+from dct_pipelines.domain.channels import SmtpChannel
 from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted, CredentialRefused
-from dct_pipelines.domain.operations import Notification, SmtpChannel
+from dct_pipelines.domain.operations import Notification
 from dct_pipelines.domain.ports import Clock, Receipt, SecretsPort
 
 _ADDRESS = re.compile(

@@ -11,8 +11,9 @@ from typing import Any
 
 from dct_pipelines.clients.guard import AddressGuard
 from dct_pipelines.clients.http import Answer, HttpClient
+from dct_pipelines.domain.channels import WebhookChannel
 from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted
-from dct_pipelines.domain.operations import Notification, WebhookChannel
+from dct_pipelines.domain.operations import Notification
 from dct_pipelines.domain.ports import Clock, Receipt, SecretsPort
 from dct_pipelines.domain.signing import sign
 

@@ -14,13 +14,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, TypeAdapter
 from pydantic_core import to_jsonable_python
 
-from dct_pipelines.domain.operations import (
-    ChannelSpec,
-    DraftSpec,
-    EnvironmentSpec,
-    SecretRef,
-    SuiteSpec,
-)
+from dct_pipelines.domain.channels import ChannelSpec
+from dct_pipelines.domain.operations import DraftSpec, EnvironmentSpec, SecretRef, SuiteSpec
 from dct_pipelines.domain.trigger import Definition, Name, TriggerSpec
 from dct_pipelines.domain.words import ItemKind, TriggerStatus
 

@@ -5,16 +5,15 @@ Commands are named by operators, never by triggers: a trigger names an environme
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field
 
 from dct_pipelines.domain.facts import Fact
-from dct_pipelines.domain.template import check
+from dct_pipelines.domain.pipelines import GithubActionsDeployer, GitlabCiDeployer
 from dct_pipelines.domain.trigger import Definition, Name
 from dct_pipelines.domain.words import CheckState
 
@@ -41,20 +40,6 @@ class HealthCheck(Definition):
     interval_seconds: float = Field(default=1, gt=0, le=60)
 
 
-DEPLOY_FACTS = ("commit", "branch", "environment", "key", "execution_id")
-"""What `{{ deploy.<fact> }}` can be in what a pipeline is given."""
-
-
-def _known_facts(texts: dict[str, str]) -> dict[str, str]:
-    for text in texts.values():
-        for fault in check(text, {"deploy": dict.fromkeys(DEPLOY_FACTS)}):
-            raise ValueError(fault)
-    return texts
-
-
-PipelineTexts = Annotated[dict[str, str], Field(max_length=25), AfterValidator(_known_facts)]
-
-
 class LocalDeployer(Definition):
     """Exports the commit into a fresh directory under the environment's home and runs a command there.
 
@@ -79,45 +64,6 @@ class WebhookDeployer(Definition):
     url: str
     secret: SecretRef | None = None
     allow_private_network: bool = False
-
-
-class PipelineDeployer(Definition):
-    """Base of deployers that start a pipeline at the repository's own git host, and wait for its end."""
-
-    ref: str = ""
-    """The branch or tag to start it on; empty is the environment's branch."""
-    wait: bool = True
-
-    @property
-    def told(self) -> Mapping[str, str]:
-        """What the pipeline is given: names and texts that may be templates over `deploy`."""
-        raise NotImplementedError
-
-
-class GithubActionsDeployer(PipelineDeployer):
-    """Starts a workflow that can be dispatched (GitHub, Gitea)."""
-
-    type: Literal["github_actions"] = "github_actions"
-    workflow: Annotated[str, Field(pattern=r"^[\w.+-][\w. +-]{0,199}$")]
-    """Its file's name, e.g. `deploy.yml`."""
-    inputs: PipelineTexts = Field(default_factory=dict)
-
-    @property
-    def told(self) -> Mapping[str, str]:
-        """Its inputs."""
-        return self.inputs
-
-
-class GitlabCiDeployer(PipelineDeployer):
-    """Starts a pipeline of the project."""
-
-    type: Literal["gitlab_ci"] = "gitlab_ci"
-    variables: PipelineTexts = Field(default_factory=dict)
-
-    @property
-    def told(self) -> Mapping[str, str]:
-        """Its variables."""
-        return self.variables
 
 
 Deployer = Annotated[
@@ -151,85 +97,6 @@ class SuiteSpec(Definition):
     environment_variables: dict[str, str] = Field(default_factory=dict)
     secrets: dict[str, SecretRef] = Field(default_factory=dict)
     limits: ProcessLimits = ProcessLimits()
-
-
-class SmtpChannel(Definition):
-    """Mail through a server. `receivers` are whom it may write to: addresses, or `@example.org` for any."""
-
-    type: Literal["smtp"] = "smtp"
-    name: Name
-    description: str = ""
-    host: str
-    port: int = Field(default=587, ge=1, le=65535)
-    security: Literal["starttls", "tls", "none"] = "starttls"
-    """`none` is for a relay on this machine; a password is never sent without encryption."""
-    ca_file: str | None = None
-    """Certificates to trust instead of the system's."""
-    username: str | None = None
-    password: SecretRef | None = None
-    """With `auth: xoauth2` the secret of the application `client_id`, else an access token."""
-    auth: Literal["password", "xoauth2"] = "password"
-    token_url: str | None = None
-    client_id: str | None = None
-    scope: str | None = None
-    sender: str
-    receivers: tuple[str, ...] = Field(min_length=1)
-    timeout_seconds: float = Field(default=20, gt=0, le=300)
-
-    @model_validator(mode="after")
-    def _password_only_encrypted(self) -> Self:
-        if (self.token_url is None) is not (self.client_id is None):
-            raise ValueError("token_url and client_id go together; give both or none")
-        if self.auth == "password" and (self.token_url or self.scope):
-            raise ValueError("token_url, client_id and scope need auth: xoauth2")
-        if self.auth == "xoauth2" and not self.password:
-            raise ValueError("auth: xoauth2 needs username and password (the application's secret)")
-        if (self.username is None) is not (self.password is None):
-            raise ValueError("username and password go together; give both or none")
-        if self.password and self.security == "none":
-            raise ValueError("a password needs security: starttls or tls")
-        return self
-
-
-class WebhookChannel(Definition):
-    """Signed POSTs to one address of another system, which is the only receiver."""
-
-    type: Literal["webhook"] = "webhook"
-    name: Name
-    description: str = ""
-    url: str
-    secret: SecretRef | None = None
-    allow_private_network: bool = False
-    timeout_seconds: float = Field(default=20, gt=0, le=300)
-
-
-class SlackChannel(Definition):
-    """Messages by the bot of a Slack connection. `receivers` are whom it may write to; `*` is anybody.
-
-    A receiver is `#channel`, a channel's id, `@user`, a user's id, or a user's mail address.
-    """
-
-    type: Literal["slack"] = "slack"
-    name: Name
-    description: str = ""
-    connection: Name
-    receivers: tuple[str, ...] = Field(min_length=1)
-    username: str | None = Field(default=None, max_length=80)
-    """Shown instead of the bot's name; the app needs the scope chat:write.customize for it."""
-
-
-class OutboxChannel(Definition):
-    """A directory that gets one JSON file a message; there without any account."""
-
-    type: Literal["outbox"] = "outbox"
-    name: Name
-    description: str = ""
-
-
-ChannelSpec = Annotated[
-    SmtpChannel | WebhookChannel | SlackChannel | OutboxChannel, Field(discriminator="type")
-]
-"""How people are told, as an operator's manifest of kind `channel`. `outbox` is always there."""
 
 
 class DraftSpec(Definition):

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from dct_pipelines.domain.errors import DatabaseUnavailable, InvalidInput
 from dct_pipelines.domain.execution import ExecutionState, TriggeredBy
-from dct_pipelines.domain.ports import RunGateway
+from dct_pipelines.domain.gateway import RunGateway
 from dct_pipelines.domain.trigger import ActionSpec, ResourceLimits, step_names_of
 from dct_pipelines.engine.claims import Ask, Refuse, Start, decide
 from dct_pipelines.engine.heartbeat import Heartbeats, Hold

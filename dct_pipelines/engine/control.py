@@ -7,7 +7,7 @@ from uuid import UUID
 
 from dct_pipelines.domain.errors import IllegalTransition
 from dct_pipelines.domain.execution import ExecutionState
-from dct_pipelines.domain.ports import RunGateway
+from dct_pipelines.domain.gateway import RunGateway
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.executions import reading
 from dct_pipelines.store.executions.transitions import reopen, request_cancel, transition

@@ -9,7 +9,8 @@ from uuid import UUID
 from dct_pipelines import registry
 from dct_pipelines.domain.action import ActionType
 from dct_pipelines.domain.execution import ExecutionState
-from dct_pipelines.domain.ports import Clock, RunGateway
+from dct_pipelines.domain.gateway import RunGateway
+from dct_pipelines.domain.ports import Clock
 from dct_pipelines.engine.attempts import Attempts, Manual, Refused
 from dct_pipelines.engine.close import Closer
 from dct_pipelines.engine.control import Control

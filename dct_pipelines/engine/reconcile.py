@@ -13,7 +13,7 @@ from uuid import UUID
 
 from dct_pipelines.domain.errors import DatabaseUnavailable
 from dct_pipelines.domain.execution import AttemptState, ExecutionState
-from dct_pipelines.domain.ports import RunGateway, RunInfo
+from dct_pipelines.domain.gateway import RunGateway, RunInfo
 from dct_pipelines.engine.aftermath import end_attempt
 from dct_pipelines.engine.times import Times
 from dct_pipelines.store.database import Database

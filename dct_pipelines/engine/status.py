@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from dct_pipelines.domain.facts import Fact
-from dct_pipelines.domain.ports import Clock, DaemonHealth, RunGateway
+from dct_pipelines.domain.gateway import DaemonHealth, RunGateway
+from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.process import IsolationStatus, ProcessPort
 from dct_pipelines.domain.story import SourceStory
 from dct_pipelines.engine.explain import Explainer

@@ -18,7 +18,7 @@ from dagster._daemon.controller import get_daemon_statuses
 from dagster._grpc.client import DagsterGrpcClient
 
 from dct_pipelines.clients.stack.notes import read_address, read_loaded_jobs
-from dct_pipelines.domain.ports import DaemonHealth, RunInfo
+from dct_pipelines.domain.gateway import DaemonHealth, RunInfo
 
 EXECUTION_TAG = "dct/execution"
 ATTEMPT_TAG = "dct/attempt"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from dct_pipelines.bootstrap import App, build
-from dct_pipelines.domain.ports import RunGateway
+from dct_pipelines.domain.gateway import RunGateway
 from dct_pipelines.settings import Settings, load_settings
 
 GatewayFactory = Callable[[Settings], RunGateway]

@@ -15,7 +15,8 @@ from dct_pipelines.clients.sent_once import SentOnce
 from dct_pipelines.clients.slack.channel import SlackChannelClient
 from dct_pipelines.clients.smtp import SmtpChannelClient
 from dct_pipelines.clients.webhook import SignedPost, WebhookChannelClient
-from dct_pipelines.domain.operations import Notification, SlackChannel, SmtpChannel, WebhookChannel
+from dct_pipelines.domain.channels import SlackChannel, SmtpChannel, WebhookChannel
+from dct_pipelines.domain.operations import Notification
 from dct_pipelines.domain.ports import ChannelPort
 from tests.fakes.channels import FakeChannel
 from tests.fakes.ports import FakeClock, FakeSecrets

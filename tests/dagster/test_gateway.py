@@ -16,7 +16,7 @@ from dagster._core.remote_origin import (
 from dagster._core.test_utils import create_run_for_test
 
 from dct_pipelines.clients.stack.notes import CodeServerAddress, write_address, write_loaded_jobs
-from dct_pipelines.domain.ports import RunGateway, RunInfo
+from dct_pipelines.domain.gateway import RunGateway, RunInfo
 from dct_pipelines.instance.gateway import DagsterGateway
 from tests.fakes.gateway import FakeGateway
 from tests.support.deployment import *  # noqa: F403

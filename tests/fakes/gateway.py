@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from dct_pipelines.domain.ports import DaemonHealth, RunInfo
+from dct_pipelines.domain.gateway import DaemonHealth, RunInfo
 
 
 class FakeGateway:

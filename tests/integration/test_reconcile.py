@@ -10,7 +10,7 @@ import pytest
 
 from dct_pipelines.domain.errors import StaleAttempt
 from dct_pipelines.domain.execution import ExecutionState
-from dct_pipelines.domain.ports import RunInfo
+from dct_pipelines.domain.gateway import RunInfo
 from dct_pipelines.engine.reconcile import Reconciler, SweepReport
 from dct_pipelines.store.database import Database
 from tests.fakes.gateway import FakeGateway

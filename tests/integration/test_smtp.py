@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from dct_pipelines.clients.sent_once import SentOnce
 from dct_pipelines.clients.smtp import SmtpChannelClient
+from dct_pipelines.domain.channels import SmtpChannel
 from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted, CredentialRefused
-from dct_pipelines.domain.operations import Notification, SmtpChannel
+from dct_pipelines.domain.operations import Notification
 from tests.fakes.ports import FakeClock, FakeSecrets
 from tests.support.mail import PASSWORD, MailServer, mail_server
 from tests.support.tokens import token_server

@@ -29,6 +29,7 @@ from dct_pipelines.clients.oauth import AccessTokens, TokenRequest
 from dct_pipelines.clients.processes import Processes
 from dct_pipelines.clients.smtp import SmtpChannelClient
 from dct_pipelines.clients.webhook import SignedPost, WebhookChannelClient
+from dct_pipelines.domain.channels import SmtpChannel, WebhookChannel
 from dct_pipelines.domain.connected import ConnectionPort, Endpoint
 from dct_pipelines.domain.errors import ConnectionDown, DctError, ItemUnreadable
 from dct_pipelines.domain.git import RepositoryRef
@@ -37,8 +38,6 @@ from dct_pipelines.domain.operations import (
     HealthCheck,
     LocalDeployer,
     Notification,
-    SmtpChannel,
-    WebhookChannel,
     WebhookDeployer,
 )
 from dct_pipelines.domain.ports import DeployRequest, Repository

@@ -22,14 +22,9 @@ from dct_pipelines.clients.suites import SuiteRunner
 from dct_pipelines.clients.webhook import SignedPost, WebhookChannelClient
 from dct_pipelines.clients.workspaces import WorkspaceFiles
 from dct_pipelines.domain.action import ActionType
+from dct_pipelines.domain.channels import SmtpChannel, WebhookChannel
 from dct_pipelines.domain.git import RepositoryRef
-from dct_pipelines.domain.operations import (
-    EnvironmentSpec,
-    LocalDeployer,
-    SmtpChannel,
-    SuiteSpec,
-    WebhookChannel,
-)
+from dct_pipelines.domain.operations import EnvironmentSpec, LocalDeployer, SuiteSpec
 from dct_pipelines.domain.outcome import Outcome
 from dct_pipelines.domain.ports import ActionPorts, Repository
 from dct_pipelines.domain.process import Command, IsolationMode, ProcessResult

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from dct_pipelines.actions.notify_users import ACTION, NotifyUsersConfig
 from dct_pipelines.clients.slack.channel import SlackChannelClient
 from dct_pipelines.clients.slack.wording import MOST_SECTIONS, content_of, escaped
+from dct_pipelines.domain.channels import SlackChannel
 from dct_pipelines.domain.chat.messages import parse
 from dct_pipelines.domain.errors import (
     ActionFailed,
@@ -22,7 +23,7 @@ from dct_pipelines.domain.errors import (
     ItemUnreadable,
     Throttled,
 )
-from dct_pipelines.domain.operations import Notification, SlackChannel
+from dct_pipelines.domain.operations import Notification
 from tests.fakes.ports import FakeClock, action_context, fake_ports
 from tests.fakes.slack_http import slack_http
 from tests.fakes.slack_server import BOT, CHANNEL, SlackWorkspace

@@ -13,13 +13,14 @@ from dct_pipelines.clients.files import private_directory, replace_file, room_fo
 from dct_pipelines.clients.slack.client import SlackClient
 from dct_pipelines.clients.slack.web import SlackRefusal
 from dct_pipelines.clients.slack.wording import content_of
+from dct_pipelines.domain.channels import SlackChannel
 from dct_pipelines.domain.chat.messages import parse
 from dct_pipelines.domain.chat.places import is_channel
 from dct_pipelines.domain.chat.port import RawPage
 from dct_pipelines.domain.chat.stamps import is_stamp
 from dct_pipelines.domain.errors import ActionFailed, ConnectionDown, PayloadUnreadable
 from dct_pipelines.domain.matching import fold, shown
-from dct_pipelines.domain.operations import Notification, SlackChannel
+from dct_pipelines.domain.operations import Notification
 from dct_pipelines.domain.ports import Receipt
 
 ANYBODY = "*"
