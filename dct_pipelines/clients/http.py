@@ -7,6 +7,7 @@ credentials in the process's environment are not looked at.
 
 from __future__ import annotations
 
+import logging
 import ssl
 import threading
 import time
@@ -119,6 +120,8 @@ class HttpClient:
         yield kept
 
     def _new_pool(self) -> httpcore.ConnectionPool:
+        # At DEBUG it logs the headers of answers, which a hostile server can fill with what it was told.
+        logging.getLogger("httpcore").setLevel(logging.INFO)
         return httpcore.ConnectionPool(
             ssl_context=ssl.create_default_context(),
             network_backend=self._backend,
