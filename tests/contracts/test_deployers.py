@@ -15,12 +15,8 @@ from dct_pipelines.clients.git import GitClient
 from dct_pipelines.clients.processes import Processes
 from dct_pipelines.clients.webhook import SignedPost
 from dct_pipelines.domain.git import RepositoryRef
-from dct_pipelines.domain.operations import (
-    EnvironmentSpec,
-    GithubActionsDeployer,
-    LocalDeployer,
-    WebhookDeployer,
-)
+from dct_pipelines.domain.operations import EnvironmentSpec, LocalDeployer, WebhookDeployer
+from dct_pipelines.domain.pipelines import GithubActionsDeployer
 from dct_pipelines.domain.ports import DeployerPort, DeployRequest, Repository
 from dct_pipelines.domain.process import IsolationMode
 from dct_pipelines.domain.words import CheckState

@@ -19,7 +19,7 @@ from dct_pipelines.domain.git_refs import branch_ref
 from dct_pipelines.domain.hosting.hosted import Hosted, needed_host
 from dct_pipelines.domain.hosting.port import PipelineRun
 from dct_pipelines.domain.matching import shown
-from dct_pipelines.domain.operations import GithubActionsDeployer, PipelineDeployer
+from dct_pipelines.domain.pipelines import GithubActionsDeployer, PipelineDeployer
 from dct_pipelines.domain.ports import Clock, DeployRequest, DeployResult, LibraryPort
 from dct_pipelines.domain.template import render
 from dct_pipelines.domain.words import CheckState
