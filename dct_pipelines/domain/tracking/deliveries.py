@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -236,7 +236,7 @@ class Receiving:
 
     def _gone(self, items: list[WatchedItem]) -> Iterator[ItemReading]:
         for item in items:
-            token = self.watching.tokens[item.id].model_copy(update={"fault": NOT_VISIBLE})
+            token = replace(self.watching.tokens[item.id], fault=NOT_VISIBLE)
             yield ItemReading(item.id, token.stored(), NOT_VISIBLE)
 
     def _page(self) -> Page:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -73,10 +74,12 @@ class JiraToken(BaseModel):
         return self.model_copy(update={"watermark": watermark, "handled": known})
 
 
-class ItemToken(BaseModel):
-    """What is remembered of an item: a ticket's id, or since when a query is watched."""
+@dataclass(frozen=True, slots=True)
+class ItemToken:
+    """What is remembered of an item: a ticket's id, or since when a query is watched.
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    A plain class, because ten thousand are looked at by each read.
+    """
 
     id: str | None = None
     epoch: datetime | None = None
@@ -85,6 +88,23 @@ class ItemToken(BaseModel):
     retry_at: datetime | None = None
     """When a ticket that was not found is looked for again."""
 
+    @classmethod
+    def of(cls, stored: Mapping[str, Any]) -> ItemToken:
+        """From plain data."""
+        return cls(
+            stored.get("id"),
+            _moment(stored.get("epoch")),
+            stored.get("fault"),
+            _moment(stored.get("retry_at")),
+        )
+
     def stored(self) -> dict[str, Any]:
         """As plain data."""
-        return self.model_dump(mode="json", exclude_defaults=True)
+        moments = {"epoch": self.epoch, "retry_at": self.retry_at}
+        told = {name: at.isoformat() for name, at in moments.items() if at is not None}
+        words = {"id": self.id, "fault": self.fault}
+        return {name: word for name, word in words.items() if word is not None} | told
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -18,7 +19,7 @@ class Watching:
     """The items of a connection by what they see, with their tokens as they change during a read."""
 
     def __init__(self, connection: WatchedConnection) -> None:
-        self.tokens = {item.id: ItemToken.model_validate(item.token) for item in connection.items}
+        self.tokens = {item.id: ItemToken.of(item.token) for item in connection.items}
         self._items = {item.id: item for item in connection.items}
         self._stored = dict(self.tokens)
         self.queries = [item for item in connection.items if item.kind is ItemKind.JIRA_QUERY]
@@ -59,7 +60,7 @@ class Watching:
     def say(self, item_ids: Iterable[UUID], fault: str | None) -> None:
         """Remember why items cannot be read, or that they can."""
         for item_id in item_ids:
-            self.tokens[item_id] = self.tokens[item_id].model_copy(update={"fault": fault})
+            self.tokens[item_id] = replace(self.tokens[item_id], fault=fault)
 
     def seen(self, ticket_id: str, *, is_missing: bool) -> None:
         """A ticket was looked at by its id."""
