@@ -40,7 +40,8 @@ def _collect(node: Mapping[str, Any], parts: list[str], depth: int) -> None:
     kind = node.get("type")
     if kind in BLOCKS and parts and not parts[-1].endswith("\n"):
         parts.append("\n")
-    parts.append(_own_text(node))
+    if own := _own_text(node):
+        parts.append(own)
     children = node.get("content", ())
     if not isinstance(children, list | tuple):
         raise PayloadUnreadable("a document's content is no list")
