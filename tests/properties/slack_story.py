@@ -94,7 +94,7 @@ class Story:
     def __init__(self, server: SlackHttp, seed: int) -> None:
         self.random = random.Random(seed)
         self.clock = FakeClock()
-        self.space = SlackWorkspace(self.clock, page_size=self.random.choice((1, 2, 3, 5, 200)))
+        self.space = SlackWorkspace(self.clock, page_size=self.random.choice((1, 2, 3, 5, 5, 200, 200)))
         server.workspace = self.space
         self.server = server
         self.delivered = 0
@@ -111,7 +111,7 @@ class Story:
             lambda _item: client,
             self.clock,
             Deaths(self.random, chance),
-            pages_per_tick=self.random.choice((1, 2, 5, 1000)),
+            pages_per_tick=self.random.choice((1, 2, 5, 1000, 1000)),
         )
 
     def act(self) -> None:
@@ -131,7 +131,7 @@ class Story:
             case "join":
                 self.space.post("somebody has joined", subtype="channel_join")
             case "burst":
-                for _ in range(chance.choice((3, 12, 40))):
+                for _ in range(chance.choice((3, 12, 25))):
                     self.space.post(self.word())
                     self.clock.advance(seconds=chance.choice((0, 0, 1, 20)))
             case "time":

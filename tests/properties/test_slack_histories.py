@@ -19,6 +19,8 @@ from tests.properties.driver import histories
 from tests.properties.slack_story import FAULTS, Expected, Story, Told, told_by
 from tests.support import slack
 
+pytestmark = pytest.mark.timeout(1800)
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[SlackHttp]:
