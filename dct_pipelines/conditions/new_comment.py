@@ -35,7 +35,9 @@ CONDITION = ConditionType(
     kind="new_comment",
     summary="a comment is added",
     config=NewComment,
-    item_kinds=frozenset({ItemKind.JIRA_TICKET, ItemKind.JIRA_QUERY, ItemKind.PULL_REQUEST}),
+    item_kinds=frozenset(
+        {ItemKind.JIRA_TICKET, ItemKind.JIRA_QUERY, ItemKind.PULL_REQUEST, ItemKind.GIT_REPOSITORY}
+    ),
     event_kinds=frozenset({"comment_added"}),
     state_kinds=frozenset({"ticket", "pull_request"}),
     test=_test,

@@ -20,6 +20,7 @@ CLOSE = "close"
 
 EXAMPLE_SHAPES: tuple[Shape, ...] = (
     ("merge_branches", "deploy_environment"),
+    ("merge_branches", "deploy_environment", "notify_users"),
     ("merge_branches", "deploy_environment", "create_workspace", "notify_users"),
     ("merge_branches", "deploy_environment", "run_tests", "create_workspace", "notify_users"),
     (
@@ -30,6 +31,7 @@ EXAMPLE_SHAPES: tuple[Shape, ...] = (
         "update_ticket",
     ),
     ("create_workspace", "notify_users"),
+    ("deploy_environment", "notify_users"),
     ("run_tests", "notify_users"),
 )
 """Shapes of the triggers in `examples/`: there from the start, so that a first trigger waits for nothing."""

@@ -22,12 +22,13 @@ from dct_pipelines.settings import load_settings
 from tests.support.command_line import *  # noqa: F403
 from tests.support.command_line import Dct
 from tests.support.deployment import *  # noqa: F403
-from tests.support.flagship import Site
+from tests.support.flagship import JIRA_TOKEN, Site
+from tests.support.leaks import Search
 from tests.support.postgres import *  # noqa: F403
 from tests.support.repos import git
 from tests.support.servers import *  # noqa: F403
 from tests.support.servers.jira_server import JiraServer, running_jira
-from tests.support.servers.slack_server import SlackChannel
+from tests.support.servers.slack_server import BOT, SlackChannel
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(420)]
 PATIENCE_SECONDS = 120
@@ -131,7 +132,7 @@ def watcher(dct: Dct, site: Site) -> Watcher:
 
 
 def test_a_ticket_that_is_ready_for_qa_goes_all_the_way_once_for_each_real_change(
-    stack: Stack, site: Site, watcher: Watcher, jira_ends: ExitStack
+    stack: Stack, site: Site, watcher: Watcher, jira_ends: ExitStack, database_url: str
 ):
     watcher.apply(COMMENTS + "---" + PUSHES)
     key = site.ready("Show the price with tax")
@@ -146,6 +147,8 @@ def test_a_ticket_that_is_ready_for_qa_goes_all_the_way_once_for_each_real_chang
     assert_back_and_forth_fires_twice(watcher)
     jira_ends.close()
     meanwhile = assert_git_goes_on_without_jira(watcher)
+    tokens = Search({"Jira's token": JIRA_TOKEN, "Slack's token": site.slack.server.tokens[BOT]})
+    assert tokens.in_database(database_url) + tokens.in_files(site.folder) + tokens.in_processes() == []
     print(
         f"from the ticket's move to the end: {took:.1f} s; from a push, while Jira is away: {meanwhile:.1f} s"
     )
