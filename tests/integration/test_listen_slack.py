@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from dct_pipelines.bootstrap import build
 from dct_pipelines.clients.clock import SystemClock
 from dct_pipelines.settings import Settings
 from tests.architecture.tree import ROOT
@@ -83,8 +84,6 @@ def test_an_event_is_stored_before_slack_is_told(
 ):
     sockets.wait(lambda: len(sockets.connections) == 2, 60)
     # The first read takes the channel as it is; after it, events count.
-    from dct_pipelines.bootstrap import build
-
     app = build(database_settings)
     app.listening.tick("slack")
     ts = office.workspace.post("hello", user="UADA000001")
@@ -103,6 +102,19 @@ def test_an_event_is_stored_before_slack_is_told(
     assert lines[0] == "chat: connecting"
     assert lines[-1] == "ended"
     assert TOKEN not in "".join(lines)
+
+
+def test_what_we_post_is_announced_to_the_items_that_read_the_channel(
+    applied: Dct, office: SlackHttp, database_settings: Settings
+):
+    app = build(database_settings)
+    assert app.library.readers_of("chat", CHANNEL) == []
+    app.listening.tick("slack")
+    item = app.library.item("general")
+    assert app.library.readers_of("chat", CHANNEL) == [item.id]
+    assert app.library.readers_of("chat", "C0OTHER001") == []
+    assert app.library.readers_of("other", CHANNEL) == []
+    app.database.dispose()
 
 
 def test_a_connection_without_an_app_token_is_told(applied: Dct):
