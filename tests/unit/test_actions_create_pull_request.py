@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 from uuid import uuid5
 
 import pytest
@@ -16,7 +17,7 @@ from tests.fakes.code_host import FakeCodeHost
 from tests.fakes.ports import EXECUTION
 from tests.fakes.shop import SHOP, Shop
 
-ASKED = {"repository": "shop", "source": "feature/pay", "target": "qa"}
+ASKED: dict[str, Any] = {"repository": "shop", "source": "feature/pay", "target": "qa"}
 KEY = str(uuid5(EXECUTION, "step"))
 
 

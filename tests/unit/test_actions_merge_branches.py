@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.fakes.git import FakeGit
 from tests.fakes.ports import EXECUTION, action_context
 from tests.fakes.shop import SHOP, Shop
 
-ASKED = {"repository": "shop", "source": "feature/pay", "target": "qa"}
+ASKED: dict[str, Any] = {"repository": "shop", "source": "feature/pay", "target": "qa"}
 
 
 @pytest.fixture

@@ -208,13 +208,13 @@ def test_times_are_compared_to_the_microsecond():
     assert ruling.ignored_because is IgnoredBecause.OLDER_THAN_TRIGGER
 
 
-TRUSTED = {"is_authenticated": True, "is_allowed": True, "is_automatic": False, "because": "mx vouches"}
+TRUSTED = MailTrust(is_authenticated=True, is_allowed=True, is_automatic=False, because="mx vouches")
 MAILS = {
     "trusted": TRUSTED,
-    "spoofed": TRUSTED | {"is_authenticated": False},
-    "not allowed": TRUSTED | {"is_allowed": False},
-    "automatic": TRUSTED | {"is_automatic": True},
-    "automatic and spoofed": TRUSTED | {"is_automatic": True, "is_authenticated": False},
+    "spoofed": TRUSTED.model_copy(update={"is_authenticated": False}),
+    "not allowed": TRUSTED.model_copy(update={"is_allowed": False}),
+    "automatic": TRUSTED.model_copy(update={"is_automatic": True}),
+    "automatic and spoofed": TRUSTED.model_copy(update={"is_automatic": True, "is_authenticated": False}),
     "chat": None,
 }
 TELL, DEPLOY = {"type": "notify_users"}, {"type": "deploy_environment"}
