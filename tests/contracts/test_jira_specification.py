@@ -59,7 +59,7 @@ def use_everything(made: Simulation) -> None:
     """Call every method of the client, with every kind of argument."""
     site, client = made.site, made.client
     assert isinstance(client, CloudJira)
-    issue = site.create(description="one\n\ntwo", assignee="anna")
+    issue = site.create(description="one\n\ntwo", assignee="dev")
     site.change(issue, status="Done", summary="New")
     for number in range(20):
         site.comment(issue, f"number {number}")
@@ -81,10 +81,10 @@ def change_everything(client: CloudJira, key: str) -> None:
     ticket = client.ticket(key)
     client.take(key, client.transitions(key)[0], MARK)
     client.took(key, MARK)
-    anna = client.find_user("anna@example.com")
-    client.assign(key, anna, MARK)
+    dev = client.find_user("dev@example.com")
+    client.assign(key, dev, MARK)
     client.assign(key, None, MARK)
-    client.find_user("5b10-ben")
+    client.find_user("5b10-lead")
     client.set_priority(key, "High", MARK)
     client.change_labels(key, ("a",), ("b",), MARK)
     client.comment(key, "hello\n\nthere\nyou", MARK)

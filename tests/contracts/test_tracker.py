@@ -33,7 +33,7 @@ class TrackerCase:
 def case(request: pytest.FixtureRequest) -> Iterator[TrackerCase]:
     if request.param == "fake":
         fake = FakeTracker()
-        yield TrackerCase(fake, fake.create, "anna")
+        yield TrackerCase(fake, fake.create, "dev")
     elif request.param == "jira820":
         server = request.getfixturevalue("jira_server")
         made = client(server.base_url, REAL)
@@ -42,7 +42,7 @@ def case(request: pytest.FixtureRequest) -> Iterator[TrackerCase]:
         made.site.api.close()
     else:
         with simulation(is_cloud=request.param == "cloud") as simulated:
-            yield TrackerCase(simulated.client, lambda: simulated.site.create().key, "anna")
+            yield TrackerCase(simulated.client, lambda: simulated.site.create().key, "dev")
 
 
 def leading_to(case: TrackerCase, key: str, status: str) -> Transition:

@@ -16,7 +16,7 @@ from tests.fakes.rest_http import Answered, Asked
 
 TOKEN = "0123456789abcdef0123456789abcdef01234567"
 Json = dict[str, Any]
-USERS = {"ada": 1, "ben": 2, "cleo": 3, "renovate-bot": 4, "dct": 5, "gitea-actions": -2}
+USERS = {"dev": 1, "lead": 2, "guest": 3, "renovate-bot": 4, "dct": 5, "gitea-actions": -2}
 STATES = {"approved": "APPROVED", "changes_requested": "REQUEST_CHANGES", "commented": "COMMENT"}
 RUN_STATES = {CheckState.SUCCESS: "success", CheckState.FAILURE: "failure"}
 REPO = f"/repos/{REPOSITORY}"

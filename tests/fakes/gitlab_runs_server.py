@@ -10,7 +10,7 @@ from tests.fakes.hosted_world import REPOSITORY, HostedWorld
 from tests.fakes.rest_http import Answered, Asked
 
 Json = dict[str, Any]
-USERS = {"ada": 1, "ben": 2, "cleo": 3, "project_7_bot_1a2b": 4, "dct": 5}
+USERS = {"dev": 1, "lead": 2, "guest": 3, "project_7_bot_1a2b": 4, "dct": 5}
 RUN_STATES = {CheckState.PENDING: "running", CheckState.SUCCESS: "success", CheckState.FAILURE: "failed"}
 
 

@@ -224,7 +224,7 @@ class GitLabServer(GitLabRunsServer):
                 "name": one.name,
                 "target_url": None,
                 "allow_failure": one.allow_failure,
-                "author": user_of("ada"),
+                "author": user_of("dev"),
                 "pipeline_id": 1,
             }
             for one in self.world.latest(commit)

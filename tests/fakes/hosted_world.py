@@ -108,7 +108,7 @@ class HostedWorld:
         return not request.is_closed and not self.is_merged(request)
 
     def open(
-        self, source: str, target: str = "qa", title: str = "Pay by card", body: str = "", user: str = "ada"
+        self, source: str, target: str = "qa", title: str = "Pay by card", body: str = "", user: str = "dev"
     ) -> WorldRequest:
         """Somebody opens a pull request; a missing branch is made."""
         if self.shop.head(source) is None:
@@ -129,7 +129,7 @@ class HostedWorld:
         self.touch(request)
         return head
 
-    def comment(self, request: WorldRequest, text: str, user: str = "ben", **more: object) -> Written:
+    def comment(self, request: WorldRequest, text: str, user: str = "lead", **more: object) -> Written:
         """Somebody writes something."""
         now = self.clock.now()
         written = Written(self.next_id(), user, text, now, now, **more)  # type: ignore[arg-type] # fields

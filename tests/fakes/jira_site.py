@@ -12,7 +12,7 @@ from tests.fakes.ports import FakeClock
 Json = dict[str, Any]
 STATUSES = ("Open", "In Progress", "Ready for QA", "Done")
 PRIORITIES = ("Highest", "High", "Medium", "Low", "Lowest")
-PEOPLE = ("anna", "ben", "dct")
+PEOPLE = ("dev", "lead", "dct")
 
 
 @dataclass
@@ -96,7 +96,7 @@ class JiraSite:
         now = self.clock.now()
         return now.replace(microsecond=now.microsecond // 1000 * 1000 if self.is_cloud else 0)
 
-    def create(self, project: str = "PAY", by: str = "anna", **values: str | None) -> Issue:
+    def create(self, project: str = "PAY", by: str = "dev", **values: str | None) -> Issue:
         self._numbers[project] = self._numbers.get(project, 0) + 1
         issue_id, at = next(self._ids), self.moment()
         first: dict[str, str | None] = {
@@ -116,7 +116,7 @@ class JiraSite:
         return issue
 
     def change(
-        self, issue: Issue, by: str = "anna", metadata: Json | None = None, **values: str | None
+        self, issue: Issue, by: str = "dev", metadata: Json | None = None, **values: str | None
     ) -> Change | None:
         items = [
             (name, issue.values[name], value) for name, value in values.items() if issue.values[name] != value
@@ -130,24 +130,24 @@ class JiraSite:
         self._post("jira:issue_updated", issue, by, change=change)
         return change
 
-    def comment(self, issue: Issue, text: str, by: str = "ben") -> Comment:
+    def comment(self, issue: Issue, text: str, by: str = "lead") -> Comment:
         comment = Comment(str(next(self._ids)), by, [Version(text, self.moment(), by)])
         issue.comments.append(comment)
         self._touched(issue)
         self._post("comment_created", issue, by, comment=comment)
         return comment
 
-    def edit(self, issue: Issue, comment: Comment, text: str, by: str = "anna") -> None:
+    def edit(self, issue: Issue, comment: Comment, text: str, by: str = "dev") -> None:
         comment.versions.append(Version(text, self.moment(), by))
         self._touched(issue)
         self._post("comment_updated", issue, by, comment=comment)
 
-    def delete_comment(self, issue: Issue, comment: Comment, by: str = "anna") -> None:
+    def delete_comment(self, issue: Issue, comment: Comment, by: str = "dev") -> None:
         self._post("comment_deleted", issue, by, comment=comment)
         comment.versions.append(Version(None, self.moment(), by))
         self._touched(issue)
 
-    def move(self, issue: Issue, project: str, by: str = "anna") -> None:
+    def move(self, issue: Issue, project: str, by: str = "dev") -> None:
         """Into another project, under a new key; the old key still leads there."""
         self._numbers[project] = self._numbers.get(project, 0) + 1
         before, issue.key = issue.key, f"{project}-{self._numbers[project]}"
@@ -157,7 +157,7 @@ class JiraSite:
         self._touched(issue)
 
     def delete(self, issue: Issue) -> None:
-        self._post("jira:issue_deleted", issue, "anna")
+        self._post("jira:issue_deleted", issue, "dev")
         issue.is_deleted = True
         self.index.pop(issue.id, None)
 

@@ -61,7 +61,7 @@ class SlackWorkspace:
         self.done: list[Done] = []
         self.calls: list[tuple[str, Json]] = []
         self.fault: Fault = lambda _method: None
-        self.users = {"ada@example.com": "UADA000001"}
+        self.users = {"dev@example.com": "UDEV000001"}
         self.retry_after = "7"
         self.token = TOKEN
         self.socket_url: str | None = None
@@ -72,7 +72,7 @@ class SlackWorkspace:
     def post(
         self,
         text: str,
-        user: str = "UADA000001",
+        user: str = "UDEV000001",
         root: str | None = None,
         *,
         subtype: str | None = None,
@@ -208,10 +208,10 @@ class SlackWorkspace:
 
     def _users_lookupByEmail(self, asked: Mapping[str, Any]) -> Json:  # noqa: N802 - the method's name
         found = self.users.get(str(asked.get("email")))
-        return {"user": {"id": found, "name": "ada"}} if found else {"error": "users_not_found"}
+        return {"user": {"id": found, "name": "dev"}} if found else {"error": "users_not_found"}
 
     def _users_list(self, _asked: Mapping[str, Any]) -> Json:
-        return {"members": [{"id": "UADA000001", "name": "ada"}]}
+        return {"members": [{"id": "UDEV000001", "name": "dev"}]}
 
     def _channel(self) -> Json:
         return {"id": CHANNEL, "name": NAME, "created": 1_600_000_000, "is_member": True}

@@ -23,8 +23,8 @@ class FakeTracker:
     users: list[Person] = field(
         default_factory=lambda: [
             ME,
-            Person(id="anna", name="Anna", email="anna@example.com"),
-            Person(id="ben", name="Ben", email="ben@example.com"),
+            Person(id="dev", name="Dev", email="dev@example.com"),
+            Person(id="lead", name="Lead", email="lead@example.com"),
         ]
     )
     comments: dict[str, list[tuple[str, TicketComment]]] = field(default_factory=dict)

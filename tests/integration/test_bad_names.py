@@ -178,7 +178,7 @@ MESSAGES = {
 def test_a_hostile_message_and_author_are_told_as_data(workshop: Workshop, message: str):
     shop = workshop.repository()
     workshop.watch("shop", more=TELL)
-    push(shop, "topic", message=message, who="\x1b[31mMallory $(touch pwned); DROP TABLE <x@example.invalid>")
+    push(shop, "topic", message=message, who="\x1b[31mStranger $(touch pwned); DROP TABLE <x@example.invalid>")
 
     assert workshop.tick().fired == 1
     [ended] = workshop.carry_out_all()
@@ -186,7 +186,7 @@ def test_a_hostile_message_and_author_are_told_as_data(workshop: Workshop, messa
     [notice] = told(workshop)
     assert notice["text"].startswith("BUG-7")
     assert len(notice["text"]) <= 2000
-    assert "Mallory $(touch pwned); DROP TABLE" in notice["subject"]
+    assert "Stranger $(touch pwned); DROP TABLE" in notice["subject"]
     for said in (workshop.dct("explain", "tell").out, workshop.dct("execution", "show", str(ended.id)).out):
         assert "\x1b]" not in said
         assert "\x1b[2J" not in said

@@ -122,11 +122,11 @@ def test_a_trigger_is_paused_resumed_and_deleted(watching: Dct):
 
 
 def test_a_role_that_does_not_allow_it_is_exit_code_3(watching: Dct):
-    assert watching("user", "add", "grace", "--role", "tester").code == 0
-    said = watching("trigger", "pause", "ready", "--as", "grace")
+    assert watching("user", "add", "lead", "--role", "tester").code == 0
+    said = watching("trigger", "pause", "ready", "--as", "lead")
     assert (said.code, "may edit triggers of type testing" in said.err) == (3, True)
     assert watching("trigger", "pause", "ready", "--as", "grac").code == 2
-    assert watching("connection", "add", "mine", "--as", "grace").code == 3
+    assert watching("connection", "add", "mine", "--as", "lead").code == 3
 
 
 def test_a_push_is_read_decided_listed_and_explained(watching: Dct, app: App, repository: SampleRepository):

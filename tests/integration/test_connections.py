@@ -159,11 +159,11 @@ def test_an_unknown_connection_is_answered_with_the_nearest_name(service, world)
 
 def test_only_operators_pause_and_discard(service, database, world):
     with database.begin() as connection:
-        connection.execute(insert(tables.users).values(name="grace", role="developer"))
+        connection.execute(insert(tables.users).values(name="lead", role="developer"))
     with pytest.raises(NotPermitted):
-        service.switch(["here"], "grace", is_enabled=False)
+        service.switch(["here"], "lead", is_enabled=False)
     with pytest.raises(NotPermitted):
-        service.discard("here", ["a"], "grace")
+        service.discard("here", ["a"], "lead")
 
 
 def test_the_type_may_stand_before_the_name(dct: Dct):

@@ -86,7 +86,7 @@ def test_an_event_is_stored_before_slack_is_told(
     # The first read takes the channel as it is; after it, events count.
     app = build(database_settings)
     app.listening.tick("slack")
-    ts = office.workspace.post("hello", user="UADA000001")
+    ts = office.workspace.post("hello", user="UDEV000001")
     envelope = sockets.send(office.workspace.done[-1].event)
     sockets.wait(lambda: envelope in sockets.acknowledged)
     with app.database.connect() as connection:

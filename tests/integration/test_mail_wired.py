@@ -74,7 +74,7 @@ MAILS = {
         f"Authentication-Results: {HOST}; dmarc=pass header.from=evil.example",
         "Subject: deploy 3",
         body="please",
-        sender="Ada <eve@evil.example>",
+        sender="Dev <stranger@evil.example>",
     ),
     "robot": raw_mail(RESULTS, "Subject: deploy 4", "Auto-Submitted: auto-replied", body="please"),
     "hidden": raw_mail(

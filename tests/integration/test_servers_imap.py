@@ -13,7 +13,7 @@ from tests.support.servers.imap_server import PASSWORD, Mailbox
 
 pytestmark = pytest.mark.integration
 
-MAIL = b"From: Ada <ada@example.org>\r\nSubject: Hello\r\nMessage-ID: <1@example.org>\r\n\r\nHi\r\n"
+MAIL = b"From: Dev <dev@example.org>\r\nSubject: Hello\r\nMessage-ID: <1@example.org>\r\n\r\nHi\r\n"
 
 
 def test_imap_delivers_with_the_headers_of_a_last_server(mailbox: Mailbox):

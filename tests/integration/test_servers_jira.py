@@ -87,12 +87,12 @@ def test_jira_sends_no_changelog_with_a_search(jira: JiraServer):
 
 def test_jira_changes_fields_without_writing_that_down(jira: JiraServer):
     key = jira.create()
-    jira.assign(key, "ada")
+    jira.assign(key, "dev")
     jira.prioritise(key, "Low")
     jira.edit(key, labels=["urgent"], summary="Otherwise")
     ticket = jira.read(key)
     fields = ticket["fields"]
-    assert fields["assignee"]["name"] == "ada"
+    assert fields["assignee"]["name"] == "dev"
     assert (fields["priority"]["name"], fields["labels"], fields["summary"]) == (
         "Low",
         ["urgent"],

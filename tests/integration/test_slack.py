@@ -54,8 +54,8 @@ def test_messages_answers_edits_and_deletions_are_seen(slack: EmulatedChannel):
     driver = driver_of(slack, client_of(slack))
     driver.settle()
     assert told(driver) == []
-    first = slack.post("one &amp; two", "grace")
-    answer = slack.post("an answer", "linus", thread_ts=first)
+    first = slack.post("one &amp; two", "lead")
+    answer = slack.post("an answer", "guest", thread_ts=first)
     slack.edit(known, "after")
     gone = slack.post("soon gone")
     driver.settle()
@@ -74,7 +74,7 @@ def test_messages_answers_edits_and_deletions_are_seen(slack: EmulatedChannel):
         event.actor for event in driver.intake.events if event.dedup_key.split(":")[2].startswith(first)
     ]
     assert author is not None
-    assert author.id == slack.server.user_id("grace")
+    assert author.id == slack.server.user_id("lead")
 
 
 def test_a_watched_thread_is_read(slack: EmulatedChannel):
@@ -86,7 +86,7 @@ def test_a_watched_thread_is_read(slack: EmulatedChannel):
     client = client_of(slack)
     driver = Driver(LISTENER, support.CONNECTION, {}, [item], lambda _item: client, SystemClock())
     driver.settle()
-    answer = slack.post("the answer", "grace", thread_ts=root)
+    answer = slack.post("the answer", "lead", thread_ts=root)
     driver.settle()
     assert told(driver) == [("message_posted", answer)]
 
@@ -136,9 +136,9 @@ def test_our_own_message_comes_back_with_its_mark(slack: EmulatedChannel, tmp_pa
 
 def test_a_user_is_told_by_address_in_a_conversation_of_its_own(slack: EmulatedChannel, tmp_path: Path):
     client = client_of(slack)
-    spec = SlackChannel(name="chat", connection="chat", receivers=("ada@example.com",))
+    spec = SlackChannel(name="chat", connection="chat", receivers=("dev@example.com",))
     channel = SlackChannelClient(spec, lambda: client, tmp_path, lambda _place, _mark: None)
-    note = Notification(channel="c", receiver="ada@example.com", subject="S", text="T", idempotency_key="k")
+    note = Notification(channel="c", receiver="dev@example.com", subject="S", text="T", idempotency_key="k")
     receipt = channel.send(note)
     assert receipt.message_id is not None
     assert receipt.message_id.startswith("D")

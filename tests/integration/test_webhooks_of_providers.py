@@ -112,14 +112,14 @@ def _gitlab_body(world: HostedWorld, request: WorldRequest, written: Written) ->
     return {
         "object_kind": "note",
         "project": {"path_with_namespace": "acme/shop", "web_url": "https://gitlab.example.org/acme/shop"},
-        "user": {"username": "ben", "name": "Ben"},
+        "user": {"username": "lead", "name": "Lead"},
         "object_attributes": note,
         "merge_request": {"iid": request.number, "title": request.title},
     }
 
 
 def _gitea_body(world: HostedWorld, request: WorldRequest, written: Written) -> dict[str, Any]:
-    author = {"id": 2, "login": "ben", "full_name": "Ben"}
+    author = {"id": 2, "login": "lead", "full_name": "Lead"}
     comment = {"id": written.id, "body": written.text, "user": author}
     return {
         "action": "created",

@@ -11,7 +11,7 @@ from tests.fakes.hosted_world import REPOSITORY, HostedWorld, WorldRequest
 from tests.properties.hosted_truth import Rules
 from tests.support.hosted import Hosted
 
-PEOPLE = ("ada", "ben", "cleo")
+PEOPLE = ("dev", "lead", "guest")
 
 
 @dataclass

@@ -111,7 +111,7 @@ class Play:
                 self._change(issue, self.chance.choice(sorted(WATCHED_FIELDS)), text)
             case "both":
                 self.site.change(
-                    issue, status=self.chance.choice(STATUSES), assignee=self.chance.choice((None, "ben"))
+                    issue, status=self.chance.choice(STATUSES), assignee=self.chance.choice((None, "lead"))
                 )
             case "comment":
                 self.site.comment(issue, text)
@@ -125,7 +125,7 @@ class Play:
                 self.site.move(issue, self.chance.choice(("PAY", "OPS")))
             case "create" if len(there) < 14:
                 self.site.create(
-                    self.chance.choice(("PAY", "OPS")), assignee=self.chance.choice((None, "ben"))
+                    self.chance.choice(("PAY", "OPS")), assignee=self.chance.choice((None, "lead"))
                 )
             case "burst":
                 for one in there:
@@ -142,7 +142,7 @@ class Play:
     def _change(self, issue: Issue, name: str, text: str) -> None:
         values: dict[str, tuple[str | None, ...]] = {
             "status": STATUSES,
-            "assignee": (None, "anna", "ben"),
+            "assignee": (None, "dev", "lead"),
             "priority": PRIORITIES,
             "summary": (text, "another title"),
             "description": (text, None, "more\nwords"),

@@ -141,7 +141,7 @@ class Story:
 
     def word(self) -> str:
         """Something to say; A → B → A happens."""
-        return self.random.choice(("a", "b", "deploy &amp; test", "<@UADA000001> look", "größer"))
+        return self.random.choice(("a", "b", "deploy &amp; test", "<@UDEV000001> look", "größer"))
 
     def disturb(self, share: float) -> None:
         """Let that share of calls fail from now on."""

@@ -20,7 +20,7 @@ SEEDS = st.integers(0, 2**32)
 def _noted(world: HostedWorld, request: WorldRequest, before: str) -> None:
     """GitLab writes a note about a title, and marks what is different."""
     text = f"changed title from **{{-{before}-}}** to **{{+{request.title}+}}**"
-    world.comment(request, text, "ada", system=True)
+    world.comment(request, text, "dev", system=True)
 
 
 def _approved(world: HostedWorld, request: WorldRequest, user: str) -> None:

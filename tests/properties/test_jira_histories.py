@@ -56,7 +56,7 @@ def config(is_cloud: bool) -> dict[str, Any]:
 
 def run(is_cloud: bool, seed: int, texts: list[str], *, posts: bool) -> None:
     for game in play(is_cloud=is_cloud, seed=seed, posts=posts):
-        old = [game.site.create("PAY"), game.site.create("PAY"), game.site.create("OPS", assignee="anna")]
+        old = [game.site.create("PAY"), game.site.create("PAY"), game.site.create("OPS", assignee="dev")]
         game.site.comment(old[0], "from before")
         game.site.change(old[1], status="In Progress")
         game.site.clock.advance(hours=2)

@@ -11,11 +11,11 @@ from dct_pipelines.domain.mail.port import FETCHED_BYTES, FetchedMail, MailRow
 from tests.fakes.ports import NOON
 
 HOST = "mx.example.org"
-SENDER = "ada@example.com"
+SENDER = "dev@example.com"
 PASS = f"{HOST}; dmarc=pass header.from=example.com"
 
 
-def raw_mail(*headers: str, body: str | bytes = "hello", sender: str | None = f"Ada <{SENDER}>") -> bytes:
+def raw_mail(*headers: str, body: str | bytes = "hello", sender: str | None = f"Dev <{SENDER}>") -> bytes:
     """Headers topmost first, `From` below them unless there is to be none, and the body."""
     lines = [*headers] if sender is None else [*headers, f"From: {sender}"]
     content = body if isinstance(body, bytes) else body.encode()

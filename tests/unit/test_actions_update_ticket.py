@@ -76,14 +76,14 @@ def test_everything_that_is_asked_for_is_done_to_the_ticket_of_the_event(desk: D
     outcome = desk.run(
         transition="ready for qa",
         comment="look at it",
-        assignee="anna@example.com",
+        assignee="dev@example.com",
         priority="high",
         labels_add=["on-qa"],
         link={"url": "https://ci.example/1", "title": "run 1"},
     )
     assert outcome.status is OutcomeStatus.DONE
     assert (desk.now.status, desk.now.priority, desk.now.labels) == ("Ready for QA", "High", ("on-qa",))
-    assert desk.now.assignee.name == "Anna"
+    assert desk.now.assignee.name == "Dev"
     assert [comment.text for _, comment in desk.tracker.comments[desk.key]] == ["look at it"]
     assert desk.tracker.writes == ["labels", "priority", "assignee", "link", "transition", "comment"]
     assert outcome.outputs["status"] == "Ready for QA"
@@ -116,7 +116,7 @@ def test_a_transition_is_known_by_its_own_name_too(desk: Desk):
 
 
 def test_nobody_is_an_assignee_too(desk: Desk):
-    desk.run(assignee="ben")
+    desk.run(assignee="lead")
     desk.run(assignee="none")
     assert desk.now.assignee is None
 
@@ -133,7 +133,7 @@ def test_an_attempt_after_a_lost_answer_does_only_the_rest(desk: Desk, lost: str
     wanted: dict[str, Any] = {
         "transition": "Done",
         "comment": "done",
-        "assignee": "anna",
+        "assignee": "dev",
         "priority": "High",
         "labels_add": ["x"],
         "link": {"url": "https://ci.example/1"},
@@ -202,12 +202,12 @@ def test_without_an_event_ticket_and_connection_have_to_be_named(desk: Desk):
 def test_a_dry_run_of_update_ticket_says_what_it_would_do_and_changes_nothing(desk: Desk):
     dry = DryRun(desk.ports)
     config = ACTION.config.model_validate(
-        {"transition": "Done", "comment": "done", "labels_add": ["x"], "assignee": "ben", "priority": "Low"}
+        {"transition": "Done", "comment": "done", "labels_add": ["x"], "assignee": "lead", "priority": "Low"}
     )
     outcome = dry.rehearse(ACTION, action_context(), config)
     assert "move PAY-1 to Done" in outcome.summary
     assert "comment on PAY-1: 'done'" in outcome.summary
-    assert "assign PAY-1 to Ben" in outcome.summary
+    assert "assign PAY-1 to Lead" in outcome.summary
     again = dry.rehearse(ACTION, action_context(), ACTION.config.model_validate({"transition": "Done"}))
     assert again.status is OutcomeStatus.NOTHING_TO_DO
     assert desk.tracker.writes == []

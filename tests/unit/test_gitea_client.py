@@ -123,8 +123,8 @@ def test_a_comment_that_is_not_understood_makes_the_comments_incomplete(tea: Git
 
 def test_comments_on_lines_and_texts_of_reviews_are_comments(tea: Gitea) -> None:
     request = tea.world.open("feature/a")
-    review = tea.world.review(request, "ben", "commented", "As a whole")
-    tea.world.comment(request, "On a line", "ben", line=review.id)
+    review = tea.world.review(request, "lead", "commented", "As a whole")
+    tea.world.comment(request, "On a line", "lead", line=review.id)
     tea.world.comment(request, "Below")
     [state] = tea.client.reader(tea.location()).requests([1]).states
     assert sorted(comment.text for comment in state.comments) == ["As a whole", "Below", "On a line"]
@@ -132,12 +132,12 @@ def test_comments_on_lines_and_texts_of_reviews_are_comments(tea: Gitea) -> None
 
 def test_only_official_reviews_may_approve_and_dismissed_ones_say_so(tea: Gitea) -> None:
     request = tea.world.open("feature/a")
-    tea.world.review(request, "ben", "approved").is_official = False
-    tea.world.review(request, "cleo", "approved").is_dismissed = True
+    tea.world.review(request, "lead", "approved").is_official = False
+    tea.world.review(request, "guest", "approved").is_dismissed = True
     [state] = tea.client.reader(tea.location()).requests([1]).states
     found = {one.user.id: (one.state, one.may_approve, one.head) for one in state.approvals}
     head = tea.world.head(request)
-    assert found == {"ben": ("approved", False, head), "cleo": ("dismissed", True, head)}
+    assert found == {"lead": ("approved", False, head), "guest": ("dismissed", True, head)}
 
 
 @pytest.mark.parametrize(
@@ -192,13 +192,13 @@ def test_a_merge_whose_answer_was_lost_is_found_done(tea: Gitea) -> None:
 
 
 def test_labels_are_known_by_their_names_and_a_missing_one_is_named(tea: Gitea) -> None:
-    wanted = NewRequest(REPOSITORY, "main", "qa", "t", "b", labels=("urgent",), reviewers=("ben",))
+    wanted = NewRequest(REPOSITORY, "main", "qa", "t", "b", labels=("urgent",), reviewers=("lead",))
     with pytest.raises(ActionFailed, match="loud"):
         tea.client.open_request(replace(wanted, labels=("urgent", "loud")))
     tea.client.open_request(wanted)
     posted = [call for call in tea.http.calls if call.method == "POST"]
     assert posted[0].body["labels"] == [11]
-    assert posted[1].body == {"reviewers": ["ben"]}
+    assert posted[1].body == {"reviewers": ["lead"]}
 
 
 def test_a_workflow_that_is_not_there_is_explained(tea: Gitea) -> None:

@@ -61,7 +61,7 @@ def comment_hook(request: WorldRequest, written: Written, action: str = "created
         },
         "comment": GiteaServer.comment(written),
         "repository": ABOUT,
-        "sender": {"id": 1, "login": "ada", "full_name": "Ada"},
+        "sender": {"id": 1, "login": "dev", "full_name": "Dev"},
         "is_pull": True,
         **more,
     }
@@ -100,7 +100,7 @@ def test_what_is_posted_and_read_of_a_comment_is_one_event_each(
     edited, deleted = driver.intake.events[1:]
     assert (getattr(edited.payload, "before", ""), getattr(edited.payload, "after", "")) == ("one", "two")
     assert edited.actor is not None
-    assert edited.actor.id == "ada"
+    assert edited.actor.id == "dev"
     assert getattr(deleted.payload, "before", "") == "two"
 
 

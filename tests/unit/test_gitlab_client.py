@@ -134,21 +134,21 @@ def test_a_missing_merge_request_is_named_and_not_taken_for_gone(lab: GitLab) ->
 def test_approvals_hold_for_the_head_that_stood_when_they_were_given(lab: GitLab) -> None:
     request = lab.world.open("feature/a")
     lab.clock.advance(seconds=5)
-    lab.world.review(request, "ben", "approved")
+    lab.world.review(request, "lead", "approved")
     seen = lab.world.head(request)
     lab.clock.advance(seconds=5)
     now = lab.world.push(request, "more\n")
     lab.clock.advance(seconds=5)
-    lab.world.review(request, "cleo", "approved")
+    lab.world.review(request, "guest", "approved")
     [state] = lab.client.reader(lab.location()).requests([1]).states
-    assert {one.user.id: one.head for one in state.approvals} == {"ben": seen, "cleo": now}
+    assert {one.user.id: one.head for one in state.approvals} == {"lead": seen, "guest": now}
 
 
 def test_an_approval_of_unknown_time_counts_only_where_nothing_was_pushed_since(lab: GitLab) -> None:
     lab.server.tells_approval_time = False
     request = lab.world.open("feature/a")
     lab.clock.advance(seconds=5)
-    lab.world.review(request, "ben", "approved")
+    lab.world.review(request, "lead", "approved")
     reader = lab.client.reader(lab.location())
     assert [one.head for one in reader.requests([1]).states[0].approvals] == [lab.world.head(request)]
     lab.clock.advance(seconds=5)
@@ -158,7 +158,7 @@ def test_an_approval_of_unknown_time_counts_only_where_nothing_was_pushed_since(
 
 def test_system_notes_are_no_comments(lab: GitLab) -> None:
     request = lab.world.open("feature/a")
-    lab.world.comment(request, "approved this merge request", "ben", system=True)
+    lab.world.comment(request, "approved this merge request", "lead", system=True)
     assert lab.client.reader(lab.location()).requests([1]).states[0].comments == ()
 
 

@@ -22,7 +22,7 @@ from dct_pipelines.domain.tracking.wiki import escaped
 from dct_pipelines.domain.words import ItemKind
 
 MARK = mark_of("00000000-0000-5000-8000-000000000001")
-PERSON = {"accountId": "5b10", "displayName": "Anna"}
+PERSON = {"accountId": "5b10", "displayName": "Dev"}
 COMMENT = {
     "id": "7",
     "author": PERSON,
@@ -51,7 +51,9 @@ def test_a_document_is_read_as_its_words_block_by_block():
     body = node(
         "doc",
         node("heading", words("Title")),
-        node("paragraph", words("Hello "), node("mention", text="@Ben"), {"type": "hardBreak"}, words("you")),
+        node(
+            "paragraph", words("Hello "), node("mention", text="@Lead"), {"type": "hardBreak"}, words("you")
+        ),
         node(
             "bulletList",
             node("listItem", node("paragraph", words("one"))),
@@ -60,7 +62,7 @@ def test_a_document_is_read_as_its_words_block_by_block():
         node("paragraph", node("inlineCard", url="https://x.example"), node("emoji", shortName=":+1:")),
         node("unknownThing", node("paragraph", words("inside"))),
     )
-    assert text_of(body) == "Title\nHello @Ben\nyou\none\ntwo\nhttps://x.example:+1:\ninside"
+    assert text_of(body) == "Title\nHello @Lead\nyou\none\ntwo\nhttps://x.example:+1:\ninside"
 
 
 @pytest.mark.parametrize("body", [7, ["x"], node("doc", "text"), {"type": "doc", "content": "x"}])
@@ -132,10 +134,10 @@ def test_what_is_no_moment_cannot_be_understood(value: Any):
 
 
 def test_people_are_known_by_account_or_by_login():
-    cloud, center = person_of(PERSON, "it"), person_of({"name": "anna", "key": "JIRAUSER1"}, "it")
+    cloud, center = person_of(PERSON, "it"), person_of({"name": "dev", "key": "JIRAUSER1"}, "it")
     assert cloud is not None
     assert center is not None
-    assert (cloud.id, center.id) == ("5b10", "anna")
+    assert (cloud.id, center.id) == ("5b10", "dev")
     bot = person_of({"accountId": "b", "accountType": "app"}, "it")
     assert bot is not None
     assert bot.is_bot

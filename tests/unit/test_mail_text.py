@@ -86,7 +86,7 @@ def test_what_a_reader_sees_is_there(shown: str):
 
 def test_plain_text_is_taken_before_html_and_attachments_are_not_read():
     mail = EmailMessage()
-    mail["From"] = "ada@example.com"
+    mail["From"] = "dev@example.com"
     mail.set_content("the plain one")
     mail.add_alternative("<p>the other one</p>", subtype="html")
     mail.add_attachment("the attached one", filename="a.txt")
@@ -181,14 +181,14 @@ def test_no_bytes_break_the_headers(raw: bytes):
 
 REPLY = "Deploy it"
 QUOTES = {
-    "english": "On Mon, 2 Mar 2026 at 12:00, Ada <ada@example.com> wrote:\n> do not deploy\n> at all",
-    "german": "Am Mo., 2. M\u00e4rz 2026 um 12:00 Uhr schrieb Ada <ada@example.com>:\n> nicht",
-    "french": "Le lun. 2 mars 2026 \u00e0 12:00, Ada <ada@example.com> a \u00e9crit :\n> non",
-    "dutch": "Op ma 2 mrt 2026 om 12:00 schreef Ada <ada@example.com>:\n> nee",
-    "folded": "On Mon, 2 Mar 2026 at 12:00, Ada Lovelace\n<ada@example.com> wrote:\n> no",
-    "outlook": "From: Ada\nSent: Monday\nTo: Bob\nSubject: x\n\nno",
-    "outlook rule": "________________________________\nFrom: Ada\nSent: Monday\nTo: Bob\nSubject: x\n\nno",
-    "original": "-----Original Message-----\nFrom: Ada\nSent: Monday\n\nno",
+    "english": "On Mon, 2 Mar 2026 at 12:00, Dev <dev@example.com> wrote:\n> do not deploy\n> at all",
+    "german": "Am Mo., 2. M\u00e4rz 2026 um 12:00 Uhr schrieb Dev <dev@example.com>:\n> nicht",
+    "french": "Le lun. 2 mars 2026 \u00e0 12:00, Dev <dev@example.com> a \u00e9crit :\n> non",
+    "dutch": "Op ma 2 mrt 2026 om 12:00 schreef Dev <dev@example.com>:\n> nee",
+    "folded": "On Mon, 2 Mar 2026 at 12:00, Dev Person\n<dev@example.com> wrote:\n> no",
+    "outlook": "From: Dev\nSent: Monday\nTo: Lead\nSubject: x\n\nno",
+    "outlook rule": "________________________________\nFrom: Dev\nSent: Monday\nTo: Lead\nSubject: x\n\nno",
+    "original": "-----Original Message-----\nFrom: Dev\nSent: Monday\n\nno",
     "marks": "> no\n> no",
 }
 

@@ -223,7 +223,7 @@ TELL, DEPLOY = {"type": "notify_users"}, {"type": "deploy_environment"}
 @pytest.mark.parametrize("actions", [[TELL], [TELL, TELL], [DEPLOY], [TELL, DEPLOY], [DEPLOY, TELL]])
 @pytest.mark.parametrize("mail", MAILS)
 def test_a_mail_fires_only_what_its_sender_may_start(mail: str, actions: list[dict[str, str]]):
-    posted = MessagePosted(message_id="1", author=Person(name="Ada"), text="deploy", mail=MAILS[mail])
+    posted = MessagePosted(message_id="1", author=Person(name="Dev"), text="deploy", mail=MAILS[mail])
     ruling = rule(event_of(posted), compiled([condition("new_message")], actions=actions), NOTHING)
     expected = None
     if mail.startswith("automatic"):
@@ -235,10 +235,10 @@ def test_a_mail_fires_only_what_its_sender_may_start(mail: str, actions: list[di
 
 
 def test_the_story_of_a_mail_that_may_not_fire_says_why_and_what_to_do():
-    posted = MessagePosted(message_id="1", author=Person(name="Ada"), text="x", mail=MAILS["spoofed"])
+    posted = MessagePosted(message_id="1", author=Person(name="Dev"), text="x", mail=MAILS["spoofed"])
     ruling = rule(event_of(posted), compiled([condition("new_message")], actions=[DEPLOY, TELL]), NOTHING)
     assert ruling.because == (
-        "message by Ada; but its sender may not start deploy_environment (mx vouches); an operator can name "
+        "message by Dev; but its sender may not start deploy_environment (mx vouches); an operator can name "
         "the sender in allowed_senders and our receiving host in authserv_id (docs/how-to/connect-mail.md)"
     )
     posted = posted.model_copy(update={"mail": MailTrust.model_validate(MAILS["automatic"])})

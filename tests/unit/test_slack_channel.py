@@ -45,7 +45,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     with slack_http(workspace) as server:
         client = slack.client(server.url, FakeClock())
         announced: list[tuple[str, str]] = []
-        spec = SlackChannel(name="chat", connection="chat", receivers=("#general", "@ada", CHANNEL))
+        spec = SlackChannel(name="chat", connection="chat", receivers=("#general", "@dev", CHANNEL))
         channel = SlackChannelClient(
             spec, lambda: client, tmp_path, lambda place, mark: announced.append((place, mark))
         )
@@ -61,14 +61,14 @@ def posted(desk: Desk) -> list[str]:
     return [said.ts for said in desk.workspace.messages.values() if said.user == BOT]
 
 
-@pytest.mark.parametrize("receiver", ["#general", "@ada", CHANNEL])
+@pytest.mark.parametrize("receiver", ["#general", "@dev", CHANNEL])
 def test_an_allowed_receiver_is_told(desk: Desk, receiver: str):
     receipt = desk.channel.send(note(receiver=receiver))
     assert receipt.state == "sent"
     assert [receipt.message_id] == [f"{desk.announced[0][0]}/{posted(desk)[0]}"]
 
 
-@pytest.mark.parametrize("receiver", ["#board", "@grace", "grace@example.com", "UGRACE0001", "nobody"])
+@pytest.mark.parametrize("receiver", ["#board", "@lead", "lead@example.com", "ULEAD0001", "nobody"])
 def test_nobody_else_is(desk: Desk, receiver: str):
     with pytest.raises(ActionFailed, match="may not write to"):
         desk.channel.send(note(receiver=receiver))

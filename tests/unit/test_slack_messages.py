@@ -19,7 +19,7 @@ from dct_pipelines.domain.words import ItemKind
     ("written", "plain"),
     [
         ("a &lt;b&gt; &amp;amp;", "a <b> &amp;"),
-        ("<@U1> and <@U2|ada>", "@U1 and @ada"),
+        ("<@U1> and <@U2|dev>", "@U1 and @dev"),
         ("<#C1> <#C1|general>", "#C1 #general"),
         ("<!here> <!subteam^S1|@team> <!channel|channel>", "@here @team @channel"),
         ("<https://a.b/?x=1&amp;y=2>", "https://a.b/?x=1&y=2"),

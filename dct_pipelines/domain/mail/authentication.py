@@ -4,7 +4,7 @@ Anybody can write that header. A host that receives for us puts its own on top o
 authserv-id; nothing but the topmost one, under the id that the operator named, is believed (sections 5, 7).
 It has to speak of the very domain in `From`: DMARC passed, or a DKIM signature of that domain or of one above
 it. DMARC's relaxed alignment also takes a signature of a domain below, which needs the public suffix list to
-be safe (`mallory.github.io` is not `github.io`): those mails need the host's `dmarc=pass`.
+be safe (`stranger.github.io` is not `github.io`): those mails need the host's `dmarc=pass`.
 """
 
 from __future__ import annotations

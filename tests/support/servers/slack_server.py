@@ -22,7 +22,7 @@ from slack_sdk import WebClient
 
 from tests.support.servers.process import ServerFailed, free_port, running
 
-PEOPLE = ("ada", "grace", "linus")
+PEOPLE = ("dev", "lead", "guest")
 BOT = "dct"
 SCOPES = (
     "channels:history channels:join channels:manage channels:read chat:write groups:history groups:read "
@@ -67,18 +67,18 @@ class SlackChannel:
     id: str
     name: str
 
-    def post(self, text: str, who: str = "ada", thread_ts: str | None = None, **more: Any) -> str:
+    def post(self, text: str, who: str = "dev", thread_ts: str | None = None, **more: Any) -> str:
         """Say something, in a thread if one is named. Gives the message's ts."""
         said = self.server.client(who).chat_postMessage(
             channel=self.id, text=text, thread_ts=thread_ts, **more
         )
         return str(said["ts"])
 
-    def edit(self, ts: str, text: str, who: str = "ada") -> None:
+    def edit(self, ts: str, text: str, who: str = "dev") -> None:
         """Say it otherwise; only its author can."""
         self.server.client(who).chat_update(channel=self.id, ts=ts, text=text)
 
-    def delete(self, ts: str, who: str = "ada") -> None:
+    def delete(self, ts: str, who: str = "dev") -> None:
         """Take it back; only its author can."""
         self.server.client(who).chat_delete(channel=self.id, ts=ts)
 
