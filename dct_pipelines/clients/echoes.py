@@ -10,14 +10,15 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Iterator
+from functools import partial
 from urllib.parse import quote, quote_plus
 
 HIDDEN = "[secret removed]"
 SHORTEST = 8
 """What is shorter would be found in innocent words, and is no secret worth the name."""
 _BITS_PER_BYTE, _BITS_PER_DIGIT = 8, 6
-_WORD = "[A-Za-z0-9+/_-]*"
-"""Digits of base64, of both alphabets."""
+_WORD = re.compile("[A-Za-z0-9+/_-]+=*")
+"""Digits of base64, of both alphabets. Each begins where the one before ended: linear in the text."""
 
 
 def without(text: str, secrets: Iterable[str]) -> str:
@@ -27,9 +28,9 @@ def without(text: str, secrets: Iterable[str]) -> str:
         for form in sorted(plain, key=len, reverse=True):
             if len(form) >= SHORTEST:
                 text = text.replace(form, HIDDEN)
-        for core in _cores(secret):
-            if core in text:
-                text = re.sub(f"{_WORD}{re.escape(core)}{_WORD}=*", HIDDEN, text)
+        cores = tuple(_cores(secret))
+        if any(core in text for core in cores):
+            text = _WORD.sub(partial(_hidden, cores), text)
     return text
 
 
@@ -38,11 +39,15 @@ def without_bytes(content: bytes, secrets: Iterable[str]) -> bytes:
     return without(content.decode("utf-8", "surrogateescape"), secrets).encode("utf-8", "surrogateescape")
 
 
+def _hidden(cores: tuple[str, ...], word: re.Match[str]) -> str:
+    return HIDDEN if any(core in word[0] for core in cores) else word[0]
+
+
 def _cores(secret: str) -> Iterator[str]:
     """The digits of base64 that are the secret's alone, wherever in a longer text it begins."""
     raw = secret.encode()
     for offset in range(3):
-        encoded = base64.b64encode(b"\\0" * offset + raw).decode()
+        encoded = base64.b64encode(b"\0" * offset + raw).decode()
         first = -(-offset * _BITS_PER_BYTE // _BITS_PER_DIGIT)
         core = encoded[first : (offset + len(raw)) * _BITS_PER_BYTE // _BITS_PER_DIGIT]
         if len(core) >= SHORTEST:

@@ -43,6 +43,8 @@ class AddressGuard:
         """Every address of the host, all allowed; `ActionFailed` when one is not."""
         try:
             answers = self._resolve(host, port)
+        except UnicodeError:
+            raise ActionFailed(f"{host!r} is no name of a host; correct the address") from None
         except OSError as error:
             raise ActionInterrupted(f"the name {host!r} cannot be resolved ({error.strerror})") from error
         found = tuple(dict.fromkeys(str(answer[4][0]).partition("%")[0] for answer in answers))

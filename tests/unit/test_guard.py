@@ -109,3 +109,9 @@ def test_no_wrapping_hides_a_private_address(address):
 
 def test_the_system_answers_for_names():
     assert resolve("127.0.0.1", 80)[0][4][0] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("host", ["a..example.org", ".example.org", f"{'x' * 64}.example.org"])
+def test_what_can_be_no_name_is_said_to_be_none(host):
+    with pytest.raises(ActionFailed, match="is no name of a host; correct"):
+        AddressGuard().addresses(host, 443, encrypted=True)
