@@ -11,6 +11,7 @@ from dct_pipelines.domain.action import ActionConfig, ActionContext, ActionType,
 from dct_pipelines.domain.errors import ActionFailed, InvalidInput
 from dct_pipelines.domain.git_refs import branch_ref
 from dct_pipelines.domain.hosting.hosted import Hosted, needed_host
+from dct_pipelines.domain.hosting.keys import opened_id
 from dct_pipelines.domain.hosting.port import HostedRequest, NewRequest
 from dct_pipelines.domain.hosting.texts import body_of, name_fault, title_of
 from dct_pipelines.domain.matching import shown
@@ -43,13 +44,22 @@ def run(context: ActionContext, config: CreatePullRequestConfig, ports: ActionPo
     known = hosted.host.find_open_request(hosted.repository, wanted.source, wanted.target)
     if known is not None:
         is_ours = context.started_before and known.title == wanted.title
+        if is_ours:
+            _settle(context, hosted, known, ports)
         return _told(known, is_new=is_ours, way=way)
     head, is_contained = _looked_at(config, ports)
     if is_contained:
         empty: dict[str, Any] = {"number": 0, "url": "", "head": head, "created": False}
         return nothing_to_do(f"{shown(config.target)} contains {shown(config.source)} already", **empty)
     ports.records.expect_own_write(hosted.item.id, context.idempotency_key)
-    return _told(hosted.host.open_request(replace(wanted, head=head)), is_new=True, way=way)
+    opened = hosted.host.open_request(replace(wanted, head=head))
+    _settle(context, hosted, opened, ports)
+    return _told(opened, is_new=True, way=way)
+
+
+def _settle(context: ActionContext, hosted: Hosted, opened: HostedRequest, ports: ActionPorts) -> None:
+    """Its number in place of the mark in its text: who copies that, now that it can be read, is not us."""
+    ports.records.settle_own_write(hosted.item.id, context.idempotency_key, opened_id(opened.number))
 
 
 def _wanted(context: ActionContext, config: CreatePullRequestConfig, hosted: Hosted) -> NewRequest:

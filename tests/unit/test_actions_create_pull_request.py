@@ -91,6 +91,15 @@ def test_the_mark_is_what_a_listener_looks_for(shop):
     assert marks_in(shop.host.opened[1].body) == (KEY,)
 
 
+def test_who_copies_the_mark_out_of_a_request_does_not_pass_for_us(shop):
+    """The number has taken the mark's place, also when the attempt died before it could say so."""
+    shop.run(ACTION, **ASKED)
+    assert shop.records.own_writes == [(SHOP, "pull/1 opened")]
+    shop.records.own_writes = [(SHOP, KEY)]
+    shop.again(ACTION, **ASKED)
+    assert shop.records.own_writes == [(SHOP, "pull/1 opened")]
+
+
 def test_the_open_request_of_somebody_else_is_used(shop):
     theirs = NewRequest("acme/shop", "feature/pay", "qa", "By hand", "")
     shop.host.open_request(theirs)

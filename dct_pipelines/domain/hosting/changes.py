@@ -10,7 +10,7 @@ from uuid import UUID
 from dct_pipelines.domain.event import EventDraft, key_of
 from dct_pipelines.domain.facts import Person, RequestRef
 from dct_pipelines.domain.hosting.comments import CommentChanges
-from dct_pipelines.domain.hosting.keys import kept, marks_in, subject_of
+from dct_pipelines.domain.hosting.keys import kept, marks_in, opened_id, subject_of
 from dct_pipelines.domain.hosting.reader import HostedState
 from dct_pipelines.domain.hosting.token import RequestsToken
 from dct_pipelines.domain.payloads import Payload, PullRequestAssessed, TextChanged
@@ -205,7 +205,7 @@ def _ref(hosted: HostedState) -> RequestRef:
 
 def _opening(hosted: HostedState) -> tuple[str, ...]:
     """By what we may have announced that we open it: the mark in its text, or its number, once known."""
-    return (*marks_in(hosted.description), f"{subject_of(hosted.number)} opened")
+    return (*marks_in(hosted.description), opened_id(hosted.number))
 
 
 def _state_of(hosted: HostedState, checks: Checks) -> PullRequestState:

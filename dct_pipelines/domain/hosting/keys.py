@@ -18,6 +18,11 @@ def subject_of(number: int) -> str:
     return f"{ANY_REQUEST}{number}"
 
 
+def opened_id(number: int) -> str:
+    """The external id of opening a pull request, once its number is known."""
+    return f"{subject_of(number)} opened"
+
+
 def comment_subject(number: int, comment_id: str) -> str:
     """Where the state of a comment is kept."""
     return f"{subject_of(number)}/comments/{comment_id}"
