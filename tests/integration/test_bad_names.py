@@ -178,7 +178,7 @@ MESSAGES = {
 def test_a_hostile_message_and_author_are_told_as_data(workshop: Workshop, message: str):
     shop = workshop.repository()
     workshop.watch("shop", more=TELL)
-    push(shop, "topic", message=message, who="\x1b[31mStranger $(touch pwned); DROP TABLE <x@example.invalid>")
+    push(shop, "topic", message=message, who="\x1b[31mStranger $(touch pwned); DROP TABLE <x@y.invalid>")
 
     assert workshop.tick().fired == 1
     [ended] = workshop.carry_out_all()

@@ -1,7 +1,7 @@
 """Who a mail says it is from: one address, or nobody.
 
-RFC 5322 lets one write `boss@example.com <stranger@example.net>`, groups, lists, comments inside of addresses,
-and quoted local parts with `@` in them; receivers and mail programs read these in different ways. Only three
+RFC 5322 lets one write `boss@example.com <stranger@example.net>`, groups, lists, comments in addresses, and
+quoted local parts with `@` in them; receivers and mail programs read these in different ways. Only three
 plain forms count: `address`, `address (name)` and `name <address>`.
 """
 
