@@ -24,6 +24,7 @@ from dct_pipelines.domain.errors import (
     DctError,
     DiskFull,
     Scope,
+    Throttled,
 )
 from dct_pipelines.domain.listener import ListenerType, Page, ReadContext, WatchedConnection, WatchedItem
 from dct_pipelines.domain.ports import Clock
@@ -150,6 +151,8 @@ class Listening:
                     return False
             except DctError as error:
                 if error.scope in (Scope.CONNECTION, Scope.SYSTEM) and not isinstance(error, DiskFull):
+                    if isinstance(error, ConnectionDown) and not isinstance(error, Throttled):
+                        self._let_siblings_first(source, item, str(error))
                     raise
                 self._mark_unreadable(source, item, str(error), report)
             except Exception as error:
@@ -229,6 +232,11 @@ class Listening:
         report.problems.append(f"{item.name}: {why}")
         with self.database.begin() as connection:
             cursors.read_failed(connection, source.id, item.id, self.clock.now(), why)
+
+    def _let_siblings_first(self, source: Source, item: SourceItem, why: str) -> None:
+        """What takes a whole connection down may be due to one item: the next read begins with the others."""
+        with self.database.begin() as connection:
+            cursors.interrupted(connection, source.id, item.id, self.clock.now(), why)
 
     def _well(self, source: Source, pause_seconds: float, began_at: datetime) -> None:
         now = self.clock.now()

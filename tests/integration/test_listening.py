@@ -112,6 +112,32 @@ def test_an_item_that_cannot_be_read_is_marked_and_its_siblings_are_read(
     assert connection_row(world)["health"] == "ok"
 
 
+def test_an_item_whose_read_takes_the_connection_down_holds_up_its_siblings_once(
+    world: World, listening: Listening, readers: dict[str, FakeReader]
+) -> None:
+    """A host may answer 502 whenever it is asked for one large repository."""
+    world.item("alone")
+    readers["alone"] = FakeReader(failing(ConnectionDown("answered 502")))
+    listening.tick("git")
+    assert [name for name, reader in readers.items() if reader.calls] == ["alone"]
+    world.clock.advance(minutes=10)
+    listening.tick("git")
+    assert {name: reader.calls for name, reader in readers.items()} == {"alone": 2, "sample": 1}
+    assert cursors(world) == {"alone": "new", "sample": "ok"}
+
+
+def test_an_item_that_the_budget_did_not_reach_is_the_first_of_the_next_read(
+    world: World, listening: Listening, readers: dict[str, FakeReader]
+) -> None:
+    world.item("alone")
+    until = world.clock.now() + timedelta(minutes=1)
+    readers["sample"] = FakeReader(failing(Throttled("wait", not_before=until)))
+    listening.tick("git")
+    world.clock.advance(minutes=10)
+    listening.tick("git")
+    assert {name: reader.calls for name, reader in readers.items()} == {"alone": 1, "sample": 2}
+
+
 def test_what_is_not_valid_in_one_item_keeps_no_other_connection_from_being_read(
     world: World, listening: Listening, readers: dict[str, FakeReader]
 ) -> None:
@@ -168,7 +194,7 @@ def test_one_connection_that_is_down_does_not_keep_others_from_being_read(
         connection.execute(update(library).where(library.c.id == other).values(connection_id=there))
     readers["sample"] = FakeReader(failing(ConnectionDown("no route to host")))
     listening.tick("git")
-    assert cursors(world) == {"other": "ok"}
+    assert cursors(world) == {"sample": "new", "other": "ok"}
 
 
 def test_a_connection_that_another_process_reads_is_left_to_it(world: World, listening: Listening) -> None:

@@ -103,3 +103,8 @@ def read_failed(connection: Connection, connection_id: UUID, item_id: UUID, now:
             set_=failed | {"consecutive_failures": item_cursors.c.consecutive_failures + 1},
         )
     )
+
+
+def interrupted(connection: Connection, connection_id: UUID, item_id: UUID, now: datetime, why: str) -> None:
+    """Store that a read of the item was tried, and why it broke off; what is known of the item stays."""
+    _store(connection, connection_id, item_id, {"polled_at": now, "detail": why})
