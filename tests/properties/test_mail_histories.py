@@ -2,7 +2,7 @@
 
 The truth is what the test itself put into a real server's folder. What is expected of it follows
 docs/reference/listeners.md, `mail`: each mail that was there at a read, once, in the order of arrival; a copy
-is the same mail, another mail with a known Message-ID is not; a folder made anew gives what was not seen before.
+is the same mail, another mail with a known Message-ID is not; a folder made anew gives what was not seen.
 """
 
 from __future__ import annotations
