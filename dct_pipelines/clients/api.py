@@ -130,8 +130,9 @@ class ApiClient:
 
         `path` is below the base, with its variable parts quoted (`quote(part, safe="")`); a URL is taken too
         when it lies below the base, e.g. the next page. `CredentialRefused`: 401, also after the credential
-        was read anew. `Throttled`: 429, a 503 that says until when, the budget. `ConnectionDown`: 5xx, no
-        answer, half of one, no JSON. `AddressRefused`: the base leads where it may not. `ApiRefusal`: others.
+        (or what is got by it) was read anew. `Throttled`: 429, a 503 that says until when, the budget.
+        `ConnectionDown`: 5xx, no answer, half of one, no JSON. `AddressRefused`: the base leads where it may
+        not. `ApiRefusal`: others.
         """
         where = self._url(path, query)
         content, sent = _content(json, form)
@@ -141,10 +142,12 @@ class ApiClient:
             "user-agent": "dct-pipelines",
         } | sent
         sent |= {name.lower(): value for name, value in {**self._rules.headers, **(headers or {})}.items()}
+        shown: list[Mapping[str, str]] = []
 
         def once(secret: str | None) -> ApiAnswer:
             self._endpoint.budget.take(bucket, self._rules.limits_per_minute.get(bucket))
             authorized = self._authorized(secret)
+            shown.append(authorized)
             answer = self._send(method, where, sent | authorized, content, timeout_seconds)
             own = () if secret is None else (secret, *(value.split()[-1] for value in authorized.values()))
             return self._judged(method, path, _without(answer, own), bucket, accept)
@@ -158,7 +161,7 @@ class ApiClient:
         except CredentialRefused:
             self._endpoint.renew()
             renewed = read()
-            if renewed == secret:
+            if renewed == secret and (not shown or self._authorized(renewed) == shown[-1]):
                 raise
         return once(renewed)
 

@@ -72,14 +72,17 @@ def test_its_token_is_got_once_and_again_before_it_ends(server: GitHubServer) ->
     assert issued(server) == 2
 
 
-def test_a_token_that_is_refused_is_got_anew_by_the_next_call(server: GitHubServer) -> None:
+def test_a_token_that_is_refused_before_its_hour_is_over_is_got_anew_once(server: GitHubServer) -> None:
+    """To call the connection down would leave it alone for a quarter of an hour, and wake somebody up."""
     reader = server.client(CONFIG, PEM).reader(f"{server.url}/acme/shop")
-    server.replies += [(201, {}, ISSUED), (401, {}, {"message": "Bad credentials"})]
-    with pytest.raises(CredentialRefused):
-        reader.open(None)
-    server.replies.append((201, {}, ISSUED))
+    refused = (401, {}, {"message": "Bad credentials"})
+    server.replies += [(201, {}, ISSUED | {"token": "ghs_revoked"}), refused, (201, {}, ISSUED)]
     reader.open(None)
     assert issued(server) == 2
+    server.replies += [refused, (201, {}, ISSUED | {"token": "ghs_revoked"}), refused]
+    with pytest.raises(CredentialRefused):
+        reader.open(None)
+    assert issued(server) == 3
 
 
 def test_an_installation_that_is_not_there_is_a_refused_credential(server: GitHubServer) -> None:
