@@ -203,8 +203,9 @@ def broken() -> None:
 
 def test_every_sensor_runs_unless_somebody_stops_it(project: Path):
     sensors = loaded().sensors or []
+    providers = ("git", "github", "gitlab", "gitea", "jira", "mail", "slack")
     assert {sensor.name for sensor in sensors} == {
-        "git_listener",
+        *(f"{provider}_listener" for provider in providers),
         "dispatcher",
         "reconciler",
         "run_failure",

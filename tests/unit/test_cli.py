@@ -91,12 +91,15 @@ def test_a_wrong_option_is_told_as_json_to_whoever_asked_for_json(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_whatever_asks_us_to_end_is_heard(number: signal.Signals):
-    before = signal.getsignal(number)
-    with until_signal() as stop:
-        assert not stop.is_set()
-        signal.raise_signal(number)
-        assert stop.is_set()
-    assert signal.getsignal(number) is before
+    found = signal.signal(number, signal.default_int_handler)
+    try:
+        with until_signal() as stop:
+            assert not stop.is_set()
+            signal.raise_signal(number)
+            assert stop.is_set()
+        assert signal.getsignal(number) is signal.default_int_handler
+    finally:
+        signal.signal(number, found)
 
 
 def test_a_hang_up_that_nohup_ignores_stays_ignored():
