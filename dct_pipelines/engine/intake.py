@@ -99,4 +99,4 @@ class Intake:
 
 
 def _still(connection: Connection, connection_id: UUID, page: Page, since: ReadFrom | None) -> bool:
-    return since is None or cursors.is_still(connection, connection_id, page.item_id, since)
+    return since is None or cursors.is_still(connection, connection_id, page, since)

@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -195,9 +195,10 @@ class Listening:
         )
         whole = WatchedConnection(source.id, source.name, source.config.get("config", {}), token, watched)
         context = ReadContext(self.clock.now(), StoredStates(self.database))
+        since = ReadFrom(token, places={item.id: item.location for item in items})
         try:
             pages = read(whole, context, self.port_for(source, None))
-            return self._take_in(source, pages, ReadFrom(token), source.name, stop_at, report)
+            return self._take_in(source, pages, since, source.name, stop_at, report)
         except DctError as error:
             if error.scope in (Scope.CONNECTION, Scope.SYSTEM):
                 raise
@@ -223,7 +224,7 @@ class Listening:
                 return False
             report.add(stored)
             if page.token is not None:
-                since = ReadFrom(page.token, since.location)
+                since = replace(since, token=page.token)
             if not page.is_last and time.monotonic() > stop_at:
                 return False
         return True

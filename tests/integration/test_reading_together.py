@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import update
 
 from dct_pipelines.domain.errors import ConnectionDown, ItemUnreadable
 from dct_pipelines.domain.event import EventDraft, key_of
@@ -215,3 +216,24 @@ def test_before_a_trigger_is_written_the_whole_connection_is_read(world, board, 
     ids: list[UUID] = [world.item_id]
     with listening.recorded(ids) as report:
         assert (report.events, report.problems) == (1, [])
+
+
+@pytest.mark.parametrize("change", [{"location": "/srv/elsewhere.git"}, {"connection_id": None}])
+def test_what_is_being_read_of_an_item_that_is_moved_meanwhile_is_not_stored_for_where_it_is_now(
+    world, board, listening, change
+):
+    """The token of a ticket, kept for the next one, would have it watched for ever in that one's place."""
+
+    def overtaken(connection: WatchedConnection, context: ReadContext, port: Board) -> Iterator[Page]:
+        library = tables.context_library
+        with world.database.begin() as writing:
+            moved = update(library).where(library.c.id == world.item_id).values(**change)
+            writing.execute(moved)
+        yield Page(None, {"done": 1}, readings=(ItemReading(world.item_id, {"id": "of the old place"}),))
+
+    listener = replace(BOARD, read_together=overtaken)
+    report = replace(listening, listener_of=lambda _kind: listener).tick("git")
+    assert report.problems == ["here was moved or read by another process meanwhile"]
+    assert world.rows(tables.item_cursors) == []
+    world.clock.advance(hours=1)
+    assert listening.tick("git").problems == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,10 +17,14 @@ from dct_pipelines.store.tables import connection_cursors, connections, context_
 
 @dataclass(frozen=True)
 class ReadFrom:
-    """Where a read began: the resume token, of the item (with its place) or of the connection, of then."""
+    """Where a read began: the resume token, of the item (with its place) or of the connection, of then.
+
+    `places` are the locations of all items of a connection that is read by one question.
+    """
 
     token: Mapping[str, Any]
     location: str | None = None
+    places: Mapping[UUID, str] = field(default_factory=dict)
 
 
 def token_of(connection: Connection, connection_id: UUID) -> Mapping[str, Any]:
@@ -30,12 +34,14 @@ def token_of(connection: Connection, connection_id: UUID) -> Mapping[str, Any]:
     return found or {}
 
 
-def is_still(connection: Connection, connection_id: UUID, item_id: UUID | None, since: ReadFrom) -> bool:
-    """Whether nobody read it since, and an item is where the read began; both stay so until the commit."""
+def is_still(connection: Connection, connection_id: UUID, page: Page, since: ReadFrom) -> bool:
+    """Whether nobody read it since and its items are where they were then; both stay so until the commit."""
+    item_id = page.item_id
     if item_id is None:
         lock = select(connections.c.id).where(connections.c.id == connection_id)
         connection.execute(lock.with_for_update(key_share=True))
-        return token_of(connection, connection_id) == since.token
+        unmoved = _are_there(connection, connection_id, page, since.places)
+        return unmoved and token_of(connection, connection_id) == since.token
     token = func.coalesce(item_cursors.c.token, literal({}, JSONB)) == literal(dict(since.token), JSONB)
     statement = (
         select(token & (context_library.c.location == since.location))
@@ -45,6 +51,21 @@ def is_still(connection: Connection, connection_id: UUID, item_id: UUID | None, 
         .with_for_update(key_share=True, of=context_library)
     )
     return bool(connection.scalar(statement))
+
+
+def _are_there(connection: Connection, connection_id: UUID, page: Page, places: Mapping[UUID, str]) -> bool:
+    """What was read of a ticket must not become what is known of another one, to which its item was moved."""
+    told = {reading.item_id for reading in page.readings} | {event.item_id for event in page.events}
+    told |= {snapshot.item_id for snapshot in page.snapshots} | {item_id for item_id, _ in page.all_gone}
+    if not (wanted := told & places.keys()):
+        return True
+    statement = (
+        select(context_library.c.id, context_library.c.location)
+        .where(context_library.c.id.in_(wanted), context_library.c.connection_id == connection_id)
+        .order_by(context_library.c.id)
+        .with_for_update(key_share=True)
+    )
+    return dict(connection.execute(statement).tuples().all()) == {one: places[one] for one in wanted}
 
 
 def read_ok(connection: Connection, connection_id: UUID, page: Page, now: datetime) -> None:
