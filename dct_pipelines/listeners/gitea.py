@@ -166,6 +166,7 @@ LISTENER = ListenerType(
     summary="branches, pull requests, reviews, comments and checks of Gitea and Forgejo repositories",
     item_kinds=ITEM_KINDS,
     event_kinds=EVENT_KINDS,
+    interval_seconds=30,
     item_config=HostedItem,
     read=read,
     example={"default_branch": "main"},

@@ -32,6 +32,7 @@ LISTENER = ListenerType(
     summary="branches, pull requests, reviews, comments and checks of GitHub's repositories",
     item_kinds=ITEM_KINDS,
     event_kinds=EVENT_KINDS,
+    interval_seconds=30,
     item_config=HostedItem,
     read=read,
     example={"default_branch": "main"},

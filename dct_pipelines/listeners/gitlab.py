@@ -167,6 +167,7 @@ LISTENER = ListenerType(
     summary="branches, merge requests, approvals, comments and checks of GitLab projects",
     item_kinds=ITEM_KINDS,
     event_kinds=EVENT_KINDS,
+    interval_seconds=30,
     item_config=HostedItem,
     read=read,
     example={"default_branch": "main"},

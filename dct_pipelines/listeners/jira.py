@@ -23,6 +23,7 @@ LISTENER = ListenerType(
             "comment_deleted",
         }
     ),
+    interval_seconds=60,
     item_config=JiraItem,
     example={},
     read_together=read_together,

@@ -16,6 +16,7 @@ LISTENER = ListenerType(
     summary="new mails of a mailbox's folders and threads, by IMAP",
     item_kinds=frozenset({ItemKind.MAILBOX, ItemKind.EMAIL_THREAD}),
     event_kinds=frozenset({"message_posted"}),
+    interval_seconds=30,
     item_config=MailItem,
     read_together=read_mailbox,
     example={"allowed_senders": ["@example.org"]},

@@ -92,6 +92,7 @@ LISTENER = ListenerType(
     summary="messages of Slack channels and threads, by polling, the Events API, and Socket Mode",
     item_kinds=frozenset({ItemKind.SLACK_CHANNEL, ItemKind.SLACK_MESSAGE}),
     event_kinds=frozenset({"message_posted", "message_edited", "message_deleted"}),
+    interval_seconds=15,
     item_config=SlackItem,
     read=read,
     example={"thread_window_days": 7},

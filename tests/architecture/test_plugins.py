@@ -139,3 +139,14 @@ def test_the_reference_names_every_key_of_a_configuration_and_every_output():
         if missing:
             faults.append(f"docs/reference/{room.name}.md, {plugin.kind}: {', '.join(missing)}")
     assert not faults, "\n".join(faults)
+
+
+def test_the_page_says_how_often_each_kind_of_connection_is_read():
+    page = (ROOT / "docs/reference/listeners.md").read_text(encoding="utf-8")
+    sentence = page[page.index("is read every 5 s") : page.index("says.", page.index("is read every 5 s"))]
+    said = {
+        kind: int(seconds)
+        for seconds, kinds in re.findall(r"(\d+) s \(([^)]*)\)", sentence)
+        for kind in re.findall(r"`(\w+)`", kinds)
+    }
+    assert said == {kind: plugin.interval_seconds or 5 for kind, plugin in registry.listeners().items()}
