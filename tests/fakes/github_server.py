@@ -9,13 +9,9 @@ from __future__ import annotations
 
 import json
 import random
-import socket
-import struct
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 from uuid import UUID
@@ -25,6 +21,7 @@ from dct_pipelines.domain.connected import Endpoint
 from tests.fakes import github_graphql, github_rest
 from tests.fakes.budget import FakeBudget
 from tests.fakes.github_world import GitHubWorld
+from tests.fakes.loopback import LoopbackHandler, LoopbackServer, serving
 
 CONNECTION = UUID(int=77)
 TOKEN = "ghp_0123456789abcdef"
@@ -32,15 +29,12 @@ FAULTS = ("500", "502", "reset", "half", "html", "secondary", "exhausted", "grap
 """What may happen instead of an answer; `lost` after the work was done."""
 
 
-class GitHubServer(ThreadingHTTPServer):
+class GitHubServer(LoopbackServer):
     """`calls` are (method, path) of every request; `world` may be changed, as a test makes many."""
 
-    daemon_threads = True
-
     def __init__(self, world: GitHubWorld) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.world = world
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.calls: list[tuple[str, str]] = []
         self.faults: list[str] = []
         self.replies: list[tuple[int, Mapping[str, str], Any]] = []
@@ -71,38 +65,17 @@ class GitHubServer(ThreadingHTTPServer):
             return self.faults.pop(0)
         return self.random.choice(FAULTS) if self.chance and self.random.random() < self.chance else None
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A caller that went away, or a reset that was meant."""
+
+def github_server(world: GitHubWorld) -> AbstractContextManager[GitHubServer]:
+    """A server for a block."""
+    return serving(GitHubServer(world))
 
 
-@contextmanager
-def github_server(world: GitHubWorld) -> Iterator[GitHubServer]:
-    """A server for the block."""
-    with GitHubServer(world) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+class _Handler(LoopbackHandler):
     server: GitHubServer
 
-    def do_GET(self) -> None:
-        self._serve("GET")
-
-    def do_POST(self) -> None:
-        self._serve("POST")
-
-    def do_PUT(self) -> None:
-        self._serve("PUT")
-
-    def _serve(self, method: str) -> None:
+    def _serve(self) -> None:
+        method = self.command
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         self.server.calls.append((method, self.path))
         if self.server.replies:
@@ -115,6 +88,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._give(401, {"message": "Bad credentials", "status": "401"})
         else:
             self._respond(method, json.loads(body) if body else None, self.server.next_fault())
+
+    do_GET = do_POST = do_PUT = _serve  # noqa: N815 - names of the base class
 
     def _respond(self, method: str, body: Any, fault: str | None) -> None:
         match fault:
@@ -138,9 +113,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self._give(*self._answer(method, body), is_cut=True)
             case "lost":
                 self._answer(method, body)
-                self._reset()
+                self.reset()
             case _:
-                self._reset()
+                self.reset()
 
     def _answer(self, method: str, body: Any) -> tuple[int, Any]:
         parts = urlsplit(self.path)
@@ -156,17 +131,9 @@ class _Handler(BaseHTTPRequestHandler):
         now = self.server.world.clock.now()
         self.send_response_only(status)
         self.send_header("date", format_datetime(now, usegmt=True))
-        self.send_header("content-length", str(len(content)))
         for name, value in {"x-oauth-scopes": "repo, workflow", **(headers or {})}.items():
             self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content[: len(content) // 2] if is_cut else content)
-        if is_cut:
-            self.close_connection = True
-
-    def _reset(self) -> None:
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.close_connection = True
+        self.write_body(content, is_cut=is_cut)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing is logged."""

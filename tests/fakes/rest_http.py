@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from dct_pipelines.domain.ports import Clock
+from tests.fakes.loopback import LoopbackHandler, LoopbackServer, serving
 
-RESET = b"\1\0\0\0\0\0\0\0"
-"""Of SO_LINGER: close without waiting, by a reset."""
 FAULTS = ("500", "502", "429", "503", "reset", "half", "html", "wrong", "lost")
 
 
@@ -57,43 +53,27 @@ class Provider(Protocol):
         """What it says to a request."""
 
 
-class RestHttp(ThreadingHTTPServer):
+class RestHttp(LoopbackServer):
     """A server on loopback. `fault(asked)` names how this answer goes wrong, `instead` gives another one.
 
     `before` is called first.
     """
 
-    daemon_threads = True
-
     def __init__(self, provider: Provider) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.provider = provider
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.calls: list[Asked] = []
         self.fault: Callable[[Asked], str | None] = lambda _asked: None
         self.instead: Callable[[Asked], Answered | None] = lambda _asked: None
         self.before: Callable[[Asked], None] = lambda _asked: None
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A caller that went away, or a reset that was meant."""
+
+def rest_http(provider: Provider) -> AbstractContextManager[RestHttp]:
+    """A server for a block."""
+    return serving(RestHttp(provider))
 
 
-@contextmanager
-def rest_http(provider: Provider) -> Iterator[RestHttp]:
-    """A server for the block."""
-    with RestHttp(provider) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+class _Handler(LoopbackHandler):
     server: RestHttp
 
     def _serve(self) -> None:
@@ -125,13 +105,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self._give(self.server.provider.answer(asked), cut=True)
             case "lost":
                 self.server.provider.answer(asked)
-                self._reset()
+                self.reset()
             case _:
-                self._reset()
-
-    def _reset(self) -> None:
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        self.close_connection = True
+                self.reset()
 
     def _give(self, answered: Answered, *, cut: bool = False) -> None:
         content = answered.content
@@ -141,10 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in answered.headers.items():
             self.send_header(name, value)
         self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body[: len(body) // 2] if cut else body)
-        self.close_connection = self.close_connection or cut
+        self.write_body(body, is_cut=cut)
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         """The provider's clock, not the machine's."""
