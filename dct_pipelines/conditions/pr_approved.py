@@ -27,6 +27,7 @@ class PrApproved(ConditionConfig):
         default=(), description="only these count (ids, names or addresses); not given: anybody's"
     )
     allow_bots: bool = False
+    allow_forks: bool = Field(default=False, description="pull requests from other repositories count too")
 
     @model_validator(mode="after")
     def _can_be_reached(self) -> PrApproved:
@@ -51,6 +52,8 @@ def _judge(config: PrApproved, request: PullRequestAssessed | PullRequestState) 
         return no(f"{title} is closed")
     if request.is_draft:
         return no(f"{title} is a draft")
+    if request.is_from_fork and not config.allow_forks:
+        return no(f"{title} is from a fork, which allow_forks would let count")
     if config.target_branch is not None and not same_name(config.target_branch, request.target):
         return no(f"{title} goes to {shown(request.target)}, not to {config.target_branch!r}")
     opinions = [

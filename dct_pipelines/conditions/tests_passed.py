@@ -32,6 +32,7 @@ class PassedTests(ConditionConfig):
     checks: Annotated[tuple[Name, ...], Field(max_length=50)] = Field(
         default=(), description="not given: all that reported, at least one"
     )
+    allow_forks: bool = Field(default=False, description="pull requests from other repositories count too")
 
 
 def _judge(
@@ -49,6 +50,8 @@ def _judge_request(config: PassedTests, request: PullRequestAssessed | PullReque
     what = f"pull request {request.number}"
     if not request.is_open:
         return no(f"{what} is closed")
+    if request.is_from_fork and not config.allow_forks:
+        return no(f"{what} is from a fork, which allow_forks would let count")
     return _judge(config, request.source, request.head, request.checks, what)
 
 

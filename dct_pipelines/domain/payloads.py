@@ -226,6 +226,8 @@ class PullRequestAssessed(Fact):
     is_open: bool = True
     is_draft: bool = False
     is_merged: bool = False
+    is_from_fork: bool = False
+    """`source` is then the name of a branch of another repository, where other people may write."""
     title: str = ""
     url: str | None = None
 

@@ -101,6 +101,7 @@ class PullRequestState(Fact):
     is_open: bool = True
     is_draft: bool = False
     is_merged: bool = False
+    is_from_fork: bool = False
     approvals: tuple[Approval, ...] = ()
     checks: dict[str, CheckState] = Field(default_factory=dict)
     retitled: int = 0

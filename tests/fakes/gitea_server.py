@@ -204,7 +204,7 @@ class GiteaServer:
                 "label": request.source,
                 "ref": request.source,
                 "sha": self.world.head(request),
-                "repo_id": 3,
+                "repo_id": 4 if request.is_from_fork else 3,
             },
             "created_at": _at(request.created_at),
             "updated_at": _at(request.updated_at),

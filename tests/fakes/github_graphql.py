@@ -84,6 +84,7 @@ type RenamedTitleEvent implements Node {
 }
 type PullRequest implements Node & Comment {
   id: ID! number: Int! title: String! url: URI! state: PullRequestState! isDraft: Boolean!
+  isCrossRepository: Boolean!
   author: Actor body: String! createdAt: DateTime! publishedAt: DateTime updatedAt: DateTime!
   lastEditedAt: DateTime editor: Actor headRefName: String! headRefOid: GitObjectID! baseRefName: String!
   comments(first: Int, after: String): IssueComments!
@@ -184,6 +185,7 @@ def _pull(world: GitHubWorld, pull: Pull) -> Json:
         "url": f"https://github.example.org/{world.name}/pull/{pull.number}",
         "state": pull.state,
         "isDraft": pull.is_draft,
+        "isCrossRepository": pull.is_from_fork,
         "createdAt": _at(pull.created_at),
         "updatedAt": _at(pull.updated_at),
         "headRefName": pull.source,

@@ -67,6 +67,7 @@ class Pull:
     created_at: datetime
     updated_at: datetime
     is_draft: bool = False
+    is_from_fork: bool = False
     state: str = "OPEN"
     frozen_head: str = ""
     merge_commit: str | None = None

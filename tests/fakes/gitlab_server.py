@@ -184,7 +184,7 @@ class GitLabServer(GitLabRunsServer):
             "user_notes_count": len(request.comments),
             "author": user_of(request.author),
             "reviewers": [user_of(one.user) for one in _demanding(request)],
-            "source_project_id": 7,
+            "source_project_id": 8 if request.is_from_fork else 7,
             "target_project_id": 7,
             "labels": [],
             "draft": request.is_draft,

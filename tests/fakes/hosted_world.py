@@ -58,6 +58,7 @@ class WorldRequest:
     created_at: datetime
     updated_at: datetime
     is_draft: bool = False
+    is_from_fork: bool = False
     is_closed: bool = False
     comments: list[Written] = field(default_factory=list)
     opinions: list[Opinion] = field(default_factory=list)

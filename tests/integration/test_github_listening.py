@@ -125,6 +125,16 @@ def test_a_state_that_goes_there_and_back_gives_every_step(server: GitHubServer,
     assert drafts == [True, False, True]
 
 
+def test_a_pull_request_from_a_fork_is_told_as_one(server: GitHubServer, pull: Pull) -> None:
+    driver = driver_of(server)
+    tick(driver, server)
+    pull.is_from_fork = True
+    server.world.draft(pull, is_draft=True)
+    [assessed] = tick(driver, server)
+    assert isinstance(assessed, PullRequestAssessed)
+    assert assessed.is_from_fork
+
+
 def test_what_is_ours_is_told_with_what_we_announced(server: GitHubServer) -> None:
     driver, world = driver_of(server), server.world
     tick(driver, server)

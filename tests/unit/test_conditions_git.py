@@ -178,6 +178,8 @@ def test_a_pull_request_is_approved_by_the_latest_opinion_of_each_on_the_current
         ({}, opinion("dev", may_approve=False), {}, False),
         ({}, opinion("helper", is_bot=True), {}, False),
         ({"allow_bots": True}, opinion("helper", is_bot=True), {}, True),
+        ({}, opinion("dev"), {"is_from_fork": True}, False),
+        ({"allow_forks": True}, opinion("dev"), {"is_from_fork": True}, True),
         ({"approvers": ["DEV"]}, opinion("dev"), {}, True),
         ({"approvers": ["lead"]}, opinion("dev"), {}, False),
         ({"target_branch": "MAIN"}, opinion("dev"), {}, True),
@@ -186,6 +188,15 @@ def test_a_pull_request_is_approved_by_the_latest_opinion_of_each_on_the_current
 )
 def test_only_approvals_that_count_are_counted(config, approval, fields, expected):
     assert verdict_of("pr_approved", config, request(approvals=(approval,), **fields)).fired is expected
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_checks_that_a_fork_brings_along_count_only_where_that_is_allowed(allowed):
+    """Its author wrote the workflow that passed, and named the branch as they liked."""
+    payload = request(checks={"unit": CheckState.SUCCESS}, is_from_fork=True)
+    verdict = verdict_of("tests_passed", {"checks": ["unit"], "allow_forks": allowed}, payload)
+    assert verdict.fired is allowed
+    assert allowed or "is from a fork, which allow_forks would let count" in verdict.because
 
 
 def test_somebody_without_a_say_cannot_block_a_pull_request():

@@ -109,6 +109,7 @@ class GiteaReader:
             head=request.head.sha,
             is_open=request.is_open,
             is_draft=request.is_draft,
+            is_from_fork=request.is_from_fork,
             is_merged=request.merged,
             url=request.html_url,
             author=request.user.person if request.user else Person(),

@@ -54,6 +54,7 @@ def state_of(parts: Parts, node: Any) -> HostedState:
         is_open=request.state == "OPEN",
         is_draft=request.is_draft,
         is_merged=request.state == "MERGED",
+        is_from_fork=request.is_cross_repository,
         url=request.url,
         author=person_of(request.author),
         created_at=request.created_at,

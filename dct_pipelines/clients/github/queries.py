@@ -42,7 +42,8 @@ fragment N on RenamedTitleEvent { id createdAt previousTitle currentTitle actor 
 """
 _REQUEST = """
 fragment R on PullRequest {
-  id number title body url state isDraft createdAt updatedAt headRefName headRefOid baseRefName
+  id number title body url state isDraft isCrossRepository createdAt updatedAt
+  headRefName headRefOid baseRefName
   author { ...A }
   comments(first: 100) { nodes { ...C } pageInfo { hasNextPage endCursor } }
   reviews(first: 50) { nodes { ...V } pageInfo { hasNextPage endCursor } }

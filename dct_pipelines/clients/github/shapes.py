@@ -135,6 +135,7 @@ class RequestNode(_Node):
     url: StrictStr
     state: StrictStr
     is_draft: StrictBool
+    is_cross_repository: StrictBool
     created_at: AwareDatetime
     updated_at: AwareDatetime
     head_ref_name: StrictStr

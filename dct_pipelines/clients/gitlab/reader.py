@@ -89,6 +89,7 @@ class GitLabReader:
             is_open=request.is_open,
             is_draft=request.draft,
             is_merged=request.is_merged,
+            is_from_fork=request.is_from_fork,
             url=request.web_url,
             author=request.author.person if request.author else Person(),
             created_at=request.created_at,

@@ -152,6 +152,7 @@ class RequestChanges:
             is_open=state.is_open,
             is_draft=state.is_draft,
             is_merged=state.is_merged,
+            is_from_fork=state.is_from_fork,
             title=state.title,
             url=state.url,
         )
@@ -222,6 +223,7 @@ def _state_of(hosted: HostedState, checks: Checks) -> PullRequestState:
         is_open=hosted.is_open,
         is_draft=hosted.is_draft,
         is_merged=hosted.is_merged,
+        is_from_fork=hosted.is_from_fork,
         approvals=hosted.approvals,
         checks=dict(checks),
         retitled=hosted.retitled,

@@ -84,6 +84,8 @@ class HostedState:
     approvals: tuple[Approval, ...] = ()
     comments: tuple[HostedComment, ...] = ()
     comments_complete: bool = True
+    is_from_fork: bool = False
+    """Whether its source is a branch of another repository, where other people may write."""
     retitlings: tuple[Retitling, ...] | None = None
     """The latest changes of the title in their order; None where the host keeps no history."""
     retitled: int = 0
