@@ -1,4 +1,4 @@
-"""Pull requests whose source is a branch of another repository are told as such, by GitLab and Gitea alike."""
+"""Pull requests whose source is a branch of another repository are told as such, by GitLab and Gitea."""
 
 from __future__ import annotations
 
