@@ -6,6 +6,7 @@ lock, so that the next tick leaves that connection alone and reads the others.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +17,7 @@ from uuid import UUID
 from dct_pipelines.engine.reading import TickReport
 from dct_pipelines.store.watching.sources import Source
 
+log = logging.getLogger(__name__)
 WORKERS = 6
 """Each uses two database connections at most, of the fifteen that a process has by default."""
 
@@ -48,6 +50,7 @@ class Readers:
             if future.done():
                 report.include(future.result())
             else:
+                future.add_done_callback(_said_later(source))
                 report.problems.append(f"{source.name} takes long; its read goes on")
         return report
 
@@ -63,3 +66,16 @@ class Readers:
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(WORKERS, thread_name_prefix="reading")
+
+
+def _said_later(source: Source) -> Callable[[Future[TickReport]], None]:
+    """What becomes of a read that its tick did not wait for: its tick can no longer say so."""
+
+    def say(read: Future[TickReport]) -> None:
+        error = read.exception()
+        if error is not None:
+            log.error("the read of %s, which went on behind its tick, failed", source.name, exc_info=error)
+        else:
+            log.info("%s, read on behind its tick: %s", source.name, read.result())
+
+    return say
