@@ -91,7 +91,6 @@ class _Note(_Part):
 class _Told(_Part):
     """What all deliveries that concern a project have."""
 
-    object_kind: str
     project: _Project
     merge_request: _Request | None = None
 
@@ -118,8 +117,9 @@ def receive(delivery: Delivery, connection: WatchedConnection, context: ReadCont
 
 
 def _received(body: Any, connection: WatchedConnection, context: ReadContext) -> Received:
-    kind = body.get("object_kind")
-    if "project" not in body:
+    """System hooks tell of pushes with `event_name` only: docs.gitlab.com/administration/system_hooks/."""
+    kind = body.get("object_kind") or body.get("event_name")
+    if body.get("project") is None:
         return Received(f"a delivery of kind {shown(str(kind))} names no project: nothing to do")
     if kind == "note" and (body.get("object_attributes") or {}).get("noteable_type") == "MergeRequest":
         return _note(_ToldNote.model_validate(body), connection, context)

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from dct_pipelines.clients.gitlab.client import GitLabClient
+from dct_pipelines.clients.gitlab.shapes import Status
+from dct_pipelines.clients.gitlab.words import check_state
 from dct_pipelines.domain.errors import (
     ActionFailed,
     ActionInterrupted,
@@ -298,3 +300,8 @@ def test_a_list_whose_pages_repeat_is_no_endless_read(lab: GitLab) -> None:
     lab.http.instead = lambda asked: again if asked.path.endswith("/notes") else None
     with pytest.raises(ConnectionDown, match="repeat"):
         lab.client.reader(lab.location()).requests([1])
+
+
+def test_a_flag_that_is_null_is_not_set() -> None:
+    status = {"id": 1, "name": "lint", "status": "failed", "allow_failure": None, "target_url": None}
+    assert check_state(Status.model_validate(status)) is CheckState.FAILURE

@@ -155,6 +155,22 @@ def test_a_delivery_about_something_else_is_no_error(driver: Driver) -> None:
         assert received.because
 
 
+@pytest.mark.parametrize("name", ["push", "tag_push"])
+def test_a_system_hook_tells_of_a_push_by_its_event_name_only(driver: Driver, name: str) -> None:
+    """As in https://docs.gitlab.com/administration/system_hooks/#push-events ."""
+    project = {
+        "path_with_namespace": REPOSITORY,
+        "web_url": f"https://gitlab.example.org/gitlab/{REPOSITORY}",
+    }
+    body = {"event_name": name, "ref": "refs/heads/main", "user_id": 4, "project_id": 7, "project": project}
+    assert deliver(driver, json.dumps(body).encode()).look_at == (ITEM,)
+
+
+def test_a_delivery_whose_project_is_null_is_no_error(driver: Driver) -> None:
+    body = {"object_kind": "access_token", "project": None, "group": {"group_path": "acme"}}
+    assert deliver(driver, json.dumps(body).encode()).look_at == ()
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -30,6 +30,9 @@ def _or_empty(value: Any) -> Any:
 Text = Annotated[str, BeforeValidator(_or_empty)]
 """A text that GitLab leaves out as null."""
 
+Flag = Annotated[bool, BeforeValidator(lambda value: False if value is None else value)]
+"""A flag that may be null: GitLab's description of its interface promises none. Null is no."""
+
 
 class User(Shape):
     """Somebody. `bot` is told by newer releases only; before that, bots are known by their names."""
@@ -57,7 +60,7 @@ class MergeRequest(Shape):
     source_project_id: int | None = None
     target_project_id: int | None = None
     sha: Text = ""
-    draft: bool = False
+    draft: Flag = False
     web_url: Text = ""
     created_at: AwareDatetime
     updated_at: AwareDatetime
@@ -65,7 +68,7 @@ class MergeRequest(Shape):
     reviewers: tuple[User, ...] = ()
     merge_commit_sha: Text = ""
     squash_commit_sha: Text = ""
-    has_conflicts: bool = False
+    has_conflicts: Flag = False
     detailed_merge_status: Text = ""
 
     @property
@@ -109,7 +112,7 @@ class Status(Shape):
     id: int
     name: str
     status: str
-    allow_failure: bool = False
+    allow_failure: Flag = False
     target_url: Text = ""
 
 
