@@ -199,3 +199,9 @@ def test_a_comment_with_one_wrong_part_is_understood_or_kept_raw(wrong: dict[str
 )
 def test_a_location_is_a_key_or_a_query(kind: ItemKind, location: str, is_right: bool):
     assert (location_fault(kind, location) is None) is is_right
+
+
+@pytest.mark.parametrize("kind", [["text"], {"name": "text"}, 5])
+def test_a_node_whose_type_is_no_text_is_none_that_we_know(kind: Any):
+    inner = {"type": "paragraph", "content": [{"type": "text", "text": "seen"}]}
+    assert text_of({"type": "doc", "content": [{"type": kind, "content": [inner]}]}) == "seen"

@@ -172,3 +172,9 @@ def test_locations_say_where(kind: ItemKind, location: str, spot: Spot):
 @pytest.mark.parametrize("kind", [ItemKind.SLACK_CHANNEL, ItemKind.SLACK_MESSAGE])
 def test_other_locations_are_told_what_is_meant(kind: ItemKind, location: str):
     assert "named" in (location_fault(kind, location) or "")
+
+
+@pytest.mark.parametrize("kind", [["section"], {"name": "section"}, 5])
+def test_a_block_whose_type_is_no_text_is_none_that_we_know(kind: Any):
+    block = {"type": kind, "text": {"type": "mrkdwn", "text": "seen"}}
+    assert plain_text({"text": "t", "blocks": [block]}) == "seen"

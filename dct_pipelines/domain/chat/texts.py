@@ -60,7 +60,7 @@ def _blocks(value: Any, depth: int) -> Iterator[str]:
     if depth > _DEEPEST:
         return
     for block in _parts(value):
-        kind = block.get("type")
+        kind = str(block.get("type"))
         if kind in _INLINE:
             yield "".join(_inline(part) for part in _parts(block.get("elements")))
         elif kind in ("rich_text", "rich_text_list", "context"):

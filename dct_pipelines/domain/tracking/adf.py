@@ -37,7 +37,7 @@ def text_of(body: Any) -> str:
 def _collect(node: Mapping[str, Any], parts: list[str], depth: int) -> None:
     if depth > DEEPEST:
         raise PayloadUnreadable(f"a document is more than {DEEPEST} levels deep")
-    kind = node.get("type")
+    kind = str(node.get("type"))
     if kind in BLOCKS and parts and not parts[-1].endswith("\n"):
         parts.append("\n")
     if own := _own_text(node):
