@@ -19,7 +19,7 @@ HELP = {
     "item": "The context library: what is watched, and what workspaces get to read.",
     "environment": "Deploy targets: which branch they run and the operator's command that deploys.",
     "suite": "Test suites: an operator's command, and where its JUnit XML is.",
-    "channel": "Ways to tell people: mail, signed webhooks, the file outbox.",
+    "channel": "Ways to tell people: Slack, mail, signed webhooks, the file outbox.",
     "draft": "Templates of workspaces.",
 }
 COLUMNS: dict[str, tuple[str, ...]] = {

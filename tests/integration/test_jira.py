@@ -106,6 +106,14 @@ def test_a_ticket_that_is_not_there_is_said_to_be_missing(jira: JiraServer, port
     assert "SHOP-99999" in driver.intake.unreadable[TICKET]
 
 
+def test_a_check_of_a_data_center_as_a_cloud_says_what_to_set(jira: JiraServer):
+    mistaken = client(jira.base_url, {"deployment": "cloud"})
+    (finding,) = mistaken.check()
+    mistaken.site.api.close()
+    assert not finding.is_ok
+    assert "deployment: data_center" in finding.said
+
+
 def test_a_check_says_who_we_are_and_a_look_what_is_there(jira: JiraServer, port: CloudJira | CenterJira):
     findings = {finding.what: finding for finding in port.check()}
     assert findings["deployment"].is_ok

@@ -82,6 +82,12 @@ def test_a_refused_token_is_a_refused_credential(tea: Gitea) -> None:
     assert "a-token-that-was-revoked" not in str(caught.value)
 
 
+def test_a_check_of_an_address_that_is_no_giteas_says_so(tea: Gitea) -> None:
+    say(tea, 404, {"message": "Not Found"})
+    with pytest.raises(ItemUnreadable, match="404"):
+        tea.client.check()
+
+
 @pytest.mark.parametrize("status", [403, 404])
 def test_a_repository_that_may_not_be_seen_is_an_unreadable_item_and_not_an_empty_one(
     tea: Gitea, status: int

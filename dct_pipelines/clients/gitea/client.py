@@ -45,10 +45,12 @@ class GiteaClient(GiteaRequests, GiteaRuns):
 
     def check(self) -> tuple[Finding, ...]:
         """Who we are, what the token may do, the release, and the clock. Gitea counts no calls."""
-        answer = self._api.call("GET", "user", accept={_NO_SCOPE})
+        with refused_item("the account"):
+            answer = self._api.call("GET", "user", accept={_NO_SCOPE})
         findings = [_account(answer, self._api.name)]
         for scope, path in (("repository", "repos/search"), ("issue", "repos/issues/search")):
-            asked = self._api.call("GET", path, query={"limit": "1"}, accept={_NO_SCOPE})
+            with refused_item(path):
+                asked = self._api.call("GET", path, query={"limit": "1"}, accept={_NO_SCOPE})
             findings.append(_scope(scope, asked))
         with refused_item("the server's release"):
             body = self._api.call("GET", "version").body

@@ -26,14 +26,16 @@ class Checking(CommonReading):
 
     def check(self) -> tuple[Finding, ...]:
         """Which Jira it is, who we are there, what we may do, its clock, what it says of its limits."""
-        answer = self.site.call("GET", "serverInfo")
-        return (
-            _deployment(answer, self.site.config),
-            self._account(),
-            self._permissions(),
-            _clock(answer),
-            _limits(answer),
-        )
+        try:
+            answer = self.site.call("GET", "serverInfo")
+        except ApiRefusal as refusal:
+            return (_no_jira(refusal, self.site.config),)
+        found = [_deployment(answer, self.site.config)]
+        try:
+            found += [self._account(), self._permissions()]
+        except ApiRefusal as refusal:
+            found.append(Finding("account", False, f"{refusal}; correct the credential or its permissions"))
+        return (*found, _clock(answer), _limits(answer))
 
     def look(self, kind: ItemKind, location: str, config: Mapping[str, Any]) -> str:
         """What is at a key or a query, or ItemUnreadable with Jira's own words."""
@@ -77,6 +79,14 @@ class Checking(CommonReading):
 
 def _have(permission: Any) -> bool:
     return isinstance(permission, Mapping) and permission.get("havePermission") is True
+
+
+def _no_jira(refusal: ApiRefusal, config: JiraConnection) -> Finding:
+    """A Data Center has no REST v3; an address that is no Jira's has none at all."""
+    other = (
+        "for a Data Center, set the connection's deployment: data_center; else " if config.is_cloud else ""
+    )
+    return Finding("deployment", False, f"{refusal}; {other}correct its base")
 
 
 def _deployment(answer: ApiAnswer, config: JiraConnection) -> Finding:

@@ -104,6 +104,8 @@ def _message(detail: ErrorDetails, place: Path, known_keys: frozenset[str]) -> s
             return "'type' is missing; it says which of the forms this is"
         case "string_pattern_mismatch" if str(context.get("pattern", "")).startswith(NAME_PATTERN_START):
             return f"{_clipped(given)} is not a name: up to 63 lower-case letters, digits, - and _ are"
+        case "string_pattern_mismatch" if str(context.get("pattern", "")).startswith("^(env:"):
+            return "should say where the secret is read: env:NAME, file:/path or command:PROGRAM ARGUMENTS"
         case "too_short" | "too_long":
             return f"should{detail['msg'].partition('should')[2].replace(' after validation', '')}"
         case "value_error" | "assertion_error":
