@@ -227,9 +227,11 @@ class App:
         """Posts through a Slack connection; what it posts is announced to the items that will read it."""
         from dct_pipelines.clients.slack.channel import SlackChannelClient
 
-        def announce(channel: str, mark: str) -> None:
+        def announce(channel: str, mark: str, instead_of: str | None = None) -> None:
             for item_id in self.library.readers_of(spec.connection, channel):
                 records.expect_own_write(item_id, mark)
+                if instead_of is not None:
+                    records.settle_own_write(item_id, instead_of, mark)
 
         return SlackChannelClient(spec, partial(self.connected.chat, spec.connection), memory, announce)
 

@@ -77,6 +77,11 @@ class MailTrust(Fact):
     """Sent by a program: a list, an out-of-office note, a bounce, or ourselves."""
     because: str
 
+    @property
+    def is_trusted(self) -> bool:
+        """Whether it may start work that has side effects."""
+        return self.is_authenticated and self.is_allowed and not self.is_automatic
+
 
 class Approval(Fact):
     """The latest opinion of one reviewer about one head of a pull request."""

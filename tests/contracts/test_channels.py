@@ -80,7 +80,9 @@ def _slack(directory: Path) -> Iterator[Case]:
         spec = SlackChannel(name="chat", connection="chat", receivers=("qa@example.org",))
         workspace.users["qa@example.org"] = "UQA0000001"
         client = slack.client(server.url, FakeClock())
-        channel = SlackChannelClient(spec, lambda: client, directory, lambda _channel, _mark: None)
+        channel = SlackChannelClient(
+            spec, lambda: client, directory, lambda _channel, _mark, _before=None: None
+        )
 
         def arrived() -> list[str]:
             return [said.extra["blocks"][0]["text"]["text"] for said in workspace.messages.values()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
@@ -75,7 +76,7 @@ def test_its_token_is_got_once_and_again_before_it_ends(server: GitHubServer) ->
 def test_a_token_that_is_refused_before_its_hour_is_over_is_got_anew_once(server: GitHubServer) -> None:
     """To call the connection down would leave it alone for a quarter of an hour, and wake somebody up."""
     reader = server.client(CONFIG, PEM).reader(f"{server.url}/acme/shop")
-    refused = (401, {}, {"message": "Bad credentials"})
+    refused: tuple[int, dict[str, str], Any] = (401, {}, {"message": "Bad credentials"})
     server.replies += [(201, {}, ISSUED | {"token": "ghs_revoked"}), refused, (201, {}, ISSUED)]
     reader.open(None)
     assert issued(server) == 2

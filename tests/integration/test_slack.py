@@ -112,7 +112,7 @@ def test_our_own_message_comes_back_with_its_mark(slack: EmulatedChannel, tmp_pa
     announced: list[tuple[str, str]] = []
     spec = SlackChannel(name="chat", connection="chat", receivers=("*",))
     channel = SlackChannelClient(
-        spec, lambda: client, tmp_path, lambda place, mark: announced.append((place, mark))
+        spec, lambda: client, tmp_path, lambda place, mark, _before=None: announced.append((place, mark))
     )
     note = Notification(
         channel="chat",
@@ -137,7 +137,7 @@ def test_our_own_message_comes_back_with_its_mark(slack: EmulatedChannel, tmp_pa
 def test_a_user_is_told_by_address_in_a_conversation_of_its_own(slack: EmulatedChannel, tmp_path: Path):
     client = client_of(slack)
     spec = SlackChannel(name="chat", connection="chat", receivers=("dev@example.com",))
-    channel = SlackChannelClient(spec, lambda: client, tmp_path, lambda _place, _mark: None)
+    channel = SlackChannelClient(spec, lambda: client, tmp_path, lambda _place, _mark, _before=None: None)
     note = Notification(channel="c", receiver="dev@example.com", subject="S", text="T", idempotency_key="k")
     receipt = channel.send(note)
     assert receipt.message_id is not None

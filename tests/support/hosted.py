@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from dct_pipelines.clients.gitea.client import GiteaClient
 from dct_pipelines.clients.gitlab.client import GitLabClient
 from dct_pipelines.domain.connected import Endpoint
+from dct_pipelines.domain.errors import ConnectionDown, DctError, Throttled
 from tests.fakes import gitea_server, gitlab_server
 from tests.fakes.budget import FakeBudget
 from tests.fakes.gitea_server import GiteaServer
 from tests.fakes.gitlab_server import GitLabServer
 from tests.fakes.hosted_world import HostedWorld
 from tests.fakes.ports import FakeClock
-from tests.fakes.rest_http import RestHttp, rest_http
+from tests.fakes.rest_http import Answered, RestHttp, rest_http
 
 S = TypeVar("S", GitLabServer, GiteaServer)
 C = TypeVar("C", GitLabClient, GiteaClient)
@@ -70,3 +71,22 @@ def gitea(*, root: str = "", page_size: int = 50) -> Iterator[Hosted[GiteaServer
 
 def _endpoint(kind: str, base: str, secrets: list[str], budget: FakeBudget) -> Endpoint:
     return Endpoint(UUID(int=7), f"the-{kind}", kind, base, {}, lambda: secrets[0], True, budget)
+
+
+FAULTS: tuple[tuple[str, type[DctError]], ...] = (
+    ("500", ConnectionDown),
+    ("502", ConnectionDown),
+    ("429", Throttled),
+    ("503", Throttled),
+    ("reset", ConnectionDown),
+    ("half", ConnectionDown),
+    ("html", ConnectionDown),
+    ("wrong", ConnectionDown),
+)
+"""How an answer goes wrong in passing, and what that is for the connection."""
+
+
+def say(hosted: Hosted[S, C], status: int, content: Any = None, *, to: str = "", method: str = "") -> None:
+    """The server answers this to requests with `to` in their path, and as usual to all else."""
+    said = Answered(status, content)
+    hosted.http.instead = lambda asked: said if to in asked.path and asked.method.startswith(method) else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -23,8 +22,7 @@ from dct_pipelines.domain.words import CheckState, ItemKind
 from tests.fakes.gitea_server import GiteaServer
 from tests.fakes.hosted_world import REPOSITORY
 from tests.fakes.ports import NOON
-from tests.fakes.rest_http import Answered
-from tests.support.hosted import Hosted, gitea
+from tests.support.hosted import FAULTS, Hosted, gitea, say
 
 Gitea = Hosted[GiteaServer, GiteaClient]
 
@@ -33,24 +31,6 @@ Gitea = Hosted[GiteaServer, GiteaClient]
 def tea() -> Iterator[Gitea]:
     with gitea() as hosted:
         yield hosted
-
-
-def say(tea: Gitea, status: int, content: Any = None, *, to: str = "", method: str = "") -> None:
-    """The server answers this to requests with `to` in their path, and as usual to all else."""
-    said = Answered(status, content)
-    tea.http.instead = lambda asked: said if to in asked.path and asked.method.startswith(method) else None
-
-
-FAULTS: list[tuple[str, type[DctError]]] = [
-    ("500", ConnectionDown),
-    ("502", ConnectionDown),
-    ("429", Throttled),
-    ("503", Throttled),
-    ("reset", ConnectionDown),
-    ("half", ConnectionDown),
-    ("html", ConnectionDown),
-    ("wrong", ConnectionDown),
-]
 
 
 @pytest.mark.parametrize(("fault", "error"), FAULTS)

@@ -26,7 +26,7 @@ from tests.fakes.gitlab_server import GitLabServer
 from tests.fakes.hosted_world import REPOSITORY
 from tests.fakes.ports import NOON
 from tests.fakes.rest_http import Answered
-from tests.support.hosted import Hosted, gitlab
+from tests.support.hosted import FAULTS, Hosted, gitlab, say
 
 GitLab = Hosted[GitLabServer, GitLabClient]
 
@@ -35,24 +35,6 @@ GitLab = Hosted[GitLabServer, GitLabClient]
 def lab() -> Iterator[GitLab]:
     with gitlab() as hosted:
         yield hosted
-
-
-def say(lab: GitLab, status: int, content: Any = None, *, to: str = "", method: str = "") -> None:
-    """The server answers this to requests with `to` in their path, and as usual to all else."""
-    said = Answered(status, content)
-    lab.http.instead = lambda asked: said if to in asked.path and asked.method.startswith(method) else None
-
-
-FAULTS: list[tuple[str, type[DctError]]] = [
-    ("500", ConnectionDown),
-    ("502", ConnectionDown),
-    ("429", Throttled),
-    ("503", Throttled),
-    ("reset", ConnectionDown),
-    ("half", ConnectionDown),
-    ("html", ConnectionDown),
-    ("wrong", ConnectionDown),
-]
 
 
 @pytest.mark.parametrize(("fault", "error"), FAULTS)

@@ -6,12 +6,13 @@ from datetime import timedelta
 
 from dct_pipelines.domain.mail.port import PAGE_SIZE
 from dct_pipelines.domain.mail.reading import PAGE_BYTES
+from dct_pipelines.domain.payloads import MessagePosted
 from dct_pipelines.listeners.mail import LISTENER
 from tests.fakes.mailbox import FakeFolder, FakeMailbox
 from tests.fakes.ports import NOON, FakeClock
 from tests.properties.driver import Driver
 from tests.support.mailboxes import CONNECTION, item_of, texts
-from tests.support.mails import HOST, raw_mail
+from tests.support.mails import HOST, PASS, raw_mail
 
 CONFIG = {"username": "dct", "authserv_id": HOST, "allowed_senders": ["@example.com"]}
 
@@ -144,3 +145,18 @@ def test_the_end_of_the_arrivals_second_is_when_it_happened():
     put(inbox(mailbox), 1)
     driver.tick()
     assert driver.intake.events[0].occurred_at == NOON + timedelta(microseconds=999_999)
+
+
+def test_a_copy_that_is_not_believed_does_not_stand_for_the_one_that_is():
+    mailbox = FakeMailbox()
+    driver = driver_on(mailbox)
+    driver.tick()
+    mail, believed = ("Message-ID: <1@example.com>",), f"Authentication-Results: {PASS}"
+    for above in (("List-Id: <all.example.com>",), (believed,), ("Received: from elsewhere", believed)):
+        inbox(mailbox).append(raw_mail(*above, *mail), NOON)
+    driver.tick()
+    posted = [event.payload for event in driver.intake.events]
+    assert [one.mail.is_trusted for one in posted if isinstance(one, MessagePosted) and one.mail] == [
+        False,
+        True,
+    ]

@@ -37,6 +37,8 @@ class Desk:
     workspace: SlackWorkspace
     channel: SlackChannelClient
     announced: list[tuple[str, str]] = field(default_factory=list)
+    settled: list[tuple[str, str]] = field(default_factory=list)
+    """Marks, and the ts that took their place."""
 
 
 @pytest.fixture
@@ -45,11 +47,16 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     with slack_http(workspace) as server:
         client = slack.client(server.url, FakeClock())
         announced: list[tuple[str, str]] = []
+        settled: list[tuple[str, str]] = []
+
+        def announce(channel: str, mark: str, instead_of: str | None = None) -> None:
+            announced.append((channel, mark))
+            if instead_of is not None:
+                settled.append((instead_of, mark))
+
         spec = SlackChannel(name="chat", connection="chat", receivers=("#general", "@dev", CHANNEL))
-        channel = SlackChannelClient(
-            spec, lambda: client, tmp_path, lambda place, mark: announced.append((place, mark))
-        )
-        yield Desk(workspace, channel, announced)
+        channel = SlackChannelClient(spec, lambda: client, tmp_path, announce)
+        yield Desk(workspace, channel, announced, settled)
 
 
 def note(key: str = "k1", receiver: str = "#general", **changes: Any) -> Notification:
@@ -88,6 +95,15 @@ def test_the_mark_is_announced_before_the_message_is_posted(desk: Desk):
     assert before == [[(CHANNEL, "k1")]]
     shown = desk.workspace.shown(desk.workspace.messages[posted(desk)[0]])
     assert parse(shown).marks == ("k1",)
+
+
+def test_once_its_ts_is_known_the_message_is_ours_by_that_and_no_longer_by_a_key_that_anybody_can_copy(
+    desk: Desk,
+):
+    desk.channel.send(note(update_key="u"))
+    assert desk.settled == [("k1", posted(desk)[0])]
+    desk.channel.send(note(key="k2", update_key="u"))
+    assert desk.settled == [("k1", posted(desk)[0])], "an edit is known by its own execution's key"
 
 
 def test_the_mark_is_read_from_the_blocks_where_metadata_is_withheld(desk: Desk):

@@ -129,7 +129,7 @@ def test_messages_in_the_documented_shapes_are_understood():
     assert reply.is_reply
 
 
-@given(st.integers(0, 10**17))
+@given(st.integers(0, 10**17 - 10**9))
 def test_stamps_lose_nothing(microseconds: int):
     ts = stamp(microseconds)
     assert is_stamp(ts)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from dct_pipelines.clients.files import private_directory, replace_file, room_for
 from dct_pipelines.clients.slack.client import SlackClient
@@ -26,8 +26,19 @@ from dct_pipelines.domain.ports import Receipt
 ANYBODY = "*"
 PAGES_LOOKED_AT = 3
 """Of history, for a message of an earlier attempt."""
-Announce = Callable[[str, str], None]
-"""Say, given a channel's id and a mark, that a message with that mark will be ours."""
+
+
+class Announce(Protocol):
+    """Tells the listener which messages are ours."""
+
+    def __call__(self, channel: str, mark: str, instead_of: str | None = None) -> None:
+        """A message of the channel with that mark is, or will be, ours.
+
+        `instead_of` is what was announced of it before: once its ts is known, who copies our key into a
+        message does not pass for us.
+        """
+
+
 _HINTS = {
     "channel_not_found": "there is no such channel, or the bot may not see it; invite it with /invite",
     "not_in_channel": "the bot is not in the channel; invite it with /invite",
@@ -63,7 +74,10 @@ class SlackChannelClient:
             return self._done("duplicate", channel, known, notification)
         content = content_of(notification)
         if (earlier := self._earlier(notification, channel)) and self._updated(channel, earlier, content):
-            return self._done("sent", channel, earlier, notification)
+            # The edit is known by its key: the ts is that of another execution's message.
+            self._announce(channel, earlier)
+            self._remember(notification, channel, earlier)
+            return Receipt("sent", f"{channel}/{earlier}", f"{channel}/{earlier}")
         try:
             ts = self._post(channel, thread, content)
         except ConnectionDown:
@@ -75,7 +89,7 @@ class SlackChannelClient:
         return self._done("sent", channel, ts, notification)
 
     def _done(self, state: Any, channel: str, ts: str, notification: Notification) -> Receipt:
-        self._announce(channel, ts)
+        self._announce(channel, ts, notification.idempotency_key)
         self._remember(notification, channel, ts)
         return Receipt(state, f"{channel}/{ts}", f"{channel}/{ts}")
 

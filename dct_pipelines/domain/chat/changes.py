@@ -16,7 +16,6 @@ from uuid import UUID
 
 from dct_pipelines.domain.chat.messages import ChatMessage, is_later, parse, ts_of
 from dct_pipelines.domain.chat.stamps import moment, order
-from dct_pipelines.domain.errors import PayloadUnreadable
 from dct_pipelines.domain.event import EventDraft, key_of
 from dct_pipelines.domain.facts import Person
 from dct_pipelines.domain.listener import DeadLetter, Page
@@ -73,7 +72,7 @@ def understood(raws: Iterable[Any], place: Place) -> Understood:
             stamps.add(ts)
         try:
             messages.append(parse(raw))
-        except PayloadUnreadable as error:
+        except Exception as error:  # noqa: BLE001 - one that nobody foresaw must not hold up the others
             letters.append(dead_letter(raw, str(error), place.item_id, f"{place.channel} {ts}"))
     messages.sort(key=lambda message: order(message.ts))
     return Understood(tuple(messages), frozenset(stamps), tuple(letters), is_whole)

@@ -23,7 +23,7 @@ OVERLAP_SECONDS = 60
 """So far behind the watermark is read again: a message may become visible a little late."""
 EVENTS_TOGETHER = 200
 """Messages whose changes are stored in one transaction, about."""
-LATEST = "999999999999.000000"
+LATEST = "99999999999.000000"
 """Later than any message: with it as floor, everything was there before us."""
 
 

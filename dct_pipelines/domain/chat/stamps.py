@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-_STAMP = re.compile(r"[0-9]{1,12}\.[0-9]{6}")
+_STAMP = re.compile(r"[0-9]{1,11}\.[0-9]{6}")
 _MICROSECONDS = 1_000_000
 
 

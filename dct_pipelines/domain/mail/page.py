@@ -93,10 +93,12 @@ class MailPage:
 
     def _draft(self, watcher: Watcher, mail: Mail) -> EventDraft:
         thread, trust = watcher.thread(mail), watcher.trust(mail)
+        # A copy that came another way, by a list or by whoever sends it on, must not stand for the original.
+        change = mail.key if trust.is_trusted else f"{mail.key}:untrusted"
         return EventDraft(
             item_id=watcher.item.id,
             subject=thread,
-            dedup_key=key_of(mail.key, watcher.item.id),
+            dedup_key=key_of(change, watcher.item.id),
             occurred_at=mail.received_at,
             actor=mail.sender.person if trust.is_authenticated else None,
             payload=mail.posted(shown(self._folder), thread, trust),
@@ -106,7 +108,7 @@ class MailPage:
     def _remember(self, watcher: Watcher, mail: Mail, draft: EventDraft) -> None:
         """Only what a trusted person wrote becomes a state: states complete triggers that look at `all`."""
         trust = watcher.trust(mail)
-        if trust.is_automatic or not (trust.is_authenticated and trust.is_allowed):
+        if not trust.is_trusted:
             return
         state = ThreadState(
             subject=mail.subject or None,

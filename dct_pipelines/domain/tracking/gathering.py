@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
 from dct_pipelines.domain.errors import PayloadUnreadable
 from dct_pipelines.domain.listener import DeadLetter
 from dct_pipelines.domain.tracking.known import Reading
@@ -39,7 +37,7 @@ class Letters:
         """Understand it, or keep it raw and give None."""
         try:
             return parse(raw)
-        except (PayloadUnreadable, ValidationError) as error:
+        except Exception as error:  # noqa: BLE001 - one that nobody foresaw must not hold up the others
             text = json.dumps(raw, default=str)
             named = raw.get("id") if isinstance(raw, Mapping) else None
             digest = hashlib.sha256(text.encode()).hexdigest()[:16]
