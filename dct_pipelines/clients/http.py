@@ -86,7 +86,7 @@ class HttpClient:
         self._call.begin(seconds, is_encrypted=parts.scheme == "https")
         limit = self._size_limit_bytes
         with (
-            _in_our_words(f"{parts.scheme}://{parts.hostname}", seconds),
+            _in_our_words(f"{parts.scheme}://{parts.netloc}", seconds),
             self._lent() as pool,
             pool.stream(
                 method,

@@ -24,7 +24,7 @@ from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.tracking.config import JiraConnection
 
 CALLS_PER_MINUTE = 300
-"""Far below what Jira takes (its bursts are counted by the second); above what a first read needs."""
+"""Far below what Jira takes: its bursts are counted by the second."""
 _LOGIN_REFUSED = frozenset({"AUTHENTICATED_FAILED", "AUTHENTICATION_DENIED", "AUTHORISATION_FAILED"})
 
 
