@@ -205,9 +205,8 @@ def _mail(event: Event, version: TriggerVersion) -> tuple[IgnoredBecause, str] |
             f"a program sent this mail, so that it fires nothing ({trust.because}); "
             "watch what that program reports by a connection or webhook of its own",
         )
-    is_trusted = trust.is_authenticated and trust.is_allowed
     acting = sorted(set(version.spec.shape) - ONLY_TELLS)
-    if is_trusted or not acting:
+    if trust.is_trusted or not acting:
         return None
     return (
         IgnoredBecause.SENDER_NOT_TRUSTED,

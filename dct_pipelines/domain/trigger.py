@@ -13,7 +13,6 @@ from dct_pipelines.domain.words import Match, TriggerStatus, TriggerType
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 """How manifests, the CLI and URLs name a thing: lower-case letters, digits, `-` and `_`."""
-HIGH_PRIORITY = 8
 DEFAULT_TIMEOUT_SECONDS = 3600
 
 

@@ -41,8 +41,7 @@ def trust_in(
 
 def is_believed(raw: bytes) -> bool:
     """Whether the mail may start more than a notification."""
-    trust = trust_in(raw)
-    return trust.is_authenticated and trust.is_allowed and not trust.is_automatic
+    return trust_in(raw).is_trusted
 
 
 def text_of(content_type: str, body: str | bytes, *headers: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, StrictBool, StrictInt, StrictStr
 
 from dct_pipelines.domain.facts import Person
+from dct_pipelines.domain.hosting.people import github_person
 
 
 class _Rest(BaseModel):
@@ -26,7 +27,7 @@ class Account(_Rest):
     @property
     def person(self) -> Person:
         """As we say it."""
-        return Person(id=str(self.id), name=self.login, is_bot=self.type == "Bot")
+        return github_person(self.id, self.login, self.type)
 
 
 class Repo(_Rest):

@@ -17,6 +17,7 @@ from dct_pipelines.domain.hosting.hooks import (
     received_comment,
     verify_hmac,
 )
+from dct_pipelines.domain.hosting.people import github_person
 from dct_pipelines.domain.hosting.reader import HostedComment
 from dct_pipelines.domain.listener import Delivery, ReadContext, Received, WatchedConnection
 from dct_pipelines.domain.matching import shown
@@ -39,7 +40,7 @@ class _Account(_Part):
 
     @property
     def person(self) -> Person:
-        return Person(id=str(self.id), name=self.login, is_bot=self.type == "Bot")
+        return github_person(self.id, self.login, self.type)
 
 
 class _Repository(_Part):

@@ -1,4 +1,4 @@
-"""Who somebody is at GitLab and Gitea, and how a moment is written: the same for a read and a delivery."""
+"""Who somebody is at each git host, and how a moment is written: the same for a read and a delivery."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from dct_pipelines.domain.facts import Person
 
 _GITLAB_BOT = re.compile(r"(?:project|group)_\d+_bot.*|.+-bot", re.IGNORECASE)
 _GITEA_BOTS = ("[bot]", "-bot", "_bot")
+
+
+def github_person(user_id: int, login: str, kind: str) -> Person:
+    """By the number, which stays when the login changes. `kind` is GitHub's `type` of the account."""
+    return Person(id=str(user_id), name=login, is_bot=kind == "Bot")
 
 
 def gitlab_person(username: str, name: str, is_bot: bool | None = None) -> Person:
