@@ -201,5 +201,11 @@ class AlreadyRunning(DctError):
     """It runs already; stop that one first, or set DCT_HOME to another directory."""
 
 
+class PoolUnreachable(DctError):
+    """No worker pool answers for this home; `dct up` keeps one running, its log is log/warm-pool.log there."""
+
+    transient = True
+
+
 class StackNotReady(DctError):
     """A service did not become ready; see its log."""

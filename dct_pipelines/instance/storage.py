@@ -1,15 +1,19 @@
 """Dagster's storage, named by `dagster.yaml`: finds or starts the database from any Dagster process.
 
-Runs, events and schedules keep to dagster-postgres; only where connections come from, and one costly question
-that was asked at every read of a run, are different. Needs a contract test at each new version of
-dagster-postgres.
+Runs, events and schedules keep to dagster-postgres. Different are where connections come from, what never
+changes and is therefore asked once (a schema's columns, snapshots by their digest), and what a worker of the
+pool writes of its run (`instance/ledger.py`). Needs a contract test at each new version of dagster-postgres.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
+import dagster as dg
 from dagster._config.config_schema import UserConfigSchema
+from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS
 from dagster._core.storage.base_storage import DagsterStorage
 from dagster._core.storage.event_log import EventLogStorage
 from dagster._core.storage.runs import RunStorage
@@ -20,8 +24,12 @@ from dagster_postgres.run_storage import PostgresRunStorage
 from dagster_postgres.schedule_storage import PostgresScheduleStorage
 from sqlalchemy import Engine
 
+from dct_pipelines.instance.ledger import RunLedger, is_noise
 from dct_pipelines.instance.pool import DagsterPool
 from dct_pipelines.settings import load_settings
+
+SNAPSHOTS_KEPT = 1000
+_ABOUT_ASSETS = ASSET_EVENTS | ASSET_CHECK_EVENTS
 
 
 class _Pooled:
@@ -55,12 +63,53 @@ class _Pooled:
 class PooledRunStorage(_Pooled, PostgresRunStorage):
     """Runs, on the shared pool."""
 
-    _has_run_stats_columns = False
+    def __init__(self, pool: DagsterPool, ledger: RunLedger) -> None:
+        self._ledger = ledger
+        self._columns_there: set[str] = set()
+        self._snapshots: dict[str, Any] = {}
+        super().__init__(pool)
 
     def has_run_stats_index_cols(self) -> bool:
-        """Remember a yes: the columns never go away, and asking reflects the table at every read of a run."""
-        self._has_run_stats_columns = self._has_run_stats_columns or super().has_run_stats_index_cols()
-        return self._has_run_stats_columns
+        return self._once("run stats", super().has_run_stats_index_cols)
+
+    def has_backfill_id_column(self) -> bool:
+        return self._once("backfill id", super().has_backfill_id_column)
+
+    def _once(self, columns: str, ask: Callable[[], bool]) -> bool:
+        """Remember a yes: columns never go away, and asking reflects the table at every read of a run."""
+        if columns not in self._columns_there and ask():
+            self._columns_there.add(columns)
+        return columns in self._columns_there
+
+    def _get_snapshot(self, snapshot_id: str) -> Any:
+        """Remember what is there: a snapshot's id is the digest of what it says."""
+        found = self._snapshots.get(snapshot_id)
+        if found is None and (found := super()._get_snapshot(snapshot_id)) is not None:
+            while len(self._snapshots) >= SNAPSHOTS_KEPT:
+                self._snapshots.pop(next(iter(self._snapshots)))
+            self._snapshots[snapshot_id] = found
+        return found
+
+    def get_run_records(
+        self, filters: dg.RunsFilter | None = None, *args: Any, **named: Any
+    ) -> Sequence[dg.RunRecord]:
+        """As the base class does; a worker knows its own run, after which Dagster asks again and again."""
+        wanted = filters.run_ids if filters is not None else None
+        if wanted is not None and len(wanted) == 1 and (run := self._ledger.run(wanted[0])) is not None:
+            now = datetime.now(UTC)
+            return [dg.RunRecord(0, run, create_timestamp=now, update_timestamp=now)]
+        return super().get_run_records(filters, *args, **named)
+
+    def handle_run_event(
+        self, run_id: str, event: dg.DagsterEvent, update_timestamp: datetime | None = None
+    ) -> None:
+        """As the base class does; what moves a worker's own run is gathered."""
+        if self._ledger.holds(run_id) and event.event_type is not dg.DagsterEventType.RUN_FAILURE:
+            self._ledger.move(event, update_timestamp)
+            return
+        if self._ledger.holds(run_id):
+            self._ledger.flush()
+        super().handle_run_event(run_id, event, update_timestamp)
 
     def create(self) -> None:
         self._init_db()
@@ -70,6 +119,20 @@ class PooledRunStorage(_Pooled, PostgresRunStorage):
 
 class PooledEventLogStorage(_Pooled, PostgresEventLogStorage):
     """Events, on the shared pool."""
+
+    def __init__(self, pool: DagsterPool, ledger: RunLedger) -> None:
+        self._ledger = ledger
+        super().__init__(pool)
+
+    def store_event(self, event: dg.EventLogEntry) -> None:
+        """As the base class does; events of a worker's own run are gathered, those of assets excepted."""
+        if not self._ledger.holds(event.run_id):
+            super().store_event(event)
+        elif event.dagster_event is not None and event.dagster_event.event_type in _ABOUT_ASSETS:
+            self._ledger.flush()
+            super().store_event(event)
+        elif not is_noise(event):
+            self._ledger.add(self._event_to_row(event))
 
     def create(self) -> None:
         self._init_db()
@@ -90,8 +153,9 @@ class PooledStorage(DagsterStorage[Any], ConfigurableClass):
     def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
         self._inst_data = inst_data
         pool = DagsterPool(load_settings())
-        self._runs = PooledRunStorage(pool)
-        self._events = PooledEventLogStorage(pool)
+        self.ledger = RunLedger(lambda: pool.engine)
+        self._runs = PooledRunStorage(pool, self.ledger)
+        self._events = PooledEventLogStorage(pool, self.ledger)
         self._schedules = PooledScheduleStorage(pool)
         by_main_table: dict[str, _Pooled] = {
             "runs": self._runs,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 ADDRESS_FILE = "code-server.json"
 JOBS_FILE = "loaded-jobs.json"
+POOLS_FILE = "warm-pools.json"
 _NAMES = TypeAdapter(frozenset[str])
+_DOORS = TypeAdapter(tuple[Path, ...])
 
 
 class CodeServerAddress(BaseModel):
@@ -55,6 +58,24 @@ def read_loaded_jobs(home: Path) -> frozenset[str]:
         return _NAMES.validate_json((home / JOBS_FILE).read_bytes())
     except (OSError, ValidationError):
         return frozenset()
+
+
+def write_pools(home: Path, doors: Sequence[Path]) -> None:
+    """Say at which sockets the worker pools of this home listen, the newest generation first."""
+    _replace(home / POOLS_FILE, _DOORS.dump_json(tuple(doors)))
+
+
+def read_pools(home: Path) -> tuple[Path, ...]:
+    """The sockets of the worker pools; empty when no `dct up` runs for this home."""
+    try:
+        return _DOORS.validate_json((home / POOLS_FILE).read_bytes())
+    except (OSError, ValidationError):
+        return ()
+
+
+def remove_pools(home: Path) -> None:
+    """Say that there is no worker pool any more."""
+    (home / POOLS_FILE).unlink(missing_ok=True)
 
 
 def _replace(path: Path, content: bytes) -> None:

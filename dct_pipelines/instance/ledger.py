@@ -1,0 +1,176 @@
+"""What a worker writes of the one run that it works on: gathered, then written in one transaction.
+
+A stock run of five steps is some forty statements, each a round trip and a commit, and half of them read back
+what this very process has just written. Here events and the run's status go down together: when the run ends,
+durably, and every half second before that, relaxed, because a crash could take Dagster's own event rows only, and
+the reconciler ends such a run. What our tables say never passes through here.
+
+A ledger is open for one run, in the one process that works on it, and for nothing else: no other process
+or thread ever reads a run from it. `tests/dagster/test_ledger.py` holds the contract with the pinned Dagster.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from dagster import DagsterEvent, DagsterEventType, DagsterRun, DagsterRunStatus, EventLogEntry
+from dagster._core.events import EVENT_TYPE_TO_PIPELINE_RUN_STATUS
+from dagster._core.storage.dagster_run import FINISHED_STATUSES
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as EventLogs
+from dagster._core.storage.runs.schema import RunsTable as Runs
+from sqlalchemy import Connection, Engine, insert, text, update
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from dct_pipelines.domain.errors import DatabaseUnavailable
+from dct_pipelines.store.failures import explain
+from dct_pipelines.store.patience import patiently
+
+FLUSH_SECONDS = 0.5
+"""So old may what the UI shows of a run at work become, and so much of it may a crash take."""
+END_WAIT_SECONDS = 120
+"""How long the end of a run waits for a database that is away."""
+_ENDS = frozenset({DagsterEventType.RUN_SUCCESS, DagsterEventType.RUN_FAILURE, DagsterEventType.RUN_CANCELED})
+_FINISHED = [status.value for status in FINISHED_STATUSES]
+_log = logging.getLogger(__name__)
+
+
+class RunLedger:
+    """Buffers one run's events and status. Without an open run it holds nothing, and everybody goes by it."""
+
+    def __init__(self, engine_of: Callable[[], Engine]) -> None:
+        self._engine_of = engine_of
+        self._lock = threading.RLock()
+        self._run: DagsterRun | None = None
+        self._events: list[dict[str, Any]] = []
+        self._columns: dict[str, Any] = {}
+        self._goes_well = True
+        self._opened = threading.Event()
+        self._flusher: threading.Thread | None = None
+
+    @contextmanager
+    def recording(self, run: DagsterRun) -> Iterator[None]:
+        """Hold what is written of this run during the block; at its end all of it is stored, durably.
+
+        Waits for a database that is away, and raises `DatabaseUnavailable` when it stays away for minutes.
+        """
+        with self._lock:
+            self._run, self._events, self._columns, self._goes_well = run, [], {}, True
+        self._start_flusher()
+        self._opened.set()
+        try:
+            yield
+        finally:
+            self._opened.clear()
+            with self._lock:
+                try:
+                    patiently(self.flush, END_WAIT_SECONDS)
+                finally:
+                    self._run = None
+
+    def holds(self, run_id: str) -> bool:
+        """Whether what is written of this run goes through here."""
+        run = self._run
+        return run is not None and run.run_id == run_id
+
+    def run(self, run_id: str) -> DagsterRun | None:
+        """The run as this process knows it; None when the database must be asked.
+
+        That is so for every other run, and once a step of this one has failed or was interrupted: then
+        Dagster asks whether somebody has told it to stop, which another process writes.
+        """
+        run = self._run
+        return run if run is not None and run.run_id == run_id and self._goes_well else None
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Take an event's row (columns of `event_logs`)."""
+        with self._lock:
+            self._events.append(row)
+            if row["dagster_event_type"] == DagsterEventType.STEP_FAILURE.value:
+                self._goes_well = False
+
+    def move(self, event: DagsterEvent, at: datetime | None) -> None:
+        """Take an event that moves the run's status."""
+        with self._lock:
+            if self._run is None or event.event_type not in EVENT_TYPE_TO_PIPELINE_RUN_STATUS:
+                return
+            status = EVENT_TYPE_TO_PIPELINE_RUN_STATUS[event.event_type]
+            at = at or datetime.now(UTC)
+            self._run = self._run.with_status(status)
+            self._columns |= {"status": status.value, "update_timestamp": at.replace(tzinfo=None)}
+            if event.event_type is DagsterEventType.RUN_START:
+                self._columns["start_time"] = at.timestamp()
+            if event.event_type in _ENDS:
+                self._columns["end_time"] = at.timestamp()
+
+    def flush(self, *, is_relaxed: bool = False) -> None:
+        """Write what was gathered, in one transaction. `is_relaxed`: without waiting for the disk.
+
+        `DatabaseUnavailable` when it cannot be written now; it stays gathered.
+        """
+        with self._lock:
+            if self._run is None or not (self._events or self._columns):
+                return
+            try:
+                with self._engine_of().connect() as plain:
+                    connection = plain.execution_options(isolation_level="READ COMMITTED")
+                    with connection.begin():
+                        if is_relaxed:
+                            connection.execute(text("SET LOCAL synchronous_commit = off"))
+                        self._write(connection, self._run.run_id)
+            except DBAPIError as error:
+                raise explain(error.orig, disconnected=error.connection_invalidated) or error from error
+            self._events, self._columns = [], {}
+
+    def _write(self, connection: Connection, run_id: str) -> None:
+        if self._events:
+            connection.execute(insert(EventLogs), self._events)
+        if self._columns:
+            # Whoever ended the run meanwhile, because this process was taken for dead, keeps the last word.
+            mine = update(Runs).where(Runs.c.run_id == run_id, Runs.c.status.not_in(_FINISHED))
+            if self._columns["status"] == DagsterRunStatus.STARTED.value:
+                mine = mine.where(Runs.c.status != DagsterRunStatus.CANCELING.value)
+            connection.execute(mine.values(**self._columns))
+
+    def _start_flusher(self) -> None:
+        if self._flusher is None:
+            self._flusher = threading.Thread(target=self._flush_now_and_then, name="ledger", daemon=True)
+            self._flusher.start()
+
+    def _flush_now_and_then(self) -> None:
+        pause = threading.Event()
+        while True:
+            self._opened.wait()
+            pause.wait(FLUSH_SECONDS)
+            if self._opened.is_set():
+                try:
+                    self.flush(is_relaxed=True)
+                except (DatabaseUnavailable, SQLAlchemyError) as error:
+                    # It stays gathered, and the end of the run must write it.
+                    _log.warning("events of a run wait for the database: %s", error)
+
+
+NOISE = frozenset(
+    {
+        DagsterEventType.RESOURCE_INIT_STARTED,
+        DagsterEventType.RESOURCE_INIT_SUCCESS,
+        DagsterEventType.LOGS_CAPTURED,
+        DagsterEventType.STEP_INPUT,
+        DagsterEventType.LOADED_INPUT,
+        DagsterEventType.HANDLED_OUTPUT,
+    }
+)
+"""Events that say nothing about our runs: no data moves between steps, and nobody waits for a resource."""
+
+
+def is_noise(event: EventLogEntry) -> bool:
+    """Whether the event is not worth its place on the disk."""
+    if event.dagster_event is None:
+        return int(event.level) <= logging.DEBUG
+    if event.dagster_event.event_type is DagsterEventType.ENGINE_EVENT:
+        return event.dagster_event.engine_event_data.error is None and int(event.level) <= logging.INFO
+    return event.dagster_event.event_type in NOISE
