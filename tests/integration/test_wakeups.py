@@ -34,7 +34,8 @@ def heard(database: Database) -> Iterator[Heard]:
         listener.cursor().execute("SELECT pg_notify('mark', '')")
         came: list[str] = []
         while "mark" not in came:
-            assert select.select([driver], [], [], LONGEST_WAIT_SECONDS)[0] or driver.notifies
+            if not driver.notifies:
+                assert select.select([driver], [], [], LONGEST_WAIT_SECONDS)[0]
             driver.poll()
             came += [one.channel for one in driver.notifies]
             driver.notifies.clear()
