@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from dct_pipelines.domain.errors import InvalidInput
 from dct_pipelines.domain.trigger import TriggerVersion
+from dct_pipelines.store import wakeups
 from dct_pipelines.store.definitions import people
 from dct_pipelines.store.tables import (
     activity,
@@ -151,7 +152,7 @@ def insert_decisions(connection: Connection, rows: Sequence[Mapping[str, Any]]) 
 
 
 def insert_executions(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Store new waiting executions, count them on their triggers, and tell the activity stream."""
+    """Store new waiting executions, count them on their triggers, and tell who listens."""
     if not rows:
         return
     connection.execute(insert(trigger_executions), list(rows))
@@ -178,6 +179,7 @@ def insert_executions(connection: Connection, rows: Sequence[Mapping[str, Any]])
         for row in rows
     ]
     connection.execute(insert(activity), told)
+    wakeups.notify(connection)
 
 
 def mark_held(connection: Connection, waits: Mapping[UUID, str]) -> None:

@@ -2,8 +2,8 @@
 
 Every move locks the row, asks the domain whether it is legal, stamps times by the database's clock, ends or
 opens the attempt that goes with it, gives back leases, closes what it had under way, counts, and tells the
-activity stream. Handing many waiting executions over at once is one compare-and-set of the same kind
-(`store.dispatching`).
+activity stream, and the dispatcher of what waits. Handing many waiting executions over at once is one
+compare-and-set of the same kind (`store.dispatching`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from dct_pipelines.domain.errors import IllegalTransition
 from dct_pipelines.domain.execution import AttemptState, ExecutionState, check_transition
 from dct_pipelines.domain.operations import DeploymentState
 from dct_pipelines.domain.words import WaitReason
+from dct_pipelines.store import wakeups
 from dct_pipelines.store.executions.reading import LIVE, lock
 from dct_pipelines.store.executions.rows import Execution, to_execution
 from dct_pipelines.store.tables import (
@@ -111,6 +112,8 @@ def transition(
     after = to_execution(connection.execute(moved.returning(trigger_executions)).one())
     _count(connection, before, after)
     _tell(connection, before, after, message)
+    if to is _S.WAITING:
+        wakeups.notify(connection)
     return after
 
 
