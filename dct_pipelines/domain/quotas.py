@@ -1,7 +1,7 @@
 """Quotas: how much may be at work at the same time in the whole deployment, and what is in use now.
 
-They hold where the effect is (rows of `slots`) and are looked at earlier, in admission, so that nothing starts
-that would only wait. Zero is a valid quota: nothing of that kind starts until somebody raises it.
+They hold where the effect is (rows of `slots`) and are looked at earlier, in admission, so that nothing
+starts that would only wait. Zero is a valid quota: nothing of that kind starts until somebody raises it.
 """
 
 from __future__ import annotations
@@ -30,6 +30,13 @@ class AgentClass(StrEnum):
 
     STANDARD = "standard"
     HIGH = "high"
+
+
+class SlotKind(StrEnum):
+    """What holds a slot for as long as it lives."""
+
+    AGENT = "agent"
+    WORKSPACE = "workspace"
 
 
 def agent_class(priority: int) -> AgentClass:
@@ -61,3 +68,23 @@ class Usage:
     agents: int = 0
     standard_agents: int = 0
     workspaces: int = 0
+
+
+def refusal(quotas: Quotas, usage: Usage, kind: SlotKind, of_class: AgentClass | None) -> str | None:
+    """Why one more workspace, or agent of that class, has no room; None when it has."""
+    if not quotas.enabled:
+        return None
+    if kind is SlotKind.WORKSPACE:
+        if usage.workspaces < quotas.workspaces:
+            return None
+        taken = f"all {quotas.workspaces} workspaces are taken"
+        return f"{taken}; archive one, or raise it with `dct quota set {Quota.WORKSPACES}`"
+    if usage.agents >= quotas.agents:
+        return f"all {quotas.agents} agents are taken; raise it with `dct quota set {Quota.AGENTS}`"
+    if of_class is AgentClass.STANDARD and usage.standard_agents >= quotas.standard_agents:
+        kept = quotas.agents - quotas.standard_agents
+        return (
+            f"all {quotas.standard_agents} agents of standard priority are taken, "
+            f"and {kept} are kept for priority {HIGH_PRIORITY} and above"
+        )
+    return None
