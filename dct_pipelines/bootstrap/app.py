@@ -178,7 +178,13 @@ class App:
         """Carries executions out."""
         from dct_pipelines.engine.execute import Executor
 
-        return Executor(self.database, self.outside.clock, self._ports_for, self.gateway)
+        return Executor(
+            self.database,
+            self.outside.clock,
+            self._ports_for,
+            self.gateway,
+            quotas=self.settings.quotas,
+        )
 
     @cached_property
     def reconciler(self) -> Reconciler:
