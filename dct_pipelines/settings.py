@@ -18,11 +18,19 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, DotEnvSettingsSource
 
 from dct_pipelines.domain.errors import InvalidSetting
-from dct_pipelines.domain.quotas import Quotas
+from dct_pipelines.domain.quotas import Quota, Quotas
 
 PREFIX = "DCT_"
 PROJECT_MARK = "dagster.yaml"
 DRIVER = "postgresql+psycopg2"
+
+QUOTA_SETTINGS: Mapping[Quota, str] = {
+    Quota.EXECUTIONS: "TRIGGER_MAX_CONCURRENT_EXECUTIONS",
+    Quota.AGENTS: "MAX_CONCURRENT_AGENTS",
+    Quota.AGENT_RESERVATION_PERCENT: "PRIORITY_AGENT_RESERVATION_PERCENT",
+    Quota.WORKSPACES: "MAX_CONCURRENT_WORKSPACES",
+}
+"""Which setting counts where operators have set nothing."""
 
 Count = Annotated[int, Field(ge=1)]
 Percent = Annotated[int, Field(ge=0, le=100)]

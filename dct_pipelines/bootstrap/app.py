@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from dct_pipelines.engine.listening import Listening
     from dct_pipelines.engine.manage.connections import ConnectionService
     from dct_pipelines.engine.manage.manager import Manager
+    from dct_pipelines.engine.quotas import QuotaService
     from dct_pipelines.engine.reconcile import Reconciler
     from dct_pipelines.engine.rehearse import Rehearser
     from dct_pipelines.engine.simulate import Simulator
@@ -210,6 +211,13 @@ class App:
         from dct_pipelines.engine.manage.connections import ConnectionService
 
         return ConnectionService(self.database, self.outside.clock, self.connected)
+
+    @cached_property
+    def quotas(self) -> QuotaService:
+        """Shows and changes quotas."""
+        from dct_pipelines.engine.quotas import QuotaService
+
+        return QuotaService(self.database, self.settings.quotas)
 
     @cached_property
     def status(self) -> StatusService:
