@@ -225,7 +225,12 @@ class App:
         from dct_pipelines.engine.status import StatusService
 
         return StatusService(
-            self.database, self.outside.clock, self.explainer, self.outside.processes, self.gateway
+            self.database,
+            self.outside.clock,
+            self.explainer,
+            self.outside.processes,
+            self.quotas,
+            self.gateway,
         )
 
     def _hosted_ref(self, connection: str, location: str) -> RepositoryRef | None:

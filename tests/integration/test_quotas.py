@@ -168,3 +168,9 @@ def test_the_command_line_says_when_quotas_are_off(dct: Dct, monkeypatch: pytest
     monkeypatch.setenv("TRIGGER_RESOURCE_LIMITS_ENABLED", "false")
     assert OFF in dct("quota", "show").out
     assert OFF in dct("quota", "set", "agents", "1").out
+    assert f"quotas: {OFF}" in dct("status").out
+
+
+def test_the_status_says_what_is_in_use(dct: Dct):
+    said = dct("status").out
+    assert "quotas: 0 of 50 executions, 0 of 100 agents, 0 of 200 workspaces" in said
