@@ -1,7 +1,7 @@
 """Quotas: how much may be at work at the same time in the whole deployment, and what is in use now.
 
-They hold where the effect is (rows of `slots`) and are looked at earlier, in admission, so that nothing starts
-that would only wait. Zero is a valid quota: nothing of that kind starts until somebody raises it.
+They hold where the effect is (rows of `slots`) and are looked at earlier, in admission, so that nothing
+starts that would only wait. Zero is a valid quota: nothing of that kind starts until somebody raises it.
 """
 
 from __future__ import annotations
