@@ -143,7 +143,7 @@ def main() -> None:
                 workspace_load_target=target,
                 heartbeat_tolerance_seconds=HEARTBEAT_TOLERANCE_SECONDS,
                 gen_daemons=lambda opened: daemons(opened, app),
-                log_level="warning",  # ticks are in the UI; a line for each is most of what an idle daemon does
+                log_level="warning",  # ticks are in the UI; a line for each is most of an idle daemon's work
             ) as controller,
             suppress(KeyboardInterrupt),
         ):
