@@ -18,12 +18,15 @@ from dct_pipelines.bootstrap.sockets import Sockets
 from dct_pipelines.clients.stack.lock import only_one
 from dct_pipelines.clients.stack.notes import CodeServerAddress, read_address, remove_address, write_address
 from dct_pipelines.clients.stack.service import Door, Service, free_port, private_socket
+from dct_pipelines.clients.stack.succession import Succession
 from dct_pipelines.clients.stack.supervision import Supervision, stop_all
 from dct_pipelines.domain.errors import InvalidSetting, StackNotReady
 from dct_pipelines.settings import PROJECT_MARK, Settings
 
 LOCATION = "dct_pipelines"
 MODULE = "dct_pipelines.definitions"
+DAEMON = "dct_pipelines.instance.daemon"
+POOL = "dct_pipelines.instance.warm"
 HOST = "127.0.0.1"
 UI_PORT = 3000
 READY_SECONDS = 180
@@ -75,19 +78,23 @@ def running(
         private_socket(settings.home, SOCKET) as socket,
         _database(build(settings)),
     ):
+        succession = _succession(settings, socket, say) if engine else None
         try:
-            workspace = _start_engine(settings, services, socket) if engine else _workspace_of(settings)
+            if succession is not None:
+                _start_engine(settings, services, succession)
+            workspace = _workspace_of(settings)
             url = _start_ui(settings, services, workspace, ui_port or UI_PORT) if ui else None
             stack = Stack(settings, tuple(services), url, time.monotonic() - begun)
-            supervision = Supervision(services, say)
+            supervision = Supervision(services, say, succession)
             supervision.start()
             try:
                 yield stack
             finally:
                 supervision.stop()
         finally:
-            if engine:
+            if succession is not None:
                 remove_address(settings.home)
+                succession.end()
             stop_all(services)
 
 
@@ -96,17 +103,35 @@ def log_directory(settings: Settings) -> Path:
     return settings.home / "log"
 
 
-def _start_engine(settings: Settings, services: list[Service], socket: Path) -> Path:
-    """Start the code server, then the daemon, which asks it for the location; returns the workspace file."""
+def _succession(settings: Settings, socket: Path, say: Say) -> Succession:
+    """The code server behind `socket`, and the worker pool that follows its definitions."""
     socket.unlink(missing_ok=True)
-    server = _code_server(settings, socket)
-    _bring_up(services, server)
+    return Succession(
+        pool=_pool(settings, socket.with_name("pool-1.sock")),
+        leader=_code_server(settings, socket),
+        home=settings.home,
+        directory=socket.parent,
+        make=lambda door: _pool(settings, door),
+        say=say,
+    )
+
+
+def _start_engine(settings: Settings, services: list[Service], succession: Succession) -> None:
+    """Start code server and worker pool, then the daemon, which needs both."""
+    server, pool = succession.leader, succession.pool
+    socket = server.door
+    assert isinstance(socket, Path)  # noqa: S101 (our code server has one)
+    for one in (server, pool):
+        one.start()
+        services.append(one)
+    for one in (server, pool):
+        _await_ready(one)
+    succession.begin()
     write_address(settings.home, CodeServerAddress(socket=socket, pid=server.pid))
     workspace = _write_workspace(settings.home, socket)
     _bring_up(services, _daemon(settings, workspace))
     if _has_sockets(settings):
         _bring_up(services, _sockets(settings))
-    return workspace
 
 
 def _start_ui(settings: Settings, services: list[Service], workspace: Path, wanted_port: int) -> str:
@@ -124,6 +149,10 @@ def _workspace_of(settings: Settings) -> Path:
 def _bring_up(services: list[Service], service: Service) -> None:
     service.start()
     services.append(service)
+    _await_ready(service)
+
+
+def _await_ready(service: Service) -> None:
     if not service.wait_until_ready(READY_SECONDS):
         state = "is not ready" if service.is_running else "ended"
         raise StackNotReady(f"the {service.name} {state}; the end of {service.log}:\n{service.last_words()}")
@@ -150,7 +179,11 @@ def _code_server(settings: Settings, socket: Path) -> Service:
 
 
 def _daemon(settings: Settings, workspace: Path) -> Service:
-    return _service(settings, "daemon", "dagster._daemon", None, "run", "--workspace", str(workspace))
+    return _service(settings, "daemon", DAEMON, None, "--workspace", str(workspace))
+
+
+def _pool(settings: Settings, door: Path) -> Service:
+    return _service(settings, "warm pool", POOL, door, "--door", str(door))
 
 
 def _has_sockets(settings: Settings) -> bool:

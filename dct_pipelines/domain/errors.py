@@ -215,7 +215,7 @@ class AlreadyRunning(DctError):
 
 
 class PoolUnreachable(DctError):
-    """No worker pool answers for this home; `dct up` keeps one running, its log is log/warm-pool.log there."""
+    """No worker pool answers for this home; `dct up` keeps one running and writes log/warm-pool.log."""
 
     transient = True
 

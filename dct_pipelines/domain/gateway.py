@@ -47,8 +47,14 @@ class RunGateway(Protocol):
     def cancel(self, run_id: str) -> bool:
         """Ask the run to stop; True when somebody was told."""
 
+    def active_runs(self) -> Sequence[RunInfo]:
+        """Runs of executions that Dagster takes for at work or about to be; each holds one of its slots."""
+
     def fail_lost_run(self, run_id: str, message: str) -> None:
         """Mark a run whose process is gone as failed, so that the UI never shows it running for ever."""
+
+    def complete_lost_run(self, run_id: str, message: str) -> None:
+        """Mark a run as succeeded whose process ended well and could not tell Dagster so."""
 
     def loaded_jobs(self) -> frozenset[str]:
         """Names of the jobs of the code location as the daemon sees it now."""

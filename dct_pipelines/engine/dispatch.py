@@ -20,7 +20,7 @@ from dct_pipelines.domain.admission import Candidate, Hold, Load, Plan, plan, qu
 from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.trigger import ResourceLimits
 from dct_pipelines.domain.words import TriggerStatus, WaitReason
-from dct_pipelines.store import deciding, dispatching
+from dct_pipelines.store import deciding, dispatching, lane
 from dct_pipelines.store.database import Database, Row
 
 AFTER_ALL_EVENTS = 2**62
@@ -97,6 +97,16 @@ class Dispatcher:
             tags = _tags(row, one.attempt, priority)
             orders.append(DispatchOrder(one.execution_id, one.attempt, row.job_name, priority, tags))
         return DispatchReport(tuple(orders), _count(planned.held.values()), missing)
+
+    def is_done_directly(self) -> bool:
+        """Whether a daemon of ours hands over what waits, so that no sensor needs to."""
+        with self.database.connect() as connection:
+            return lane.is_taken(connection)
+
+    def missing_jobs(self, loaded_jobs: frozenset[str]) -> frozenset[str]:
+        """Jobs that are needed and not among `loaded_jobs`."""
+        with self.database.connect() as connection:
+            return dispatching.missing_jobs(connection, loaded_jobs)
 
     def _load(self, holding: Iterable[Row[Any]], loaded_jobs: frozenset[str], limit: int) -> Load:
         holding = list(holding)

@@ -7,7 +7,7 @@ again under the execution's lock and leaves alone what somebody else is settling
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -25,8 +25,6 @@ from dct_pipelines.store.executions.transitions import note_run, transition
 logger = logging.getLogger(__name__)
 CANCELED = "CANCELED"
 """Dagster's word for a run that somebody stopped."""
-LOOKS_AT_LOST_SECONDS = 600
-"""For so long after an attempt was lost the sweep makes sure that its run is over."""
 TIMED_OUT = "timed out: it ran longer than its limit and did not stop; raise timeout_seconds"
 
 
@@ -81,18 +79,18 @@ class Reconciler:
     gateway: RunGateway
     times: Times = field(default_factory=Times)
 
-    def sweep(self) -> SweepReport:
+    def sweep(self, start_within_seconds: float | None = None) -> SweepReport:
         """Look at everything that is dispatched or running, once. DatabaseUnavailable when it cannot.
 
         What cannot be settled (Dagster does not answer for that run) stays as it is for the next sweep.
+        `start_within_seconds` is for who knows better than `times` when no run can come any more.
         """
+        if start_within_seconds is None:
+            start_within_seconds = self.times.start_within_seconds
         with self.database.begin() as connection:
-            live = reading.live_attempts(
-                connection, self.times.stale_seconds, self.times.start_within_seconds
-            )
+            live = reading.live_attempts(connection, self.times.stale_seconds, start_within_seconds)
             overdue = set(reading.overdue(connection, self.times.overdue_grace_seconds))
             outlived = set(reading.outlived(connection))
-            lost = reading.lost_runs(connection, self.times.stale_seconds, LOOKS_AT_LOST_SECONDS)
             freed = leases.free_orphans(connection)
         settled, faults = [], []
         for attempt, is_late in live:
@@ -107,7 +105,7 @@ class Reconciler:
             except Exception as error:
                 logger.exception("execution %s cannot be settled now", attempt.execution_id)
                 faults.append(f"execution {attempt.execution_id} cannot be settled now: {error}")
-        self._end_lost(lost)
+        self._end_outlived()
         return SweepReport(
             tuple(settled), tuple(freed), self._sweep_slots(), tuple(self._remind()), tuple(faults)
         )
@@ -118,15 +116,36 @@ class Reconciler:
             slots.renew_workspaces(connection)
             return tuple(slots.reclaim(connection, self.times.stale_seconds))
 
-    def _end_lost(self, run_ids: Sequence[str]) -> None:
-        """End in Dagster what another execution or a person overtook, and whose process is gone.
+    def settle_lost(self, run_id: str, because: str) -> None:
+        """End in Dagster a run whose process is known to be gone, as its attempt ended if it did.
 
-        It would take one of Dagster's slots until its time limit.
+        Its execution is settled by the next sweep, which finds the run over.
         """
-        for run_id in run_ids:
-            info = self.gateway.get_run(run_id)
-            if info is not None and not info.is_over:
-                self.gateway.fail_lost_run(run_id, "its attempt was overtaken, and it did not end by itself")
+        with self.database.connect() as connection:
+            ended = reading.ended_runs(connection, [run_id], after_seconds=0)
+        self._end_in_dagster(run_id, ended.get(run_id), because)
+
+    def _end_outlived(self) -> None:
+        """End in Dagster what our tables say is over long since, and what Dagster still takes for at work.
+
+        A crash may take Dagster's last rows of a run, and a run that was overtaken may never say that it
+        ended; each would hold one of Dagster's slots until its time limit.
+        """
+        active = [run.run_id for run in self.gateway.active_runs()]
+        if not active:
+            return
+        with self.database.connect() as connection:
+            ended = reading.ended_runs(connection, active, self.times.stale_seconds)
+        for run_id, state in ended.items():
+            self._end_in_dagster(run_id, state, "its attempt is over, and it did not end by itself")
+
+    def _end_in_dagster(self, run_id: str, ended: AttemptState | None, because: str) -> None:
+        if ended is AttemptState.SUCCEEDED:
+            self.gateway.complete_lost_run(
+                run_id, f"every action is done, and the execution ended ({because})"
+            )
+        else:
+            self.gateway.fail_lost_run(run_id, because)
 
     def _look_at(
         self, attempt: Attempt, is_late: bool, is_overdue: bool, is_outlived: bool

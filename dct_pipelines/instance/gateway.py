@@ -14,6 +14,7 @@ from uuid import UUID
 
 import dagster as dg
 from dagster._core.errors import DagsterUserCodeUnreachableError
+from dagster._core.storage.dagster_run import ACTIVE_RUN_STATUSES
 from dagster._daemon.controller import get_daemon_statuses
 from dagster._grpc.client import DagsterGrpcClient
 
@@ -64,6 +65,21 @@ class DagsterGateway:
         except (dg.DagsterInvariantViolationError, DagsterUserCodeUnreachableError) as error:
             _log.warning("run %s could not be told to stop: %s", run_id, error)
             return False
+
+    def active_runs(self) -> Sequence[RunInfo]:
+        """Runs that hold a slot and carry an execution."""
+        records = self._instance.get_run_records(dg.RunsFilter(statuses=ACTIVE_RUN_STATUSES))
+        return [info for record in records if (info := _info(record)).execution_id is not None]
+
+    def complete_lost_run(self, run_id: str, message: str) -> None:
+        """Mark a run as succeeded whose process did all of it and could not say so."""
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            return
+        ended = dg.DagsterEvent(
+            event_type_value=dg.DagsterEventType.RUN_SUCCESS.value, job_name=run.job_name, message=message
+        )
+        self._instance.report_dagster_event(ended, run_id=run_id)
 
     def fail_lost_run(self, run_id: str, message: str) -> None:
         """Mark a run whose process is gone as failed, or as cancelled when it was being cancelled."""

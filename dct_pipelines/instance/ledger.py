@@ -1,9 +1,9 @@
 """What a worker writes of the one run that it works on: gathered, then written in one transaction.
 
 A stock run of five steps is some forty statements, each a round trip and a commit, and half of them read back
-what this very process has just written. Here events and the run's status go down together: when the run ends,
-durably, and every half second before that, relaxed, because a crash could take Dagster's own event rows only, and
-the reconciler ends such a run. What our tables say never passes through here.
+what this very process has just written. Here events and the run's status go down together: when the run
+ends, durably, and every half second before that, relaxed, because a crash could take Dagster's own event rows
+only, and the reconciler ends such a run. What our tables say never passes through here.
 
 A ledger is open for one run, in the one process that works on it, and for nothing else: no other process
 or thread ever reads a run from it. `tests/dagster/test_ledger.py` holds the contract with the pinned Dagster.

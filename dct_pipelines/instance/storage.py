@@ -7,7 +7,8 @@ pool writes of its run (`instance/ledger.py`). Needs a contract test at each new
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,7 +23,7 @@ from dagster._serdes import ConfigurableClass, ConfigurableClassData
 from dagster_postgres.event_log import PostgresEventLogStorage
 from dagster_postgres.run_storage import PostgresRunStorage
 from dagster_postgres.schedule_storage import PostgresScheduleStorage
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from dct_pipelines.instance.ledger import RunLedger, is_noise
 from dct_pipelines.instance.pool import DagsterPool
@@ -64,7 +65,7 @@ class PooledRunStorage(_Pooled, PostgresRunStorage):
     """Runs, on the shared pool."""
 
     def __init__(self, pool: DagsterPool, ledger: RunLedger) -> None:
-        self._ledger = ledger
+        self.ledger = ledger
         self._columns_there: set[str] = set()
         self._snapshots: dict[str, Any] = {}
         super().__init__(pool)
@@ -95,7 +96,7 @@ class PooledRunStorage(_Pooled, PostgresRunStorage):
     ) -> Sequence[dg.RunRecord]:
         """As the base class does; a worker knows its own run, after which Dagster asks again and again."""
         wanted = filters.run_ids if filters is not None else None
-        if wanted is not None and len(wanted) == 1 and (run := self._ledger.run(wanted[0])) is not None:
+        if wanted is not None and len(wanted) == 1 and (run := self.ledger.run(wanted[0])) is not None:
             now = datetime.now(UTC)
             return [dg.RunRecord(0, run, create_timestamp=now, update_timestamp=now)]
         return super().get_run_records(filters, *args, **named)
@@ -104,12 +105,20 @@ class PooledRunStorage(_Pooled, PostgresRunStorage):
         self, run_id: str, event: dg.DagsterEvent, update_timestamp: datetime | None = None
     ) -> None:
         """As the base class does; what moves a worker's own run is gathered."""
-        if self._ledger.holds(run_id) and event.event_type is not dg.DagsterEventType.RUN_FAILURE:
-            self._ledger.move(event, update_timestamp)
+        if self.ledger.holds(run_id) and event.event_type is not dg.DagsterEventType.RUN_FAILURE:
+            self.ledger.move(event, update_timestamp)
             return
-        if self._ledger.holds(run_id):
-            self._ledger.flush()
+        if self.ledger.holds(run_id):
+            self.ledger.flush()
         super().handle_run_event(run_id, event, update_timestamp)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A connection on which everything is stored together; Dagster's own commit by themselves."""
+        with self._engine.connect() as plain:
+            connection = plain.execution_options(isolation_level="READ COMMITTED")
+            with connection.begin():
+                yield connection
 
     def create(self) -> None:
         self._init_db()
@@ -153,9 +162,9 @@ class PooledStorage(DagsterStorage[Any], ConfigurableClass):
     def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
         self._inst_data = inst_data
         pool = DagsterPool(load_settings())
-        self.ledger = RunLedger(lambda: pool.engine)
-        self._runs = PooledRunStorage(pool, self.ledger)
-        self._events = PooledEventLogStorage(pool, self.ledger)
+        ledger = RunLedger(lambda: pool.engine)
+        self._runs = PooledRunStorage(pool, ledger)
+        self._events = PooledEventLogStorage(pool, ledger)
         self._schedules = PooledScheduleStorage(pool)
         by_main_table: dict[str, _Pooled] = {
             "runs": self._runs,

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from dct_pipelines import registry
 from dct_pipelines.bootstrap import App
+from dct_pipelines.clients import printed
 from dct_pipelines.domain.action import ActionType
 from dct_pipelines.domain.errors import ActionFailed, DctError, InvalidInput
 from dct_pipelines.domain.execution import ExecutionState
@@ -84,7 +85,18 @@ def _op(
     *,
     is_first: bool = False,
 ) -> dg.OpDefinition:
-    """An op that moves no data. The lambda keeps our annotations, which are text, from Dagster's check."""
+    """An op that moves no data, and whose output belongs into its log.
+
+    The function's annotations are Dagster's own, because ours are text, which it does not read.
+    """
+
+    def op(context):  # type: ignore[no-untyped-def]
+        try:
+            work(context)
+        finally:
+            if text := printed.take():
+                context.log.info("printed:\n%s", text)
+
     return dg.op(
         name=name,
         description=description,
@@ -92,7 +104,7 @@ def _op(
         out=dg.Out(dg.Nothing),
         config_schema=config,
         required_resource_keys={RESOURCE},
-    )(lambda context: work(context))  # noqa: PLW0108 (see above)
+    )(op)
 
 
 def identity(run: dg.DagsterRun) -> RunIdentity:

@@ -11,6 +11,7 @@ import dagster as dg
 
 from dct_pipelines.bootstrap import App
 from dct_pipelines.clients.stack.notes import write_loaded_jobs
+from dct_pipelines.engine.dispatch import DispatchReport
 from dct_pipelines.sensors.ticks import (
     HAIR_SECONDS,
     LOOP_SECONDS,
@@ -47,7 +48,10 @@ class _Dispatch:
         if self._is_reload_due:
             return self._reload(app)
         write_loaded_jobs(app.settings.home, self._loaded)
-        report = app.dispatcher.dispatch(self._loaded, MAX_REQUESTS)
+        if app.dispatcher.is_done_directly():
+            report = DispatchReport(missing_jobs=app.dispatcher.missing_jobs(self._loaded))
+        else:
+            report = app.dispatcher.dispatch(self._loaded, MAX_REQUESTS)
         if report.missing_jobs and report.missing_jobs & app.buildable_jobs():
             self._is_reload_due = True
             if not report.orders:

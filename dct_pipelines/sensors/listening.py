@@ -10,10 +10,9 @@ import dagster as dg
 from dct_pipelines.bootstrap import App
 from dct_pipelines.sensors.ticks import (
     HAIR_SECONDS,
-    MAX_REQUESTS,
     RESOURCE,
     Answer,
-    answer,
+    hand_over,
     names_of,
     ticking,
 )
@@ -39,7 +38,7 @@ def listener_sensor(
         seen = app.listening.tick(kind, patience_seconds=PATIENCE_SECONDS)
         if monotonic() - begun > HEARD_SECONDS:
             return dg.SkipReason(f"{seen}; that took so long that the dispatcher hands over what fired")
-        return answer(str(seen), app.dispatcher.dispatch(loaded, MAX_REQUESTS))
+        return hand_over(app, str(seen), loaded)
 
     return dg.SensorDefinition(
         name=f"{kind}_listener",

@@ -41,6 +41,13 @@ def names_of(jobs: Sequence[dg.JobDefinition]) -> frozenset[str]:
     return frozenset(job.name for job in jobs)
 
 
+def hand_over(app: App, seen: str, loaded: frozenset[str]) -> Answer:
+    """Dispatch what may start and request its runs, unless a daemon does so directly, and sooner."""
+    if app.dispatcher.is_done_directly():
+        return dg.SkipReason(f"{seen}; the daemon hands over what waits")
+    return answer(seen, app.dispatcher.dispatch(loaded, MAX_REQUESTS))
+
+
 def answer(seen: str, report: DispatchReport) -> Answer:
     """Requests for what was dispatched; when nothing was, what was seen and what waits for which reason."""
     if report.orders:

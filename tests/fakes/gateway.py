@@ -43,6 +43,14 @@ class FakeGateway:
         self.told_to_stop.append(run_id)
         return True
 
+    def active_runs(self) -> Sequence[RunInfo]:
+        return [run for run in self.runs.values() if not run.is_over and run.execution_id is not None]
+
+    def complete_lost_run(self, run_id: str, message: str) -> None:
+        run = self.runs.get(run_id)
+        if run is not None and not run.is_over:
+            self.end(run_id, "SUCCESS")
+
     def fail_lost_run(self, run_id: str, message: str) -> None:
         run = self.runs.get(run_id)
         if run is not None and not run.is_over:

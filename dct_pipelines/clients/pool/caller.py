@@ -1,7 +1,7 @@
 """The caller's side: one question, one answer, to the newest pool or to all that there are.
 
-A home notes its pools in a file, the newest first; while a new generation takes over there are two. Nothing is
-kept open between questions: a connection to a socket of this machine costs microseconds.
+A home notes its pools in a file, the newest first; while a new generation takes over there are two. Nothing
+is kept open between questions: a connection to a socket of this machine costs microseconds.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class Pools:
     def launch(self, launches: Sequence[Launch]) -> None:
         """Have the newest pool that takes work take these; those that it knows already are left as they are.
 
-        `PoolUnreachable` when none takes them; then it is not known whether one did, and asking again is safe.
+        `PoolUnreachable` when none takes them; then it is not known whether one did, and asking again is
+        safe.
         """
         message = {"ask": "launch", "launches": [asdict(launch) for launch in launches]}
         self._first(message, lambda answer: "accepted" in answer)
@@ -84,9 +85,7 @@ class Pools:
             if fits(answer):
                 return answer
             said = "it is about to end"
-        raise PoolUnreachable(
-            f"no worker pool of {self.home} takes work ({said}); `dct up` keeps one running"
-        )
+        raise PoolUnreachable(f"no worker pool of {self.home} takes work ({said}); `dct up` runs one")
 
     def _all(self, message: object) -> list[Mapping[str, Any]]:
         answers = []

@@ -33,6 +33,8 @@ class Launch:
     body: str = ""
     limit_seconds: float | None = None
     alone: bool = False
+    again: bool = False
+    """Take it also when it ended here before: it goes on from where it was."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,10 @@ class Roster:
 
     def accept(self, launch: Launch) -> bool:
         """Queue it; False when it is known already."""
-        if self.state(launch.key) is not LaunchState.UNKNOWN:
+        state = self.state(launch.key)
+        if state is not LaunchState.UNKNOWN and not (launch.again and state is LaunchState.ENDED):
             return False
+        self.ended.pop(launch.key, None)
         self.queue.append(launch)
         return True
 

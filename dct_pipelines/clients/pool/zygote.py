@@ -1,8 +1,8 @@
 """The zygote: forks workers, hands them launches, knows how each ended, and ends what does not end by itself.
 
-One thread, one loop, no database, no channel of gRPC: nothing that a fork could tear in two. It is asked through
-a private Unix socket, a line of JSON each way (`caller`). SIGTERM ends it within seconds; SIGUSR1 lets
-it finish what it has, beside its successor, and then ends it.
+One thread, one loop, no database, no channel of gRPC: nothing that a fork could tear in two. It is asked
+through a private Unix socket, a line of JSON each way (`caller`). SIGTERM ends it within seconds; SIGUSR1
+lets it finish what it has, beside its successor, and then ends it.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
@@ -66,11 +66,26 @@ class Service:
     @property
     def has_worker(self) -> bool:
         """Whether the child that does its work, if it needs one, lives."""
+        return self.worker is None or self.process is None or self.worker_pid is not None
+
+    @property
+    def worker_pid(self) -> int | None:
+        """The child that does its work, the newest while one takes over; None when there is none."""
         if self.worker is None or self.process is None:
-            return True
+            return None
         with contextlib.suppress(psutil.Error):
-            return any(self.worker in _words(child) for child in psutil.Process(self.process.pid).children())
-        return False
+            children = psutil.Process(self.process.pid).children()
+            found = [child for child in children if self.worker in _words(child)]
+            return max(found, key=_begun).pid if found else None
+        return None
+
+    def copy(self) -> Service:
+        """The same process under another object."""
+        return replace(self)
+
+    def become(self, other: Service) -> None:
+        """Be the other's process from now on, for whoever knows this object."""
+        self.process, self.door, self.arguments = other.process, other.door, other.arguments
 
     def kill(self) -> None:
         """End the process at once, and only it: runs that it has started go on."""
@@ -102,10 +117,14 @@ class Service:
             time.sleep(LOOK_EVERY_SECONDS)
         return False
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process itself, if it runs."""
+        if self.process is not None and self.is_running:
+            self.process.send_signal(number)
+
     def ask_to_stop(self) -> None:
         """SIGTERM to the process itself; it ends its own children."""
-        if self.process is not None and self.is_running:
-            self.process.send_signal(signal.SIGTERM)
+        self.signal(signal.SIGTERM)
 
     def stop(self, timeout_seconds: float = STOP_SECONDS) -> None:
         """End it; what of its session is left after `timeout_seconds` is killed."""
@@ -126,6 +145,12 @@ class Service:
                 return file.read().decode("utf-8", "replace").strip()
         except OSError:
             return ""
+
+
+def _begun(process: psutil.Process) -> float:
+    with contextlib.suppress(psutil.Error):
+        return float(process.create_time())
+    return 0.0
 
 
 def _words(process: psutil.Process) -> list[str]:

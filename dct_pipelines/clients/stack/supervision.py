@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from dct_pipelines.clients.stack.service import LOOK_EVERY_SECONDS, Service
+from dct_pipelines.clients.stack.succession import Succession
 
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
@@ -44,7 +45,13 @@ class _Watched:
 class Supervision:
     """Watches services that are already started, from one thread. `say` gets a line for each event."""
 
-    def __init__(self, services: Sequence[Service], say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        services: Sequence[Service],
+        say: Callable[[str], None],
+        succession: Succession | None = None,
+    ) -> None:
+        self._succession = succession
         self._watched = [_Watched(service) for service in services]
         self._say = say
         self._stopping = threading.Event()
@@ -63,6 +70,8 @@ class Supervision:
         while not self._stopping.wait(LOOK_EVERY_SECONDS):
             for watched in self._watched:
                 self._look(watched)
+            if self._succession is not None:
+                self._keep_up(self._succession)
 
     def _look(self, watched: _Watched) -> None:
         service, now = watched.service, time.monotonic()
@@ -82,6 +91,12 @@ class Supervision:
             watched.pause(now)
         elif now >= watched.restart_at:
             self._start_again(watched, now)
+
+    def _keep_up(self, succession: Succession) -> None:
+        try:
+            succession.look(time.monotonic())
+        except OSError as error:
+            self._say(f"the worker pool cannot follow the definitions now ({error}); it is tried again")
 
     def _start_again(self, watched: _Watched, now: float) -> None:
         service = watched.service

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -109,16 +109,16 @@ def live_attempts(
     return [(to_attempt(row), bool(row.is_late)) for row in connection.execute(statement)]
 
 
-def lost_runs(connection: Connection, after_seconds: float, within_seconds: float) -> Sequence[str]:
-    """Runs of attempts that were lost so long ago that they must have ended by themselves, and no longer."""
-    age = func.clock_timestamp() - _ATTEMPT.ended_at
-    statement = select(_ATTEMPT.run_id).where(
-        _ATTEMPT.state == AttemptState.LOST,
-        _ATTEMPT.run_id.is_not(None),
-        _ATTEMPT.ended_at > func.clock_timestamp() - timedelta(seconds=within_seconds),
-        age > timedelta(seconds=after_seconds),
+def ended_runs(
+    connection: Connection, run_ids: Collection[str], after_seconds: float
+) -> dict[str, AttemptState]:
+    """Of these runs, those whose attempt ended so long ago that they must be over, and how it ended."""
+    statement = select(_ATTEMPT.run_id, _ATTEMPT.state).where(
+        _ATTEMPT.run_id.in_(run_ids),
+        _ATTEMPT.state.not_in(LIVE),
+        _ATTEMPT.ended_at < func.clock_timestamp() - timedelta(seconds=after_seconds),
     )
-    return [run_id for run_id in connection.scalars(statement) if run_id is not None]
+    return {row.run_id: AttemptState(row.state) for row in connection.execute(statement)}
 
 
 def overdue(connection: Connection, grace_seconds: float) -> Sequence[UUID]:

@@ -1,0 +1,112 @@
+"""Hands waiting executions over to Dagster directly: admitted, made into runs, launched, in one turn.
+
+The way by a sensor's RunRequest takes up to ten seconds and costs a call to the code server and a dozen
+statements a run; this one takes milliseconds. It is gone only by the process that has the lane
+(`store/lane`), and by that one's queue thread, which also takes runs from Dagster's own queue: one thread
+admits everything that is to hold a slot, so no limit on slots is ever exceeded.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+from dagster._core.launcher import LaunchRunContext
+from dagster._core.workspace.context import BaseWorkspaceRequestContext
+
+from dct_pipelines.bootstrap import App
+from dct_pipelines.domain.errors import PoolUnreachable
+from dct_pipelines.instance.launcher import LAUNCHER_TAG, WARM, WarmRunLauncher
+from dct_pipelines.instance.making import RunMaker
+from dct_pipelines.instance.storage import PooledRunStorage
+
+MOST_AT_ONCE = 100
+"""Runs made in one transaction: it should be over before anybody waits for it."""
+HELLO_SECONDS = 1.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a turn did. `is_more`: others would start as soon as slots are free."""
+
+    handed_over: int = 0
+    is_more: bool = False
+
+
+class HandOver:
+    """The direct way to Dagster. Used by one thread."""
+
+    def __init__(self, instance: dg.DagsterInstance, storage: PooledRunStorage, app: App) -> None:
+        self._instance = instance
+        self._app = app
+        self._maker = RunMaker(instance, storage)
+        self._pool_jobs: frozenset[str] = frozenset()
+        self._asked_pool_at = -HELLO_SECONDS
+        self._is_waiting_for_pool = False
+
+    def turn(self, workspace: BaseWorkspaceRequestContext, free_slots: int) -> Turn:
+        """Hand over what may start now and fits `free_slots`.
+
+        An execution that was dispatched and whose run could not be made is found by the sweep, which gives it
+        its next attempt; a run that was made and not launched is found by the watch, which launches it.
+        """
+        jobs = self._jobs(workspace)
+        if not jobs:
+            return Turn()
+        limit = min(free_slots, MOST_AT_ONCE)
+        report = self._app.dispatcher.dispatch(jobs, max(0, limit))
+        tags = {LAUNCHER_TAG: WARM} if self._pools_are_noted else {}
+        runs = self._maker.make(workspace, report.orders, tags)
+        self._launch(workspace, runs)
+        return Turn(len(runs), is_more=bool(report.waiting))
+
+    def _jobs(self, workspace: BaseWorkspaceRequestContext) -> frozenset[str]:
+        """What can be started now: the code server knows it, and so does the pool, if there is one."""
+        jobs = self._maker.loaded_jobs(workspace)
+        if not self._pools_are_noted:
+            return jobs
+        if time.monotonic() - self._asked_pool_at >= HELLO_SECONDS:
+            self._asked_pool_at = time.monotonic()
+            self._pool_jobs = self._ask_pool()
+        return jobs & self._pool_jobs
+
+    def _ask_pool(self) -> frozenset[str]:
+        launcher = self._instance.run_launcher
+        assert isinstance(launcher, WarmRunLauncher)  # noqa: S101 (only such a one has pools)
+        try:
+            found = frozenset(launcher.pools.hello()["jobs"])
+        except PoolUnreachable as error:
+            if not self._is_waiting_for_pool:
+                _log.warning("executions wait for the worker pool: %s", error)
+            self._is_waiting_for_pool = True
+            return frozenset()
+        self._is_waiting_for_pool = False
+        return found
+
+    @property
+    def _pools_are_noted(self) -> bool:
+        launcher: Any = self._instance.run_launcher
+        return isinstance(launcher, WarmRunLauncher) and launcher.pools.are_noted
+
+    def _launch(self, workspace: BaseWorkspaceRequestContext, runs: list[dg.DagsterRun]) -> None:
+        launcher: Any = self._instance.run_launcher
+        if not runs:
+            return
+        if self._pools_are_noted:
+            try:
+                launcher.launch(runs)
+            except PoolUnreachable as error:
+                _log.warning("%d runs are launched as soon as the worker pool is back: %s", len(runs), error)
+            return
+        for run in runs:
+            try:
+                launcher.launch_run(LaunchRunContext(dagster_run=run, workspace=workspace))
+            except Exception as error:  # noqa: BLE001
+                # Whatever a launcher of another kind raises: this run ends, the engine tries again, others
+                # go on.
+                _log.exception("run %s could not be launched", run.run_id)
+                self._instance.report_run_failed(run, f"it could not be launched: {error}")

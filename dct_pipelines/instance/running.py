@@ -1,0 +1,116 @@
+"""What a worker does with a launch: carries the run out with Dagster's own engine, in this process.
+
+Each worker has one Dagster instance and one set of services, with connections that stay open from run to
+run. A run that is simply a whole job uses a plan that this process has made before: plans are a function of
+the job and its configuration. Everything else (a re-execution, a subset, a resumed run) goes the stock way.
+
+`tests/dagster/test_running.py` holds the contract with the pinned Dagster.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+from dagster import DagsterEvent, DagsterInstance, DagsterRun
+from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
+from dagster._core.execution.api import (
+    ExecuteRunWithPlanIterable,
+    create_execution_plan,
+    job_execution_iterator,
+)
+from dagster._core.execution.context_creation_job import (
+    PlanOrchestrationContextManager,
+    orchestration_context_event_generator,
+)
+from dagster._core.execution.plan.plan import ExecutionPlan
+from dagster._core.storage.dagster_run import DagsterRunStatus
+from dagster._grpc.impl import core_execute_run
+from dagster._serdes import deserialize_value
+from dagster._utils.interrupts import capture_interrupts
+
+from dct_pipelines.clients import printed
+from dct_pipelines.clients.pool.roster import Launch
+from dct_pipelines.instance.storage import PooledRunStorage
+
+COLLECT_AFTER = 50_000
+"""Allocations between collections: a run makes many objects that live until its end."""
+_log = logging.getLogger(__name__)
+
+
+class RunWorker:
+    """One worker's process. Made after the fork; nothing in it is carried across one."""
+
+    def __init__(self, repository: ReconstructableRepository, project_root: Path) -> None:
+        self._repository = repository
+        self._instance = DagsterInstance.from_config(str(project_root))
+        self._plans: dict[str, ExecutionPlan] = {}
+        gc.set_threshold(COLLECT_AFTER, 20, 20)
+        printed.capture()
+
+    def work(self, launch: Launch) -> None:
+        """Carry out one run. What goes wrong in it is in the run's log; nothing of it is raised."""
+        run = self._run_of(launch)
+        if run is None or run.is_finished:
+            _log.warning("run %s is gone or over; nothing is done", launch.key)
+            return
+        with capture_interrupts(), self._recording(run):
+            try:
+                for _ in self._events(run, is_resumed=run.status is DagsterRunStatus.STARTED):
+                    pass
+            except (KeyboardInterrupt, Exception):  # noqa: BLE001 (the run's log says why it failed)
+                _log.exception("run %s", run.run_id)
+
+    def _run_of(self, launch: Launch) -> DagsterRun | None:
+        if launch.body:
+            return deserialize_value(launch.body, DagsterRun)
+        return self._instance.get_run_by_id(launch.key)
+
+    def _recording(self, run: DagsterRun) -> AbstractContextManager[None]:
+        storage = self._instance.run_storage
+        return storage.ledger.recording(run) if isinstance(storage, PooledRunStorage) else nullcontext()
+
+    def _events(self, run: DagsterRun, *, is_resumed: bool) -> Iterable[DagsterEvent]:
+        job = self._repository.get_reconstructable_job(run.job_name)
+        if is_resumed or not _is_whole(run):
+            return core_execute_run(
+                job, run, self._instance, inject_env_vars=False, resume_from_failure=is_resumed
+            )
+        return self._whole(job, run)
+
+    def _whole(self, job: ReconstructableJob, run: DagsterRun) -> Iterator[DagsterEvent]:
+        plan = self._plans.get(run.job_name)
+        if plan is None:
+            plan = create_execution_plan(job, run_config=run.run_config, tags=run.tags)
+            self._plans[run.job_name] = plan
+        yield from ExecuteRunWithPlanIterable(
+            execution_plan=plan,
+            iterator=job_execution_iterator,
+            execution_context_manager=PlanOrchestrationContextManager(
+                context_event_generator=orchestration_context_event_generator,
+                job=job,
+                execution_plan=plan,
+                dagster_run=run,
+                instance=self._instance,
+                run_config=run.run_config,
+                raise_on_error=False,
+                executor_defs=None,
+                output_capture=None,
+                resume_from_failure=False,
+            ),
+        )
+
+
+def _is_whole(run: DagsterRun) -> bool:
+    """Whether the run is all of a job with nothing that only its own row could tell."""
+    return not (
+        run.run_config
+        or run.parent_run_id
+        or run.step_keys_to_execute
+        or run.resolved_op_selection
+        or run.asset_selection
+        or run.asset_check_selection
+    )
