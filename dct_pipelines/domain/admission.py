@@ -91,7 +91,7 @@ class Load:
     leases: dict[str, str] = field(default_factory=dict)
     """Exclusive keys in use, and by whom in words."""
     reserved: dict[str, UUID] = field(default_factory=dict)
-    """Free keys that are kept for an execution which needs others besides; `Admission` fills it."""
+    """Keys that are kept for the execution whose turn it is to have them; `Admission` fills it."""
     first_in_line: dict[SubjectOfTrigger, int] = field(default_factory=dict)
     """The smallest `order` that waits for each trigger and subject; `plan` fills it."""
 
@@ -144,11 +144,18 @@ class Admission:
         return hold
 
     def keep(self, candidate: Candidate, hold: Hold) -> None:
-        """Keep what is free for one that is held, if it has waited long and is the first of its line."""
-        if hold.reason in KEEPING and self._has_aged(candidate) and self._line_hold(candidate) is None:
-            for key in candidate.leases - self.load.leases.keys():
-                self.load.reserved.setdefault(key, candidate.execution_id)
-            self.load.room.keep(candidate.agents, agent_class(candidate.priority), candidate.workspaces)
+        """Keep what is free for one that is held, if it has aged and is the first in its line and for its keys.
+
+        While it lacks workspaces, which may be taken for days, it keeps only those.
+        """
+        load, of_class = self.load, agent_class(candidate.priority)
+        if hold.reason not in KEEPING or not self._has_aged(candidate) or self._line_hold(candidate):
+            return
+        if load.room.lacks_workspaces(candidate.workspaces) is not None:
+            load.room.keep(0, of_class, candidate.workspaces)
+        elif load.reserved.keys().isdisjoint(candidate.leases):
+            load.reserved |= dict.fromkeys(candidate.leases, candidate.execution_id)
+            load.room.keep(candidate.agents, of_class, candidate.workspaces)
 
     def hold(self, candidate: Candidate) -> Hold | None:
         """Why it may not start now; None when it may."""
@@ -212,7 +219,7 @@ class Admission:
         keeps_order = most == 1
         if not keeps_order and not self.load.limits_enabled:
             return None
-        if candidate.behind is not None:
+        if keeps_order and candidate.behind is not None:
             first = f"execution {candidate.behind} of this trigger for {line[1][1]} goes first"
             return Hold(WaitReason.ITEM_BUSY, first)
         comes_later = keeps_order and self.load.first_in_line.get(line, candidate.order) < candidate.order

@@ -18,7 +18,7 @@ from uuid import UUID
 from dct_pipelines.domain.admission import Admission, Candidate, Hold
 from dct_pipelines.domain.ageing import Place, place
 from dct_pipelines.domain.trigger import ResourceLimits
-from dct_pipelines.domain.words import TriggerStatus
+from dct_pipelines.domain.words import TriggerStatus, WaitReason
 from dct_pipelines.store import queueing
 from dct_pipelines.store.database import Connection, Row
 
@@ -83,6 +83,8 @@ class Queue:
     admission: Admission
     cohorts: Sequence[Cohort]
     lines: dict[int, UUID]
+    full: set[int] = field(default_factory=set)
+    """Lines of which nothing more can start in this pass, as far as it has found out."""
 
     def best_first(self) -> Iterator[Looked]:
         """Consider executions, the best first, until nothing is left that may start.
@@ -115,15 +117,15 @@ class Queue:
             subject=(row.item_id, row.subject) if row.line is not None else None,
             waits_since=row.waits_since,
             order=row.line_order,
-            behind=row.behind or (self.lines.get(row.line) if cohort.is_one_by_one else None),
+            behind=(row.behind or self.lines.get(row.line)) if cohort.is_one_by_one else None,
         )
 
     def _look_at(self, cohort: Cohort, row: Row[Any]) -> Looked:
         candidate = self.candidate(cohort, row)
         hold = self.admission.consider(candidate)
         cohort.is_read |= hold is not None and hold.is_shared
-        if row.line is not None and cohort.is_one_by_one and (hold is None or candidate.behind is not None):
-            self.lines.setdefault(row.line, candidate.behind or row.id)
+        if hold is not None and hold.reason is WaitReason.ITEM_BUSY:
+            self.full.add(row.line)
         return Looked(row, cohort.head, hold)
 
     def _read(self, cohort: Cohort, entries: Sequence[Entry]) -> None:
@@ -144,7 +146,9 @@ class Queue:
         most = free + TOLD_WHEN_FULL
         asks = [self._ask(one) for one in some]
         of_each = max(LEAST_READ, 4 * most // len(some))
-        rows = queueing.ready(self.connection, asks, (of_each, most), self.lines, whoever_is_behind=is_first)
+        rows = queueing.ready(
+            self.connection, asks, (of_each, most), (self.lines, self.full), whoever_is_behind=is_first
+        )
         found: dict[int, list[Row[Any]]] = {}
         for row in rows:
             found.setdefault(row.cohort, []).append(row)
@@ -153,12 +157,9 @@ class Queue:
             one.take_in(mine, is_all=len(mine) < of_each and len(rows) < most)
 
     def _ask(self, cohort: Cohort) -> queueing.Ask:
-        width = cohort.candidate.limits.max_concurrent_per_item
-        if width > 1 and not self.admission.load.limits_enabled:
-            width = queueing.NO_LIMIT
         since, order = cohort.last_read or queueing.BEFORE_ALL
         bonus = cohort.head.priority * self.admission.ageing_step_seconds
-        return queueing.Ask(cohort.head.cohort, bonus, since, order, width)
+        return queueing.Ask(cohort.head.cohort, bonus, since, order, cohort.is_one_by_one)
 
 
 @lru_cache(maxsize=10_000)

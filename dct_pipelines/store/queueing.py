@@ -23,8 +23,6 @@ _EXECUTION = trigger_executions.c
 _HOLDING = [state.value for state in HOLDING]
 BEFORE_ALL = (datetime.min.replace(tzinfo=UTC), 0)
 """A place that every execution comes after."""
-NO_LIMIT = 2**31 - 1
-"""How many of one line may be at work when nothing limits that."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class Pulse:
 
 @dataclass(frozen=True)
 class Ask:
-    """Further executions of a cohort: those after a place, with so many of one line at the same time.
+    """Further executions of a cohort: those after a place, of one line `one_by_one` or not.
 
     `bonus_seconds` is how much earlier they count as waiting than they do, by their priority.
     """
@@ -47,7 +45,7 @@ class Ask:
     bonus_seconds: float
     since: datetime
     order: int
-    width: int
+    one_by_one: bool
 
 
 _PULSE = text("""
@@ -103,20 +101,20 @@ SELECT {NEEDS} FROM heads JOIN dct.trigger_executions AS e ON e.id = heads.id {N
 
 _AHEAD = """
 SELECT first.id FROM dct.trigger_executions AS first
-WHERE first.status = 'waiting' AND first.line = e.line AND first.line_order < e.line_order
-    AND (ask.width = 1 OR first.not_before IS NULL)
-ORDER BY first.line_order OFFSET ask.width - 1 LIMIT 1
+WHERE ask.one_by_one
+    AND first.status = 'waiting' AND first.line = e.line AND first.line_order < e.line_order
+ORDER BY first.line_order LIMIT 1
 """
-"""Whom it is behind: as many of its line as may be at work come first. A pause keeps the order, no place."""
+"""Whom it is behind, where of a line one at a time is at work. A pause keeps the order too."""
 
 _READY = text(f"""
 WITH ask AS (
     SELECT * FROM unnest(
         CAST(:cohorts AS bigint[]), CAST(:bonuses AS float[]), CAST(:since AS timestamptz[]),
-        CAST(:orders AS bigint[]), CAST(:widths AS int[])
-    ) AS ask (cohort, bonus, since, place, width)
+        CAST(:orders AS bigint[]), CAST(:one_by_one AS bool[])
+    ) AS ask (cohort, bonus, since, place, one_by_one)
 ), best AS (
-    SELECT found.id, ask.width FROM ask
+    SELECT found.id, ask.one_by_one FROM ask
     CROSS JOIN LATERAL (
         SELECT e.id, e.waits_since, e.line_order FROM dct.trigger_executions AS e
         WHERE e.status = 'waiting' AND e.not_before IS NULL AND e.cohort = ask.cohort
@@ -124,7 +122,11 @@ WITH ask AS (
             AND (e.waits_since, e.line_order) > (ask.since, ask.place)
             AND (
                 :whoever_is_behind
-                OR ((e.line IS NULL OR ask.width > 1 OR e.line <> ALL(:busy)) AND NOT EXISTS ({_AHEAD}))
+                OR e.line IS NULL
+                OR (
+                    e.line <> ALL(:full) AND (NOT ask.one_by_one OR e.line <> ALL(:busy))
+                    AND NOT EXISTS ({_AHEAD})
+                )
             )
         ORDER BY e.waits_since, e.line_order
         LIMIT :of_each
@@ -156,25 +158,26 @@ def ready(
     connection: Connection,
     asks: Sequence[Ask],
     most: tuple[int, int],
-    busy: Iterable[int],
+    lines: tuple[Iterable[int], Iterable[int]],
     *,
     whoever_is_behind: bool,
 ) -> Sequence[Row[Any]]:
     """The best executions of these cohorts, at most so many of each and together.
 
-    `busy` are lines of which one is at work. Executions of these, and all but the first ones of a line, are
-    left out unless `whoever_is_behind`; then `behind` names the one that comes first.
+    `lines` are those of which one is at work, and those of which as many are as may be. What can not start
+    because of them, or because another one of its line comes first, is left out unless `whoever_is_behind`;
+    then `behind` names that one.
     """
     asked = {
         "cohorts": [ask.cohort for ask in asks],
         "bonuses": [ask.bonus_seconds for ask in asks],
         "since": [ask.since for ask in asks],
         "orders": [ask.order for ask in asks],
-        "widths": [ask.width for ask in asks],
+        "one_by_one": [ask.one_by_one for ask in asks],
     }
-    how = {"of_each": most[0], "most": most[1], "busy": list(busy) or [0]}
-    how["whoever_is_behind"] = whoever_is_behind
-    return connection.execute(_READY, asked | how).all()
+    busy, full = (list(some) or [0] for some in lines)
+    how = {"of_each": most[0], "most": most[1], "busy": busy, "full": full}
+    return connection.execute(_READY, asked | how | {"whoever_is_behind": whoever_is_behind}).all()
 
 
 def holding(connection: Connection) -> Sequence[Row[Any]]:
