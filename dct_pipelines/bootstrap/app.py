@@ -20,7 +20,7 @@ from dct_pipelines.domain.release import release_name
 from dct_pipelines.domain.shapes import job_name
 from dct_pipelines.settings import Settings
 from dct_pipelines.store.database import Database
-from dct_pipelines.store.shapes import KnownShapes, known_shapes, read_shapes
+from dct_pipelines.store.shapes import KnownShapes, known_shapes, read_kinds, read_shapes
 
 if TYPE_CHECKING:
     from dct_pipelines.bootstrap.connected import Connected
@@ -222,6 +222,10 @@ class App:
         """The jobs that a code location would have if it loaded its definitions now."""
         kinds = set(registry.actions())
         return frozenset(job_name(shape) for shape in read_shapes(self.database) if set(shape) <= kinds)
+
+    def kinds_in_use(self) -> frozenset[str]:
+        """The kinds of connections that there are."""
+        return read_kinds(self.database)
 
     def _slack_channel(self, records: RecordsPort, spec: SlackChannel, memory: Path) -> ChannelPort:
         """Posts through a Slack connection; what it posts is announced to the items that will read it."""
