@@ -18,10 +18,19 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, DotEnvSettingsSource
 
 from dct_pipelines.domain.errors import InvalidSetting
+from dct_pipelines.domain.quotas import Quota, Quotas
 
 PREFIX = "DCT_"
 PROJECT_MARK = "dagster.yaml"
 DRIVER = "postgresql+psycopg2"
+
+QUOTA_SETTINGS: Mapping[Quota, str] = {
+    Quota.EXECUTIONS: "TRIGGER_MAX_CONCURRENT_EXECUTIONS",
+    Quota.AGENTS: "MAX_CONCURRENT_AGENTS",
+    Quota.AGENT_RESERVATION_PERCENT: "PRIORITY_AGENT_RESERVATION_PERCENT",
+    Quota.WORKSPACES: "MAX_CONCURRENT_WORKSPACES",
+}
+"""Which setting counts where operators have set nothing."""
 
 Count = Annotated[int, Field(ge=1)]
 Percent = Annotated[int, Field(ge=0, le=100)]
@@ -78,6 +87,17 @@ class Settings(BaseModel):
     metrics_retention_days: Count = Field(90, alias="METRICS_RETENTION_DAYS")
     alert_webhook_url: SecretStr | None = Field(None, alias="ALERT_WEBHOOK_URL")
     """Secret because such addresses carry their token."""
+
+    @property
+    def quotas(self) -> Quotas:
+        """The quotas that count where operators have not set others."""
+        return Quotas(
+            executions=self.trigger_max_concurrent_executions,
+            agents=self.max_concurrent_agents,
+            agent_reservation_percent=self.priority_agent_reservation_percent,
+            workspaces=self.max_concurrent_workspaces,
+            enabled=self.trigger_resource_limits_enabled,
+        )
 
     unused: tuple[str, ...] = ()
     """One sentence for each variable that is set and has no effect."""

@@ -106,4 +106,5 @@ ACTION = ActionType(
     outputs=frozenset({"environment", "commit", "deployment_id", "url", "merged_from", *_NO_WORKSPACE}),
     example={"environment": "qa", "merge": {"source": "{{ event.branch }}"}, "workspace": "try-it"},
     leases=lambda config: (f"environment:{config.environment}",),
+    opens_workspace=lambda config: bool(config.workspace),
 )

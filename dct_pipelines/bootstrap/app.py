@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from dct_pipelines.engine.listening import Listening
     from dct_pipelines.engine.manage.connections import ConnectionService
     from dct_pipelines.engine.manage.manager import Manager
+    from dct_pipelines.engine.quotas import QuotaService
     from dct_pipelines.engine.reconcile import Reconciler
     from dct_pipelines.engine.rehearse import Rehearser
     from dct_pipelines.engine.simulate import Simulator
@@ -178,7 +179,13 @@ class App:
         """Carries executions out."""
         from dct_pipelines.engine.execute import Executor
 
-        return Executor(self.database, self.outside.clock, self._ports_for, self.gateway)
+        return Executor(
+            self.database,
+            self.outside.clock,
+            self._ports_for,
+            self.gateway,
+            quotas=self.settings.quotas,
+        )
 
     @cached_property
     def reconciler(self) -> Reconciler:
@@ -206,12 +213,24 @@ class App:
         return ConnectionService(self.database, self.outside.clock, self.connected)
 
     @cached_property
+    def quotas(self) -> QuotaService:
+        """Shows and changes quotas."""
+        from dct_pipelines.engine.quotas import QuotaService
+
+        return QuotaService(self.database, self.settings.quotas)
+
+    @cached_property
     def status(self) -> StatusService:
         """Says how things stand."""
         from dct_pipelines.engine.status import StatusService
 
         return StatusService(
-            self.database, self.outside.clock, self.explainer, self.outside.processes, self.gateway
+            self.database,
+            self.outside.clock,
+            self.explainer,
+            self.outside.processes,
+            self.quotas,
+            self.gateway,
         )
 
     def _hosted_ref(self, connection: str, location: str) -> RepositoryRef | None:

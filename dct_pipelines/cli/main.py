@@ -17,6 +17,7 @@ from dct_pipelines.cli import (
     executions,
     explain,
     listen,
+    quota,
     schema,
     status,
     triggers,
@@ -68,6 +69,7 @@ app.add_typer(connections.app, name="connection")
 for name, part in definitions.APPS.items():
     if name != "connection":
         app.add_typer(part, name=name)
+app.add_typer(quota.app, name="quota")
 app.add_typer(users.app, name="user")
 app.add_typer(database.app, name="db")
 app.add_typer(up.listener, name="listener")

@@ -72,8 +72,18 @@ def _show(found: Status) -> None:
     table(("execution", "trigger", "subject", "state", "attempt", "Dagster run"), runs, empty="nothing runs")
     ended = ", ".join(f"{count} {state}" for state, count in found.ended_last_hour.items())
     say(f"last hour: {ended or 'nothing ended'}")
+    say(f"quotas: {_in_use(found)}")
     daemons = ", ".join(f"{one.name} {'ok' if one.is_healthy else 'down'}" for one in found.daemons)
     say(f"Dagster's daemons: {daemons or 'none is known; start them with dct up'}")
     say(f"isolation of commands: {found.isolation.level} ({found.isolation.explanation})")
     for problem in found.problems:
         say(f"! {problem}", "red")
+
+
+def _in_use(found: Status) -> str:
+    from dct_pipelines.engine.quotas import OFF
+
+    if not found.quotas.is_enabled:
+        return OFF
+    counted = (one for one in found.quotas.quotas if one.in_use is not None)
+    return ", ".join(f"{one.in_use} of {one.value} {one.name}" for one in counted)

@@ -75,6 +75,9 @@ def _no_leases(_config: Any) -> tuple[str, ...]:
 class ActionType(Generic[A]):
     """An action type. `leases` names what must be held while it acts, e.g. `environment:qa`.
 
+    `opens_workspace` says whether it makes the workspace of its name, whose slot is taken before it acts;
+    `agents` how many agents it starts, each of which takes a slot of its own.
+
     `outputs` names what `run` puts into its outcome's outputs, so that templates over
     `steps.<name>.<output>` can be checked when a trigger is saved. `example` is a valid configuration.
     """
@@ -87,4 +90,5 @@ class ActionType(Generic[A]):
     outputs: frozenset[str]
     example: Mapping[str, Any]
     leases: Callable[[A], tuple[str, ...]] = field(default=_no_leases)
-    requires_agent: Callable[[A], bool] = field(default=lambda _config: False)
+    opens_workspace: Callable[[A], bool] = field(default=lambda _config: False)
+    agents: Callable[[A], int] = field(default=lambda _config: 0)

@@ -10,6 +10,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
+from dct_pipelines.domain.quotas import SlotKind
+from dct_pipelines.domain.words import WaitReason
+
 LONGEST_LINE = 2_000
 """Characters of one line of a message: it may quote what somebody else wrote."""
 
@@ -187,6 +190,16 @@ class LeaseBusy(DctError):
 
     transient = True
     scope = Scope.EXECUTION
+    wait_reason: WaitReason = WaitReason.ENVIRONMENT_BUSY
+
+
+class QuotaFull(LeaseBusy):
+    """There are as many of these as may be at the same time; it is tried again when one has ended."""
+
+    def __init__(self, message: str | None = None, *, kind: SlotKind) -> None:
+        super().__init__(message)
+        is_agent = kind is SlotKind.AGENT
+        self.wait_reason = WaitReason.AGENT_QUOTA if is_agent else WaitReason.WORKSPACE_QUOTA
 
 
 class ExecutionCancelled(ActionFailed):

@@ -32,6 +32,13 @@ class AgentClass(StrEnum):
     HIGH = "high"
 
 
+class SlotKind(StrEnum):
+    """What holds a slot for as long as it lives."""
+
+    AGENT = "agent"
+    WORKSPACE = "workspace"
+
+
 def agent_class(priority: int) -> AgentClass:
     """The class of the agents of an execution whose trigger has this priority."""
     return AgentClass.HIGH if priority >= HIGH_PRIORITY else AgentClass.STANDARD
@@ -61,3 +68,23 @@ class Usage:
     agents: int = 0
     standard_agents: int = 0
     workspaces: int = 0
+
+
+def refusal(quotas: Quotas, usage: Usage, kind: SlotKind, of_class: AgentClass | None) -> str | None:
+    """Why one more workspace, or agent of that class, has no room; None when it has."""
+    if not quotas.enabled:
+        return None
+    if kind is SlotKind.WORKSPACE:
+        if usage.workspaces < quotas.workspaces:
+            return None
+        taken = f"all {quotas.workspaces} workspaces are taken"
+        return f"{taken}; archive one, or raise it with `dct quota set {Quota.WORKSPACES}`"
+    if usage.agents >= quotas.agents:
+        return f"all {quotas.agents} agents are taken; raise it with `dct quota set {Quota.AGENTS}`"
+    if of_class is AgentClass.STANDARD and usage.standard_agents >= quotas.standard_agents:
+        kept = quotas.agents - quotas.standard_agents
+        return (
+            f"all {quotas.standard_agents} agents of standard priority are taken, "
+            f"and {kept} are kept for priority {HIGH_PRIORITY} and above"
+        )
+    return None

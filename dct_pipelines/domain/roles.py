@@ -65,6 +65,11 @@ def users_fault(role: Role) -> str | None:
     return None if role is Role.ADMIN else f"only an admin may change users, not a {role}"
 
 
+def quotas_fault(role: Role) -> str | None:
+    """Why this role may not change quotas; None when it may."""
+    return None if role in EVERYTHING else f"a {role} may look at quotas, not change them; ask an operator"
+
+
 def launch_fault(role: Role) -> str | None:
     """Why this role may not launch, cancel or retry work; None when it may."""
     if role is not Role.PRODUCT_MANAGER:

@@ -77,11 +77,12 @@ def end_attempt(
     )
 
 
-def step_aside(connection: Connection, execution: Execution, message: str) -> Execution:
-    """End the current attempt of a locked execution, whose next action needs what another one holds.
+def step_aside(connection: Connection, execution: Execution, message: str, reason: WaitReason) -> Execution:
+    """End the current attempt of a locked execution, whose next action needs what others hold.
 
     Nothing has failed, so it waits like one that was never handed over, however often: this attempt is not
-    counted. Only leases that a template names get here; admission sees the others.
+    counted. Only leases that a template names get here, and slots that a run by hand took first; admission
+    sees the others.
     """
     if execution.cancel_requested_at is not None:
         return _cancelled(connection, execution, AttemptState.CANCELLED)
@@ -89,7 +90,7 @@ def step_aside(connection: Connection, execution: Execution, message: str) -> Ex
         connection,
         execution.id,
         ExecutionState.WAITING,
-        wait=Wait(WaitReason.ENVIRONMENT_BUSY, message, LEASE_PAUSE_SECONDS),
+        wait=Wait(reason, message, LEASE_PAUSE_SECONDS),
         attempt_ends=AttemptState.CANCELLED,
         message=message,
         is_transient=True,

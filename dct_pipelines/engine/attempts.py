@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from dct_pipelines.domain.trigger import ActionSpec, ResourceLimits, step_names_
 from dct_pipelines.engine.claims import Ask, Refuse, Start, decide
 from dct_pipelines.engine.heartbeat import Heartbeats, Hold
 from dct_pipelines.engine.identity import RunIdentity
+from dct_pipelines.engine.needs import needs_of
 from dct_pipelines.engine.times import Times
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.executions import Connection, leases, reading, results
@@ -147,6 +148,7 @@ def _create(connection: Connection, run: RunIdentity, manual: Manual) -> UUID:
             "job_name": run.job_name,
             "actions": actions,
             "resource_limits": ResourceLimits().model_dump(mode="json"),
+            **asdict(needs_of(actions)),
             "context_snapshot": {"event": {}, "item": {}, "trigger": {}},
         },
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -27,6 +27,7 @@ from dct_pipelines.domain.shapes import job_name
 from dct_pipelines.domain.snapshot import Snapshot
 from dct_pipelines.domain.trigger import TriggerVersion
 from dct_pipelines.domain.trigger_index import TriggerIndex, digest_of_asks
+from dct_pipelines.engine.needs import needs_of
 from dct_pipelines.store import deciding
 from dct_pipelines.store.database import Connection, Row
 from dct_pipelines.store.deciding import ItemFacts, VersionKey
@@ -233,6 +234,10 @@ def execution_row(
     """A new waiting execution: the version's actions, and the plain data that its templates see."""
     spec, item = version.spec, items[event.item_id]
     chain = event.cause.chain if event.cause is not None else ()
+    actions = [
+        {"type": action.type, "name": name, "config": action.config}
+        for action, name in zip(spec.actions, spec.step_names, strict=True)
+    ]
     return {
         "id": execution_id,
         "trigger_id": version.trigger_id,
@@ -246,11 +251,9 @@ def execution_row(
         "created_at": event.observed_at,
         "priority": spec.priority,
         "job_name": job_name(spec.shape),
-        "actions": [
-            {"type": action.type, "name": name, "config": action.config}
-            for action, name in zip(spec.actions, spec.step_names, strict=True)
-        ],
+        "actions": actions,
         "resource_limits": spec.limits.model_dump(mode="json"),
+        **asdict(needs_of(actions)),
         "context_snapshot": {
             "event": event_values(event),
             "item": {

@@ -11,6 +11,7 @@ from dct_pipelines.domain.action import ActionType
 from dct_pipelines.domain.execution import ExecutionState
 from dct_pipelines.domain.gateway import RunGateway
 from dct_pipelines.domain.ports import Clock
+from dct_pipelines.domain.quotas import Quotas
 from dct_pipelines.engine.attempts import Attempts, Manual, Refused
 from dct_pipelines.engine.close import Closer
 from dct_pipelines.engine.control import Control
@@ -19,6 +20,7 @@ from dct_pipelines.engine.identity import SKIPPED, ActionReport, Claim, CloseRep
 from dct_pipelines.engine.leases import Leases
 from dct_pipelines.engine.perform import Performer, PortsFor
 from dct_pipelines.engine.recording import Recorder
+from dct_pipelines.engine.slots import Slots
 from dct_pipelines.engine.times import Times
 from dct_pipelines.store.database import Database
 
@@ -38,7 +40,7 @@ class Executor:
     """Carries executions out. One a process: it holds the heartbeats of what this process works on.
 
     `ports_for(execution, event)` builds what an action may touch; `gateway` may be None where Dagster cannot
-    be asked, then only heartbeats tell whether another run still works.
+    be asked, then only heartbeats tell whether another run still works. `quotas` are those of the settings.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Executor:
         ports_for: PortsFor,
         gateway: RunGateway | None = None,
         *,
+        quotas: Quotas,
         times: Times | None = None,
         action_type: Callable[[str], ActionType[Any]] = registry.action,
     ) -> None:
@@ -60,6 +63,7 @@ class Executor:
             database,
             self._attempts,
             Leases(database, times),
+            Slots(database, quotas, times),
             Recorder(database, times),
             clock,
             ports_for,

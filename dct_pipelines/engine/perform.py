@@ -9,6 +9,7 @@ from typing import Any
 from dct_pipelines.domain.action import ActionContext, ActionType, Recovery
 from dct_pipelines.domain.errors import ActionFailed, InvalidInput, StaleAttempt
 from dct_pipelines.domain.event import Event
+from dct_pipelines.domain.opening import workspace_id_of
 from dct_pipelines.domain.outcome import Outcome, ResultState
 from dct_pipelines.domain.ports import ActionPorts, Clock
 from dct_pipelines.engine.attempts import Attempts, Refused, Taken
@@ -16,6 +17,7 @@ from dct_pipelines.engine.identity import SKIPPED, ActionReport, RunIdentity
 from dct_pipelines.engine.leases import Leases
 from dct_pipelines.engine.prepare import Prepared, bounded, idempotency_key, prepare, scope_of
 from dct_pipelines.engine.recording import Recorder
+from dct_pipelines.engine.slots import Slots
 from dct_pipelines.engine.watch import Watch
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.executions.rows import Execution, Result, Step
@@ -45,6 +47,7 @@ class Performer:
     database: Database
     attempts: Attempts
     leases: Leases
+    slots: Slots
     recorder: Recorder
     clock: Clock
     ports_for: PortsFor
@@ -108,6 +111,8 @@ class Performer:
             interruption=work.watch.interruption,
             log=work.log,
         ):
+            if prepared.opens_workspace:
+                self.slots.take_workspace(execution, workspace_id_of(execution.id, work.step.name))
             self.recorder.started(taken, index, prepared.rendered)
             outcome = self._act(work, prepared, event)
             outputs, summary = bounded(outcome)

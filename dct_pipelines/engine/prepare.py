@@ -22,11 +22,15 @@ MAX_OUTPUT_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class Prepared:
-    """An action ready to act: `rendered` is the configuration as recorded, `leases` what it must hold."""
+    """An action ready to act: `rendered` is the configuration as recorded, `leases` what it must hold.
+
+    `opens_workspace`: it needs the slot of the workspace of its name.
+    """
 
     config: ActionConfig
     rendered: Mapping[str, Any]
     leases: tuple[str, ...]
+    opens_workspace: bool
 
 
 def idempotency_key(execution_id: UUID, index: int) -> str:
@@ -68,7 +72,7 @@ def prepare(action: ActionType[Any], step: Step, scope: Mapping[str, Any]) -> Pr
         raise ActionFailed(
             f"the configuration of {step.name} is not valid once filled in: {faults}"
         ) from None
-    return Prepared(config, rendered, action.leases(config))
+    return Prepared(config, rendered, action.leases(config), action.opens_workspace(config))
 
 
 def bounded(outcome: Outcome) -> tuple[dict[str, Any], str]:

@@ -16,6 +16,7 @@ from dct_pipelines.domain.execution import AttemptState, ExecutionState
 from dct_pipelines.domain.gateway import RunGateway, RunInfo
 from dct_pipelines.engine.aftermath import end_attempt
 from dct_pipelines.engine.times import Times
+from dct_pipelines.store import slots
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.executions import Connection, leases, reading
 from dct_pipelines.store.executions.rows import Attempt, Execution
@@ -43,12 +44,14 @@ class SweepReport:
 
     settled: tuple[Settled, ...] = ()
     freed_leases: tuple[str, ...] = ()
+    freed_slots: tuple[str, ...] = ()
     reminded_runs: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         said = [f"execution {one.execution_id} is {one.status} ({one.because})" for one in self.settled]
         said += [f"freed {key}" for key in self.freed_leases]
+        said += [f"freed the slot of {holder}" for holder in self.freed_slots]
         said += [f"told run {run_id} again to stop" for run_id in self.reminded_runs]
         said += self.faults
         return "; ".join(said) or "every execution is where it should be"
@@ -103,7 +106,15 @@ class Reconciler:
                 logger.exception("execution %s cannot be settled now", attempt.execution_id)
                 faults.append(f"execution {attempt.execution_id} cannot be settled now: {error}")
         self._end_outlived()
-        return SweepReport(tuple(settled), tuple(freed), tuple(self._remind()), tuple(faults))
+        return SweepReport(
+            tuple(settled), tuple(freed), self._sweep_slots(), tuple(self._remind()), tuple(faults)
+        )
+
+    def _sweep_slots(self) -> tuple[str, ...]:
+        """See to it that exactly the living have slots, and say whose were freed."""
+        with self.database.begin() as connection:
+            slots.renew_workspaces(connection)
+            return tuple(slots.reclaim(connection, self.times.stale_seconds))
 
     def settle_lost(self, run_id: str, because: str) -> None:
         """End in Dagster a run whose process is known to be gone, as its attempt ended if it did.

@@ -84,7 +84,8 @@ class Recorder:
             current = reading.fence(connection, execution.id, execution.attempt)
             message = str(error)
             if isinstance(error, LeaseBusy):
-                step_aside(connection, current, f"{execution.steps[index].name}: {message}")
+                message = f"{execution.steps[index].name}: {message}"
+                step_aside(connection, current, message, error.wait_reason)
                 return
             if index < len(execution.steps):
                 _record(connection, execution, index, state=ResultState.FAILED, error_message=message)

@@ -12,6 +12,7 @@ from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.process import IsolationStatus, ProcessPort
 from dct_pipelines.domain.story import SourceStory
 from dct_pipelines.engine.explain import Explainer
+from dct_pipelines.engine.quotas import QuotaReport, QuotaService
 from dct_pipelines.store import status as store
 from dct_pipelines.store.database import Database
 
@@ -50,6 +51,7 @@ class Status(Fact):
     executing: tuple[Executing, ...]
     ended_last_hour: dict[str, int]
     leases: dict[str, UUID]
+    quotas: QuotaReport
     daemons: tuple[DaemonHealth, ...]
     isolation: IsolationStatus
     broken_triggers: dict[str, str]
@@ -71,6 +73,7 @@ class StatusService:
     clock: Clock
     explainer: Explainer
     processes: ProcessPort
+    quotas: QuotaService
     gateway: RunGateway | None
 
     def status(self) -> Status:
@@ -93,6 +96,7 @@ class StatusService:
             executing=executing,
             ended_last_hour=ended,
             leases=leases,
+            quotas=self.quotas.show(),
             daemons=tuple(self.gateway.daemons()) if self.gateway is not None else (),
             isolation=self.processes.isolation_status(),
             broken_triggers=self.explainer.broken_triggers(),

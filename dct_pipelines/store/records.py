@@ -16,7 +16,9 @@ from sqlalchemy.dialects.postgresql import insert
 
 from dct_pipelines.domain.errors import NotFound
 from dct_pipelines.domain.opening import workspace_id_of
-from dct_pipelines.domain.operations import Check, Deployment, DeploymentState, Workspace
+from dct_pipelines.domain.operations import Check, Deployment, DeploymentState, Workspace, WorkspaceState
+from dct_pipelines.domain.quotas import SlotKind
+from dct_pipelines.store import slots
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.executions import reading
 from dct_pipelines.store.executions.rows import Execution
@@ -104,11 +106,16 @@ class Records:
         self._write(lambda connection: stored_checks.report(connection, check))
 
     def save_workspace(self, workspace: Workspace) -> None:
-        """Insert or update by id; the execution that made it refers to it from then on."""
+        """Insert or update by id; the execution that made it refers to it from then on.
+
+        With an archived one its slot is free.
+        """
 
         def write(connection: Connection) -> None:
             values = workspace.model_dump() | {"updated_at": func.clock_timestamp()}
             connection.execute(_upsert(workspaces, values))
+            if workspace.state is WorkspaceState.ARCHIVED:
+                slots.give_back(connection, SlotKind.WORKSPACE, workspace.id)
             connection.execute(
                 update(trigger_executions)
                 .where(

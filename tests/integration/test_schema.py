@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -68,6 +69,41 @@ def test_a_database_of_the_first_release_is_brought_here_with_what_is_in_it(empt
     assert verify(empty) == []
     with empty.begin() as connection:
         assert connection.scalar(text("SELECT name FROM dct.connections")) == "here"
+
+
+def test_what_lives_or_waits_already_gets_its_slot_or_its_needs(empty: Database) -> None:
+    with empty.begin() as connection:
+        connection.execute(text("CREATE SCHEMA dct"))
+        command.upgrade(alembic_config(connection), "0002")
+    actions = [
+        {"type": "create_workspace"},
+        {"type": "deploy_environment", "config": {"environment": "qa"}},
+        {"type": "deploy_environment", "config": {"environment": "qa", "workspace": "look"}},
+    ]
+    workspace = (
+        "INSERT INTO dct.workspaces"
+        " (title, repository_item_id, branch, start_commit, directory, execution_id, state)"
+        " SELECT '', id, '', '', '', gen_random_uuid(), '{state}' FROM dct.context_library"
+    )
+    run(
+        empty,
+        "INSERT INTO dct.context_library (name, kind, location, created_by)"
+        " VALUES ('shop', 'git_repository', '/srv', 'local')",
+        workspace.format(state="open"),
+        workspace.format(state="archived"),
+    )
+    with empty.begin() as connection:
+        waiting = text(
+            "INSERT INTO dct.trigger_executions (triggered_by, created_by, job_name, actions)"
+            " VALUES ('event', 'trigger', 'job', CAST(:actions AS jsonb))"
+        )
+        connection.execute(waiting, {"actions": json.dumps(actions)})
+    migrate(empty)
+    with empty.begin() as connection:
+        needs = text("SELECT agents, workspaces FROM dct.trigger_executions")
+        assert tuple(connection.execute(needs).one()) == (0, 2)
+        held = text("SELECT state FROM dct.slots JOIN dct.workspaces ON id = holder")
+        assert connection.scalars(held).all() == ["open"]
 
 
 def test_six_may_migrate_at_once(empty: Database) -> None:

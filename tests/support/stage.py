@@ -17,6 +17,7 @@ from dct_pipelines.domain.errors import DatabaseUnavailable
 from dct_pipelines.domain.execution import ExecutionState
 from dct_pipelines.domain.outcome import Outcome, done
 from dct_pipelines.domain.ports import ActionPorts
+from dct_pipelines.domain.quotas import Quotas
 from dct_pipelines.engine.execute import ActionReport, Executor, RunIdentity, Times
 from dct_pipelines.engine.reconcile import Reconciler
 from dct_pipelines.store import tables
@@ -36,6 +37,7 @@ TIMES = Times(
     lease_poll_seconds=0.02,
     record_wait_seconds=20,
 )
+QUOTAS = Quotas(executions=50, agents=100, agent_reservation_percent=30, workspaces=200)
 Behaviour = Callable[[ActionContext, "Told", ActionPorts], Outcome]
 
 
@@ -49,6 +51,7 @@ class Told(ActionConfig):
     text: str = ""
     count: int = 1
     environment: str | None = None
+    opens_workspace: bool = False
 
 
 class MovableDatabase(Database):
@@ -86,6 +89,7 @@ class Stage:
     gateway: FakeGateway = field(default_factory=FakeGateway)
     clock: FakeClock = field(default_factory=lambda: FakeClock(datetime.now(UTC)))
     times: Times = TIMES
+    quotas: Quotas = QUOTAS
     effects: list[str] = field(default_factory=list)
     behaviours: dict[str, Behaviour] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
@@ -102,6 +106,7 @@ class Stage:
             self.clock,
             lambda _execution, event: fake_ports(event=event, **self.ports),
             self.gateway,
+            quotas=self.quotas,
             times=self.times,
             action_type=self.action_type,
         )
@@ -130,6 +135,7 @@ class Stage:
             outputs=frozenset({"text"}),
             example={},
             leases=lambda config: (f"environment:{config.environment}",) if config.environment else (),
+            opens_workspace=lambda config: config.opens_workspace,
         )
 
     def _act(self, kind: str, context: ActionContext, config: Told, ports: ActionPorts) -> Outcome:

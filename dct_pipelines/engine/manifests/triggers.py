@@ -136,7 +136,7 @@ def _action(
     else:
         model, faults = validated(document, (*path, "config"), action.config, config)
         yield from faults
-        if model is not None and action.requires_agent(model):
+        if model is not None and action.agents(model) > 0:
             yield document.fault((*path, "config"), comes_later("work by agents"))
         refers = DEPLOY_REFERS if kind == "deploy_environment" else REFERS
         yield from broken(document, config, (*path, "config"), world, refers)

@@ -23,6 +23,7 @@ from dct_pipelines.store.tables.operations import (
     workspaces,
 )
 from dct_pipelines.store.tables.people import activity, api_tokens, audit_log, sessions, users
+from dct_pipelines.store.tables.quotas import quotas, slots
 from dct_pipelines.store.tables.triggers import (
     decisions,
     dynamic_context_triggers,
@@ -73,8 +74,10 @@ __all__ = [
     "leases",
     "metadata",
     "own_writes",
+    "quotas",
     "sessions",
     "shapes",
+    "slots",
     "snapshots",
     "test_suites",
     "trigger_actions",

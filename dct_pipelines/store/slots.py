@@ -1,0 +1,175 @@
+"""Slots: one row for each live agent and workspace. They are the truth of what is in use.
+
+An agent's slot lives by its heartbeat. A workspace's slot lives as long as its row in `workspaces` is not
+archived, or as the execution that is about to make it is at work: it needs no heartbeat.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    true,
+    union,
+    update,
+)
+
+from dct_pipelines.domain.errors import QuotaFull
+from dct_pipelines.domain.execution import HOLDING
+from dct_pipelines.domain.operations import WorkspaceState
+from dct_pipelines.domain.quotas import HIGH_PRIORITY, AgentClass, Quotas, SlotKind, Usage, refusal
+from dct_pipelines.store.executions.reading import older_than
+from dct_pipelines.store.tables import slots, trigger_executions, workspaces
+
+SLOT_LOCK = 7_266_012
+"""Advisory lock of whoever counts slots in order to change them; `usage` alone needs none."""
+_SLOT = slots.c
+_EXECUTION = trigger_executions.c
+_IS_HOLDING = _EXECUTION.status.in_([state.value for state in HOLDING])
+_IS_LIVE = workspaces.c.state != WorkspaceState.ARCHIVED
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A slot and for which attempt it is taken. `agent_class` is that of an agent, None of a workspace."""
+
+    kind: SlotKind
+    holder: UUID
+    agent_class: AgentClass | None = None
+    execution_id: UUID | None = None
+    attempt: int | None = None
+
+
+def usage(connection: Connection) -> Usage:
+    """What is in use: slots, and what executions at work will take and have not taken yet."""
+    taken, expected = _taken().subquery(), _expected().subquery()
+    both = select(taken, expected).select_from(taken.join(expected, true()))
+    row = connection.execute(both).one()
+    return Usage(
+        executions=row.executions,
+        agents=row.agents + row.expected_agents,
+        standard_agents=row.standard_agents + row.expected_standard_agents,
+        workspaces=row.workspaces + row.expected_workspaces,
+    )
+
+
+def take(connection: Connection, slot: Slot, quotas: Quotas) -> None:
+    """Take a slot, or keep one that this holder has; QuotaFull when there is none left.
+
+    Exact, whoever else takes one at the same time: they go one after the other, each until its commit.
+    """
+    _lock(connection)
+    beat = func.clock_timestamp() if slot.kind is SlotKind.AGENT else None
+    current = {"execution_id": slot.execution_id, "attempt": slot.attempt, "heartbeat_at": beat}
+    kept = update(slots).where(*_is(slot.kind, slot.holder)).values(**current)
+    if connection.execute(kept).rowcount:
+        return
+    row = connection.execute(_taken()).one()
+    used = Usage(agents=row.agents, standard_agents=row.standard_agents, workspaces=row.workspaces)
+    if (because := refusal(quotas, used, slot.kind, slot.agent_class)) is not None:
+        raise QuotaFull(because, kind=slot.kind)
+    made = {"kind": slot.kind, "holder": slot.holder, "agent_class": slot.agent_class}
+    connection.execute(insert(slots).values(**made, **current))
+
+
+def renew(connection: Connection, agent_id: UUID) -> bool:
+    """A sign of life of an agent; False when its slot is gone, and it must not go on."""
+    statement = update(slots).where(*_is(SlotKind.AGENT, agent_id))
+    return connection.execute(statement.values(heartbeat_at=func.clock_timestamp())).rowcount > 0
+
+
+def give_back(connection: Connection, kind: SlotKind, holder: UUID) -> None:
+    """Free the slot; nothing happens when there is none."""
+    connection.execute(delete(slots).where(*_is(kind, holder)))
+
+
+def reclaim(connection: Connection, stale_seconds: float) -> list[str]:
+    """Free the slots of the dead, and say which: of agents silent for so long, of workspaces gone."""
+    _lock(connection)
+    has_row = exists().where(workspaces.c.id == _SLOT.holder, _IS_LIVE)
+    is_awaited = exists().where(_EXECUTION.id == _SLOT.execution_id, _IS_HOLDING)
+    dead = or_(
+        (_SLOT.kind == SlotKind.AGENT) & older_than(_SLOT.heartbeat_at, stale_seconds),
+        (_SLOT.kind == SlotKind.WORKSPACE) & ~has_row & ~is_awaited,
+    )
+    freed = connection.execute(delete(slots).where(dead).returning(_SLOT.kind, _SLOT.holder))
+    return [f"{row.kind} {row.holder}" for row in freed]
+
+
+def renew_workspaces(connection: Connection) -> None:
+    """Give every live workspace its slot, full or not: those that an older release made had none."""
+    _lock(connection)
+    has_slot = exists().where(*_is(SlotKind.WORKSPACE, workspaces.c.id))
+    live = select(literal(SlotKind.WORKSPACE.value), workspaces.c.id, workspaces.c.execution_id).where(
+        _IS_LIVE, ~has_slot
+    )
+    connection.execute(insert(slots).from_select(["kind", "holder", "execution_id"], live))
+
+
+def _lock(connection: Connection) -> None:
+    connection.execute(select(func.pg_advisory_xact_lock(SLOT_LOCK)))
+
+
+def _is(kind: SlotKind, holder: UUID | ColumnElement[UUID]) -> tuple[ColumnElement[bool], ...]:
+    return _SLOT.kind == kind, _SLOT.holder == holder
+
+
+def _taken() -> Select[tuple[int, int, int]]:
+    """Agents, standard agents and workspaces that have a slot: one row."""
+    is_agent, is_workspace = _SLOT.kind == SlotKind.AGENT, _SLOT.kind == SlotKind.WORKSPACE
+    is_standard = _SLOT.agent_class == AgentClass.STANDARD
+    return select(
+        func.count().filter(is_agent).label("agents"),
+        func.count().filter(is_standard).label("standard_agents"),
+        func.count().filter(is_workspace).label("workspaces"),
+    ).select_from(slots)
+
+
+def _expected() -> Select[tuple[int, int, int, int]]:
+    """Executions at work, and what they will take beyond what they have taken: one row.
+
+    A workspace that was archived again has been taken all the same; an agent that has ended counts as
+    expected until its execution ends.
+    """
+    mine = _SLOT.execution_id == _EXECUTION.id
+    agents = select(func.count()).where(mine, _SLOT.kind == SlotKind.AGENT).scalar_subquery()
+    made = union(
+        select(_SLOT.holder).where(mine, _SLOT.kind == SlotKind.WORKSPACE),
+        select(workspaces.c.id).where(workspaces.c.execution_id == _EXECUTION.id),
+    ).subquery()
+    more_agents = case((_EXECUTION.agents > 0, func.greatest(_EXECUTION.agents - agents, 0)), else_=0)
+    made_count = select(func.count()).select_from(made).scalar_subquery()
+    more_workspaces = case(
+        (_EXECUTION.workspaces > 0, func.greatest(_EXECUTION.workspaces - made_count, 0)), else_=0
+    )
+    at_work = (
+        select(
+            (_EXECUTION.priority < HIGH_PRIORITY).label("is_standard"),
+            more_agents.label("agents"),
+            more_workspaces.label("workspaces"),
+        )
+        .where(_IS_HOLDING)
+        .subquery()
+    )
+    return select(
+        func.count().label("executions"),
+        _total(at_work.c.agents).label("expected_agents"),
+        _total(at_work.c.agents, at_work.c.is_standard).label("expected_standard_agents"),
+        _total(at_work.c.workspaces).label("expected_workspaces"),
+    ).select_from(at_work)
+
+
+def _total(column: ColumnElement[int], *only: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.coalesce(func.sum(column).filter(*only) if only else func.sum(column), 0)
