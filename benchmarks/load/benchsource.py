@@ -51,9 +51,7 @@ class SourceClient:
         return f"all items of {location}"
 
 
-def read_together(
-    connection: WatchedConnection, context: ReadContext, port: SourceClient
-) -> Iterator[Page]:
+def read_together(connection: WatchedConnection, context: ReadContext, port: SourceClient) -> Iterator[Page]:
     """Pages of what changed since the cursor; the first read only takes the cursor."""
     after = connection.token.get("cursor")
     answer = port.changes(-1 if after is None else after)

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 
+PERCENTS = {"p50": 50, "p95": 95, "longest": 100}
+
+
 @dataclass(frozen=True)
 class Goal:
     """A bound that a figure has to keep."""
@@ -41,11 +44,12 @@ class Figure:
 
 @dataclass(frozen=True)
 class Result:
-    """What a scenario gave. `series` are lists of equal length, for plots."""
+    """What a scenario gave. `series` are for plots: over the first one, the others, which may share a unit."""
 
     scenario: str
     figures: tuple[Figure, ...]
     series: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    unit: str = ""
 
 
 def at_most(bound: float) -> Goal:
@@ -66,8 +70,8 @@ def percentile(values: Sequence[float], percent: float) -> float | None:
 
 
 def latencies(values: Sequence[float], goals: Mapping[str, Goal] | None = None) -> tuple[Figure, ...]:
-    """Seconds from the commit of an event to the third action of its execution, as p50, p95 and the longest."""
-    found = {"p50": percentile(values, 50), "p95": percentile(values, 95), "longest": max(values, default=None)}
+    """Of seconds from the commit of an event to the third action of its execution."""
+    found = {name: percentile(values, percent) for name, percent in PERCENTS.items()}
     return tuple(
         Figure(f"commit to third action, {name}", value, "s", (goals or {}).get(name))
         for name, value in found.items()

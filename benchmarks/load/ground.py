@@ -1,4 +1,4 @@
-"""The ground of a load benchmark: a project of its own, source and sink, triggers, and the stack that runs it."""
+"""The ground of a load benchmark: a project of its own, source and sink, triggers, and what runs it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ STOCK: Mapping[str, Mapping[str, Any] | None] = {
         },
     },
 }
-"""Sections of dagster.yaml for Dagster's own launcher and queue: what this project had before it had its own."""
+"""Sections of dagster.yaml for Dagster's own launcher and queue, as this project had them before its own."""
 Say = Callable[[str], None]
 
 

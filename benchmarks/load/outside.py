@@ -1,8 +1,8 @@
 """What is outside of the deployment, in one process: the source of changes, and the sink of posts.
 
 `python -m benchmarks.load.outside --items 1000 --statuses 1000` prints its port and serves until it is ended.
-As little Python as possible stands between the socket and the record: its processor time is measured apart, but
-it takes the same cores.
+As little Python as possible stands between the socket and the record: its processor time is measured apart,
+but it takes the same cores.
 
 GET /changes?after=N    every change behind N: what the listener reads
 POST /hook              the sink: 204, or 208 for an idempotency key that it has already
@@ -88,7 +88,8 @@ class Talk(asyncio.Protocol):
         self._buffer += data
         while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
             line, *lines = self._buffer[:end].decode("latin-1").split("\r\n")
-            headers = {name.lower(): value.strip() for name, _, value in (one.partition(":") for one in lines)}
+            pairs = (one.partition(":") for one in lines)
+            headers = {name.lower(): value.strip() for name, _, value in pairs}
             until = end + 4 + int(headers.get("content-length", 0))
             if len(self._buffer) < until:
                 return

@@ -1,9 +1,9 @@
 """Processor time and memory of a whole deployment, from /proc: every process below this one, living or ended.
 
 This process becomes the reaper of orphans, so that whatever a deployment starts stays below it, also what
-detaches itself (PostgreSQL). The kernel adds the time of an ended child to its parent when the parent has waited
-for it; with that, the sum over all living processes of their own and their children's time only ever loses what
-nobody waits for: children of a parent that ignores SIGCHLD. Nothing of a deployment does.
+detaches itself (PostgreSQL). The kernel adds the time of an ended child to its parent when the parent has
+waited for it; with that, the sum over all living processes of their own and their children's time only ever
+loses what nobody waits for: children of a parent that ignores SIGCHLD. Nothing of a deployment does.
 """
 
 from __future__ import annotations
