@@ -1,0 +1,91 @@
+"""`python -m benchmarks.load`: workload W in its scenarios. Exit code 1 when anything was lost or doubled."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.load import programs, scenarios
+from benchmarks.load.figures import Result
+from benchmarks.load.ground import SOURCE, ground
+from benchmarks.load.machine import machine
+from benchmarks.load.report import write
+
+SHORT = ("idle", "one", "burst", "stock", "steady", "programs")
+LONG = ("long", "growing")
+STOCK_TRIGGERS = 50
+"""Fewer than ours, which only favours it, and it is there sooner."""
+RESULTS = SOURCE / "benchmarks" / "results"
+
+
+def arguments() -> argparse.Namespace:
+    """What was asked for."""
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--long", action="store_true", help=f"the long ones: {', '.join(LONG)}")
+    parser.add_argument("--only", nargs="+", choices=(*SHORT, *LONG), help="these only")
+    parser.add_argument("--triggers", type=int, default=1000)
+    parser.add_argument("--burst", type=int, default=200, help="items that change at once")
+    parser.add_argument("--stock", type=int, default=8, help="likewise, on Dagster's default launcher")
+    parser.add_argument("--times", type=int, default=20, help="single changes")
+    parser.add_argument("--rate", type=float, default=30, help="changes a second under steady load")
+    parser.add_argument("--seconds", type=float, default=60, help="of idleness, and of steady load")
+    parser.add_argument("--runs", type=int, default=20_000, help="runs of the long steady load")
+    parser.add_argument("--step", type=float, default=10, help="changes a second more in each step")
+    parser.add_argument("--highest", type=float, default=120, help="changes a second of the last step")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="directory for JSON, table and plots")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Run them, write the results, print the table."""
+    asked = arguments()
+    wanted = asked.only or (LONG if asked.long else SHORT)
+    found, facts = list(_results(asked, wanted)), machine()
+    name = "long" if asked.long else "short"
+    sys.stdout.write(write(asked.results, name, facts, found))
+    figures = [figure for result in found for figure in result.figures]
+    return int(any(figure.what in ("actions lost", "actions doubled") and figure.value for figure in figures))
+
+
+def _results(asked: argparse.Namespace, wanted: tuple[str, ...] | list[str]) -> Iterator[Result]:
+    """The scenarios on our own stack, one after the other on the same deployment; then Dagster's."""
+    rate = None
+    if set(wanted) - {"stock", "programs"}:
+        with ground(asked.triggers, say=say) as ours:
+            for name in wanted:
+                say(name)
+                match name:
+                    case "idle":
+                        yield scenarios.idle(ours, asked.seconds)
+                    case "one":
+                        yield scenarios.one_change(ours, asked.times)
+                    case "burst":
+                        result, rate = scenarios.burst(ours, asked.burst)
+                        yield result
+                    case "steady":
+                        yield scenarios.steady(ours, asked.rate, asked.seconds)
+                    case "long":
+                        yield scenarios.steady(ours, asked.rate, asked.runs / asked.rate)
+                    case "growing":
+                        yield scenarios.growing(ours, asked.step, asked.seconds / 2, asked.highest)
+    if "stock" in wanted:
+        with ground(STOCK_TRIGGERS, is_stock=True, say=say) as stock:
+            yield scenarios.stock_burst(stock, asked.stock, rate)
+    if "programs" in wanted:
+        yield from programs.measured(say)
+
+
+BEGUN = time.monotonic()
+
+
+def say(line: str) -> None:
+    """One line of progress, with the seconds since the beginning."""
+    sys.stderr.write(f"{time.monotonic() - BEGUN:6.1f} s  {line}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
