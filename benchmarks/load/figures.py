@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-
 PERCENTS = {"p50": 50, "p95": 95, "longest": 100}
 
 

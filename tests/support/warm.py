@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import dagster as dg
 from dagster._core.definitions.reconstruct import ReconstructableRepository
+from dagster._core.execution.api import create_execution_plan
 from dagster._core.instance.runs.run_domain import RunDomain
 from dagster._core.snap import snapshot_from_execution_plan
 from dagster._core.utils import make_new_run_id
@@ -17,7 +17,7 @@ from dct_pipelines.instance.launcher import launch_of
 from dct_pipelines.instance.running import RunWorker
 from dct_pipelines.instance.warm import load_repository
 
-__all__ = ["Told", "Workshop", "counted", "kinds"]
+__all__ = ["Workshop", "counted", "kinds"]
 
 
 class Workshop:
@@ -31,7 +31,7 @@ class Workshop:
     def make(self, job_name: str, tags: Mapping[str, str] | None = None) -> dg.DagsterRun:
         """A run of the whole job, as the daemon makes it: about to start."""
         job = self.repository.get_definition().get_job(job_name)
-        plan = dg._core.execution.api.create_execution_plan(job)
+        plan = create_execution_plan(job)
         run = RunDomain(self.instance).construct_run_with_snapshots(
             job_name=job_name,
             run_id=make_new_run_id(),
@@ -60,15 +60,6 @@ class Workshop:
     def close(self) -> None:
         """Close the worker's connections."""
         self.instance.dispose()
-
-
-class Told:
-    """What the steps of a test's jobs are told to do, and what they saw."""
-
-    seen: list[str]
-
-    def __init__(self) -> None:
-        self.seen = []
 
 
 def kinds(instance: dg.DagsterInstance, run_id: str) -> list[tuple[str, str | None]]:
