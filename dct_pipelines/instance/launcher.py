@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -40,10 +39,10 @@ _log = logging.getLogger(__name__)
 class WarmRunLauncher(RunLauncher[dg.DagsterInstance], ConfigurableClass):
     """Launches in the warm pool, and without one as Dagster does by default."""
 
-    def __init__(self, inst_data: ConfigurableClassData | None = None, home: Path | None = None) -> None:
+    def __init__(self, inst_data: ConfigurableClassData | None = None, pools: Pools | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._inst_data = inst_data
-        self.pools = Pools(home or load_settings().home)
+        self.pools = pools or Pools(load_settings().home)
         self._default = DefaultRunLauncher()
         self._has_warned = False
 

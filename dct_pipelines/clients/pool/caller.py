@@ -29,7 +29,7 @@ class Health:
     ended: Mapping[str, str]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Pools:
     """The pools of one home."""
 
