@@ -7,15 +7,18 @@ archived, or as the execution that is about to make it is at work: it needs no h
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Integer,
     Row,
     Select,
     case,
+    cast,
     delete,
     exists,
     func,
@@ -24,7 +27,6 @@ from sqlalchemy import (
     or_,
     select,
     true,
-    union,
     update,
 )
 
@@ -76,11 +78,7 @@ def usage_beyond_runs(connection: Connection) -> Usage:
 
 def limits_of_triggers(connection: Connection) -> dict[str, int]:
     """How many executions may run at once of each trigger that has such a limit and work under way."""
-    trigger = dynamic_context_triggers.c
-    most = trigger.resource_limits["max_concurrent_executions"].as_integer()
-    works = exists().where(_EXECUTION.trigger_id == trigger.id, _IS_HOLDING)
-    rows = connection.execute(select(trigger.name, most.label("most")).where(works, most.is_not(None)))
-    return {row.name: row.most for row in rows}
+    return {row.name: row.most for row in connection.execute(_limited_triggers())}
 
 
 def take(connection: Connection, slot: Slot, quotas: Quotas) -> None:
@@ -144,9 +142,23 @@ def _is(kind: SlotKind, holder: UUID | ColumnElement[UUID]) -> tuple[ColumnEleme
     return _SLOT.kind == kind, _SLOT.holder == holder
 
 
+@cache
+def _limited_triggers() -> Select[Any]:
+    trigger = dynamic_context_triggers.c
+    most = trigger.resource_limits["max_concurrent_executions"].as_integer()
+    works = exists().where(_EXECUTION.trigger_id == trigger.id, _IS_HOLDING)
+    return select(trigger.name, most.label("most")).where(works, most.is_not(None))
+
+
 def _counts(connection: Connection) -> Row[Any]:
+    return connection.execute(_taken_and_expected()).one()
+
+
+@cache
+def _taken_and_expected() -> Select[Any]:
+    """Built once: it is asked at every pass of the queue."""
     taken, expected = _taken().subquery(), _expected().subquery()
-    return connection.execute(select(taken, expected).select_from(taken.join(expected, true()))).one()
+    return select(taken, expected).select_from(taken.join(expected, true()))
 
 
 def _usage(row: Row[Any]) -> Usage:
@@ -176,23 +188,16 @@ def _expected() -> Select[Any]:
     expected until its execution ends.
     """
     mine = _SLOT.execution_id == _EXECUTION.id
-    agents = select(func.count()).where(mine, _SLOT.kind == SlotKind.AGENT).scalar_subquery()
-    made = union(
-        select(_SLOT.holder).where(mine, _SLOT.kind == SlotKind.WORKSPACE),
-        select(workspaces.c.id).where(workspaces.c.execution_id == _EXECUTION.id),
-    ).subquery()
-    more_agents = case((_EXECUTION.agents > 0, func.greatest(_EXECUTION.agents - agents, 0)), else_=0)
-    made_count = select(func.count()).select_from(made).scalar_subquery()
-    more_workspaces = case(
-        (_EXECUTION.workspaces > 0, func.greatest(_EXECUTION.workspaces - made_count, 0)), else_=0
-    )
+    agents = _count_of(mine, _SLOT.kind == SlotKind.AGENT)
+    opening_or_open = _count_of(mine, _SLOT.kind == SlotKind.WORKSPACE)
+    archived = _count_of(workspaces.c.execution_id == _EXECUTION.id, ~_IS_LIVE)
     at_work = (
         select(
             (_EXECUTION.priority < HIGH_PRIORITY).label("is_standard"),
             (_EXECUTION.agents > 0).label("has_agents"),
             (_EXECUTION.workspaces > 0).label("has_workspaces"),
-            more_agents.label("agents"),
-            more_workspaces.label("workspaces"),
+            _more(_EXECUTION.agents, agents).label("agents"),
+            _more(_EXECUTION.workspaces, opening_or_open + archived).label("workspaces"),
         )
         .where(_IS_HOLDING)
         .subquery()
@@ -209,5 +214,16 @@ def _expected() -> Select[Any]:
     ).select_from(at_work)
 
 
+def _count_of(*of_execution: ColumnElement[bool]) -> ColumnElement[int]:
+    """How many rows of another table go with the execution of the statement around."""
+    counted = select(func.count()).where(*of_execution)
+    return counted.correlate(trigger_executions).scalar_subquery()
+
+
+def _more(needed: ColumnElement[int], taken: ColumnElement[int]) -> ColumnElement[int]:
+    return case((needed > 0, func.greatest(needed - taken, 0)), else_=0)
+
+
 def _total(column: ColumnElement[int], *only: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.coalesce(func.sum(column).filter(*only) if only else func.sum(column), 0)
+    total = func.sum(column).filter(*only) if only else func.sum(column)
+    return cast(func.coalesce(total, 0), Integer)

@@ -101,11 +101,11 @@ class Simulation:
         self.active += started
 
     def work(self, connection: Connection) -> None:
-        """Runs take a slot each, or step aside when there is none."""
+        """Some runs take a slot each, or step aside when there is none."""
         in_force = quotas.in_force(connection, DEFAULTS)
         aside: list[Run] = []
         for run in self.chance.sample(self.active, len(self.active)):
-            if not run.to_take:
+            if not run.to_take or self.chance.random() < 0.5:
                 continue
             try:
                 slots.take(connection, run.to_take[-1], in_force)
