@@ -20,12 +20,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from dct_pipelines.domain import run_tags
 from dct_pipelines.domain.errors import DctError
 from dct_pipelines.domain.quotas import AgentClass, Quotas, Usage
+from dct_pipelines.instance.launcher import WarmRunLauncher
 from dct_pipelines.settings import load_settings
 from dct_pipelines.store import quotas, slots
 from dct_pipelines.store.database import Database
 
 UNLIMITED = -1
 """Dagster's word for no limit of concurrent runs."""
+PROCESSES_WITHOUT_POOL = 10
+"""Each takes seconds of processor time to begin; with more on a small machine none gets to its first action."""
 PATIENCE_SECONDS = 5
 """A pass of the queue must not hang for longer on one of our statements."""
 EACH = {"applyLimitPerUniqueValue": True}
@@ -80,9 +83,18 @@ class QuotaRunCoordinator(QueuedRunCoordinator[dg.DagsterInstance]):
             triggers = slots.limits_of_triggers(connection)
         stock = super().get_run_queue_config()
         limits = [*stock.tag_concurrency_limits, *tag_limits(in_force, beyond_runs, triggers)]
-        bounds = [bound for bound in (self._of_machine, _runs(in_force)) if bound != UNLIMITED]
+        bounds = [
+            bound for bound in (self._of_machine, self._without_pool, _runs(in_force)) if bound != UNLIMITED
+        ]
         runs = min(bounds, default=UNLIMITED)
         return stock._replace(max_concurrent_runs=runs, tag_concurrency_limits=limits)
+
+    @property
+    def _without_pool(self) -> int:
+        """How many runs may each have a process of their own here, which is what a missing pool means."""
+        launcher: Any = self._instance.run_launcher if self.has_instance else None
+        needs_processes = isinstance(launcher, WarmRunLauncher) and not launcher.pools.are_noted
+        return PROCESSES_WITHOUT_POOL if needs_processes else UNLIMITED
 
     def _note_away(self, error: Exception | None) -> None:
         """Say once that the quotas cannot be read, and once that they can again."""

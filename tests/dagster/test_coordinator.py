@@ -12,8 +12,14 @@ import pytest
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 from sqlalchemy import insert, make_url, text
 
+from dct_pipelines.clients.stack.notes import write_pools
 from dct_pipelines.domain.quotas import AgentClass, Quota, Quotas, SlotKind, Usage
-from dct_pipelines.instance.coordinator import UNLIMITED, QuotaRunCoordinator, tag_limits
+from dct_pipelines.instance.coordinator import (
+    PROCESSES_WITHOUT_POOL,
+    UNLIMITED,
+    QuotaRunCoordinator,
+    tag_limits,
+)
 from dct_pipelines.store import quotas, slots, tables
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.slots import Slot
@@ -85,7 +91,17 @@ def test_our_project_names_it_and_keeps_what_it_configures(instance: dg.DagsterI
     assert isinstance(coordinator, QuotaRunCoordinator)
     assert (coordinator.dequeue_use_threads, coordinator.dequeue_num_workers) == (True, 2)
     config = coordinator.get_run_queue_config()
-    assert (config.max_concurrent_runs, config.max_user_code_failure_retries) == (50, 3)
+    assert config.max_user_code_failure_retries == 3
+
+
+def test_runs_that_need_a_process_each_are_fewer_than_those_of_a_pool(
+    instance: dg.DagsterInstance, project: Path
+):
+    coordinator = instance.run_coordinator
+    assert isinstance(coordinator, QuotaRunCoordinator)
+    assert coordinator.get_run_queue_config().max_concurrent_runs == PROCESSES_WITHOUT_POOL
+    write_pools(project / ".dct", [project / "pool.sock"])
+    assert coordinator.get_run_queue_config().max_concurrent_runs == 50
 
 
 def test_concurrent_runs_are_the_quota_and_change_without_a_restart(queue: Queue, database: Database):

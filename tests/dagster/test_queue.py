@@ -13,8 +13,9 @@ import dagster as dg
 import pytest
 from dagster._core.launcher import WorkerStatus
 from dagster._core.remote_origin import InProcessCodeLocationOrigin
-from dagster._core.test_utils import InProcessTestWorkspaceLoadTarget, create_test_daemon_workspace_context
+from dagster._core.test_utils import create_test_daemon_workspace_context
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
 from dagster._serdes import deserialize_value
 from sqlalchemy import insert, select, text
 
@@ -126,7 +127,7 @@ def ground(app: App, instance: dg.DagsterInstance, project: Path) -> Iterator[Gr
         LoadableTargetOrigin(module_name="dct_pipelines.definitions", working_directory=str(project)),
         location_name="dct_pipelines",
     )
-    target = InProcessTestWorkspaceLoadTarget(origin)
+    target = InProcessWorkspaceLoadTarget(origin)
     with create_test_daemon_workspace_context(target, instance) as context:
         made = Ground(app, instance, context)
         yield made
