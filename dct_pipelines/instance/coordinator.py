@@ -83,10 +83,8 @@ class QuotaRunCoordinator(QueuedRunCoordinator[dg.DagsterInstance]):
             triggers = slots.limits_of_triggers(connection)
         stock = super().get_run_queue_config()
         limits = [*stock.tag_concurrency_limits, *tag_limits(in_force, beyond_runs, triggers)]
-        bounds = [
-            bound for bound in (self._of_machine, self._without_pool, _runs(in_force)) if bound != UNLIMITED
-        ]
-        runs = min(bounds, default=UNLIMITED)
+        bounds = (self._of_machine, self._without_pool, _runs(in_force))
+        runs = min((bound for bound in bounds if bound != UNLIMITED), default=UNLIMITED)
         return stock._replace(max_concurrent_runs=runs, tag_concurrency_limits=limits)
 
     @property

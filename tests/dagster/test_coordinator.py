@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import dagster as dg
@@ -94,9 +95,7 @@ def test_our_project_names_it_and_keeps_what_it_configures(instance: dg.DagsterI
     assert config.max_user_code_failure_retries == 3
 
 
-def test_runs_that_need_a_process_each_are_fewer_than_those_of_a_pool(
-    instance: dg.DagsterInstance, project: Path
-):
+def test_runs_that_need_a_process_each_are_fewer(instance: dg.DagsterInstance, project: Path):
     coordinator = instance.run_coordinator
     assert isinstance(coordinator, QuotaRunCoordinator)
     assert coordinator.get_run_queue_config().max_concurrent_runs == PROCESSES_WITHOUT_POOL
