@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.load import programs, scenarios
-from benchmarks.load.figures import Result
+from benchmarks.load.figures import Result, markdown
 from benchmarks.load.ground import SOURCE, ground
 from benchmarks.load.machine import machine
 from benchmarks.load.report import write
@@ -40,17 +41,21 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Run them, write the results, print the table."""
+    """Run them; after each, write the results so far and print its part of the table."""
     asked = arguments()
-    wanted = asked.only or (LONG if asked.long else SHORT)
-    found, facts = list(_results(asked, wanted)), machine()
-    name = "long" if asked.long else "short"
-    sys.stdout.write(write(asked.results, name, facts, found))
-    figures = [figure for result in found for figure in result.figures]
-    return int(any(figure.what in ("actions lost", "actions doubled") and figure.value for figure in figures))
+    # Ended from outside (a time limit), it still ends what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    name, facts, found = "long" if asked.long else "short", machine(), []
+    for result in _results(asked, asked.only or (LONG if asked.long else SHORT)):
+        found.append(result)
+        write(asked.results, name, facts, found)
+        sys.stdout.write(markdown([result]))
+        sys.stdout.flush()
+    say(f"written: {asked.results / name}.*")
+    return int(any(figure.is_breach for result in found for figure in result.figures))
 
 
-def _results(asked: argparse.Namespace, wanted: tuple[str, ...] | list[str]) -> Iterator[Result]:
+def _results(asked: argparse.Namespace, wanted: Sequence[str]) -> Iterator[Result]:
     """The scenarios on our own stack, one after the other on the same deployment; then Dagster's."""
     rate = None
     if set(wanted) - {"stock", "programs"}:

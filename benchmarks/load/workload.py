@@ -47,7 +47,7 @@ class Execution:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a number of changes. `cpu` is the deployment's by role; `outside_cpu` of source and sink."""
+    """What came of a number of changes. `cpu` is by role; `outside_cpu` that of source and sink."""
 
     changes: int
     executions: tuple[Execution, ...]
@@ -94,8 +94,8 @@ class Outcome:
     def correctness(self) -> tuple[Figure, ...]:
         """Lost and doubled, by the sink's own count."""
         return (
-            Figure("actions lost", self.lost, "", at_most(0)),
-            Figure("actions doubled", self.doubled, "", at_most(0)),
+            Figure("actions lost", self.lost, goal=at_most(0), is_promise=True),
+            Figure("actions doubled", self.doubled, goal=at_most(0), is_promise=True),
             Figure("raw repeats at the sink", self.raw_repeats),
         )
 
