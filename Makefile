@@ -23,7 +23,7 @@ PYTEST_ARGS ?=
 
 export PYTHON REPO
 
-.PHONY: help setup demo up test coverage check format crash-test bench bench-long bench-listening constraints clean
+.PHONY: help setup demo up test coverage check format crash-test crash-test-burst bench bench-long bench-listening constraints clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-19s %s\n", $$1, $$2}' Makefile
@@ -64,6 +64,9 @@ format: $(READY) ## let ruff repair what it can
 
 crash-test: $(READY) ## kill processes under load and count what was lost or doubled (KILLS=100)
 	@$(BIN)/python -m benchmarks.crash --kills $(KILLS) $(CRASH_ARGS)
+
+crash-test-burst: $(READY) ## kill processes in the middle of bursts with warm workers (CRASH_ARGS="--kills 60")
+	@$(BIN)/python -m benchmarks.load --only kills $(CRASH_ARGS)
 
 bench: $(READY) ## measure bursts, latency, steady load and idleness, beside Dagster's default (10 minutes)
 	@$(BIN)/python -m benchmarks.load $(BENCH_ARGS)

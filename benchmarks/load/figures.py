@@ -59,6 +59,10 @@ class Result:
     series: Mapping[str, Sequence[float]] = field(default_factory=dict)
     unit: str = ""
 
+    def value(self, what: str) -> float | None:
+        """The figure of that name; None when there is none."""
+        return next((figure.value for figure in self.figures if figure.what == what), None)
+
 
 def at_most(bound: float) -> Goal:
     """A bound from above."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from benchmarks.load.figures import Figure, at_most
 from benchmarks.load.ground import ACTIONS, Ground
@@ -127,8 +129,9 @@ class Mark:
         until = time.monotonic() + patience_seconds
         wanted = self.counts["keys"] + changes * len(ACTIONS)
         while time.monotonic() < until:
-            if self._ground.outside.counts()["keys"] >= wanted and not open_now(self._ground):
-                return True
+            with suppress(DBAPIError):
+                if self._ground.outside.counts()["keys"] >= wanted and not open_now(self._ground):
+                    return True
             time.sleep(LOOK_EVERY_SECONDS)
         return False
 
