@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import random
+import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from benchmarks.crash.sabotage import BREAKS, sabotage
 from benchmarks.load import programs, scenarios
-from benchmarks.load.figures import Result
-from benchmarks.load.ground import SOURCE, ground
+from benchmarks.load.figures import Result, markdown
+from benchmarks.load.ground import SOURCE, Ground, ground
+from benchmarks.load.kills import bursts_with_kills
 from benchmarks.load.machine import machine
 from benchmarks.load.report import write
 
 SHORT = ("idle", "one", "burst", "stock", "steady", "programs")
 LONG = ("long", "growing")
+KILLS = "kills"
 STOCK_TRIGGERS = 50
 """Fewer than ours, which only favours it, and it is there sooner."""
 RESULTS = SOURCE / "benchmarks" / "results"
@@ -25,7 +30,7 @@ def arguments() -> argparse.Namespace:
     """What was asked for."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--long", action="store_true", help=f"the long ones: {', '.join(LONG)}")
-    parser.add_argument("--only", nargs="+", choices=(*SHORT, *LONG), help="these only")
+    parser.add_argument("--only", nargs="+", choices=(*SHORT, *LONG, KILLS), help="these only")
     parser.add_argument("--triggers", type=int, default=1000)
     parser.add_argument("--burst", type=int, default=200, help="items that change at once")
     parser.add_argument("--stock", type=int, default=8, help="likewise, on Dagster's default launcher")
@@ -35,42 +40,55 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=20_000, help="runs of the long steady load")
     parser.add_argument("--step", type=float, default=10, help="changes a second more in each step")
     parser.add_argument("--highest", type=float, default=120, help="changes a second of the last step")
+    parser.add_argument("--kills", type=int, default=12, help="bursts with a kill in the middle")
+    parser.add_argument("--seed", type=int, default=None, help="of the moments of the kills")
+    parser.add_argument("--break", dest="broken", choices=sorted(BREAKS), help="prove that it can fail")
     parser.add_argument("--results", type=Path, default=RESULTS, help="directory for JSON, table and plots")
     return parser.parse_args()
 
 
 def main() -> int:
-    """Run them, write the results, print the table."""
+    """Run them; after each, write the results so far and print its part of the table."""
     asked = arguments()
-    wanted = asked.only or (LONG if asked.long else SHORT)
-    found, facts = list(_results(asked, wanted)), machine()
-    name = "long" if asked.long else "short"
-    sys.stdout.write(write(asked.results, name, facts, found))
-    figures = [figure for result in found for figure in result.figures]
-    return int(any(figure.what in ("actions lost", "actions doubled") and figure.value for figure in figures))
+    # Ended from outside (a time limit), it still ends what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    name, facts, found = "long" if asked.long else "short", machine(), []
+    for result in _results(asked, asked.only or (LONG if asked.long else SHORT)):
+        found.append(result)
+        write(asked.results, name, facts, found)
+        sys.stdout.write(markdown([result]))
+        sys.stdout.flush()
+    say(f"written: {asked.results / name}.*")
+    return int(any(figure.is_breach for result in found for figure in result.figures))
 
 
-def _results(asked: argparse.Namespace, wanted: tuple[str, ...] | list[str]) -> Iterator[Result]:
-    """The scenarios on our own stack, one after the other on the same deployment; then Dagster's."""
+def _ours(asked: argparse.Namespace) -> dict[str, Callable[[Ground], Result]]:
+    """The scenarios that run one after the other on the same deployment."""
+    seed = random.randrange(2**32) if asked.seed is None else asked.seed
+    return {
+        "idle": lambda ours: scenarios.idle(ours, asked.seconds),
+        "one": lambda ours: scenarios.one_change(ours, asked.times),
+        "burst": lambda ours: scenarios.burst(ours, asked.burst),
+        "steady": lambda ours: scenarios.steady(ours, asked.rate, asked.seconds),
+        "long": lambda ours: scenarios.steady(ours, asked.rate, asked.runs / asked.rate),
+        "growing": lambda ours: scenarios.growing(ours, asked.step, asked.seconds / 2, asked.highest),
+        KILLS: lambda ours: bursts_with_kills(ours, asked.burst, asked.kills, seed, say),
+    }
+
+
+def _results(asked: argparse.Namespace, wanted: Sequence[str]) -> Iterator[Result]:
+    """Ours, then the same burst on Dagster's own launcher, then the programs."""
     rate = None
-    if set(wanted) - {"stock", "programs"}:
+    scenarios_of_ours = _ours(asked)
+    if chosen := [name for name in wanted if name in scenarios_of_ours]:
         with ground(asked.triggers, say=say) as ours:
-            for name in wanted:
+            if asked.broken:
+                say(f"SABOTAGE: {sabotage(ours.database, asked.broken)}")
+            for name in chosen:
                 say(name)
-                match name:
-                    case "idle":
-                        yield scenarios.idle(ours, asked.seconds)
-                    case "one":
-                        yield scenarios.one_change(ours, asked.times)
-                    case "burst":
-                        result, rate = scenarios.burst(ours, asked.burst)
-                        yield result
-                    case "steady":
-                        yield scenarios.steady(ours, asked.rate, asked.seconds)
-                    case "long":
-                        yield scenarios.steady(ours, asked.rate, asked.runs / asked.rate)
-                    case "growing":
-                        yield scenarios.growing(ours, asked.step, asked.seconds / 2, asked.highest)
+                result = scenarios_of_ours[name](ours)
+                rate = result.value(scenarios.RATE) if name == "burst" else rate
+                yield result
     if "stock" in wanted:
         with ground(STOCK_TRIGGERS, is_stock=True, say=say) as stock:
             yield scenarios.stock_burst(stock, asked.stock, rate)

@@ -24,13 +24,22 @@ class Goal:
 
 @dataclass(frozen=True)
 class Figure:
-    """One number. `value` None is one that could not be measured; `why` says so in words."""
+    """One number. `value` None is one that could not be measured; `why` says so in words.
+
+    `is_promise`: it is about correctness, and to miss its goal is a failure on any machine.
+    """
 
     what: str
     value: float | None
     unit: str = ""
     goal: Goal | None = None
     why: str = ""
+    is_promise: bool = False
+
+    @property
+    def is_breach(self) -> bool:
+        """Whether it is a promise that was not kept."""
+        return self.is_promise and self.goal is not None and not self.goal.is_met(self.value or 0)
 
     @property
     def verdict(self) -> str:
@@ -43,12 +52,16 @@ class Figure:
 
 @dataclass(frozen=True)
 class Result:
-    """What a scenario gave. `series` are for plots: over the first one, the others, which may share a unit."""
+    """What a scenario gave. `series` are for plots: the others over the first one; they may share a unit."""
 
     scenario: str
     figures: tuple[Figure, ...]
     series: Mapping[str, Sequence[float]] = field(default_factory=dict)
     unit: str = ""
+
+    def value(self, what: str) -> float | None:
+        """The figure of that name; None when there is none."""
+        return next((figure.value for figure in self.figures if figure.what == what), None)
 
 
 def at_most(bound: float) -> Goal:

@@ -46,6 +46,8 @@ STOCK: Mapping[str, Mapping[str, Any] | None] = {
     },
 }
 """Sections of dagster.yaml for Dagster's own launcher and queue, as this project had them before its own."""
+PATIENT = {"retry": {"max_attempts": 60, "backoff_seconds": 1}}
+"""However often it is killed, an execution tries again."""
 Say = Callable[[str], None]
 
 
@@ -187,6 +189,7 @@ def manifests(url: str, triggers: int) -> list[dict[str, Any]]:
                 "items": ["all"],
                 "conditions": [{"type": "status_change", "config": {"to_status": f"s{number}"}}],
                 "actions": steps,
+                "limits": PATIENT,
             }
             for number in range(triggers)
         ),

@@ -11,17 +11,15 @@ from benchmarks.load.figures import Result, markdown
 from benchmarks.load.plots import plot
 
 
-def write(directory: Path, name: str, machine: Mapping[str, str], results: Sequence[Result]) -> str:
-    """Write `<name>.json`, `<name>.md` and the plots; returns the Markdown."""
+def write(directory: Path, name: str, machine: Mapping[str, str], results: Sequence[Result]) -> None:
+    """Write `<name>.json`, `<name>.md` and the plots."""
     directory.mkdir(parents=True, exist_ok=True)
     facts = "".join(f"{key}: {value}\n" for key, value in machine.items())
-    table = f"```text\n{facts}```\n\n{markdown(results)}"
     found = {"machine": machine, "results": [asdict(result) for result in results]}
     (directory / f"{name}.json").write_text(json.dumps(found, indent=2) + "\n")
-    (directory / f"{name}.md").write_text(table)
+    (directory / f"{name}.md").write_text(f"```text\n{facts}```\n\n{markdown(results)}")
     for result in results:
         plot(result, directory / f"{name}-{file_name(result.scenario)}.svg")
-    return table
 
 
 def file_name(scenario: str) -> str:

@@ -12,6 +12,7 @@ from benchmarks.load.ground import Ground
 from benchmarks.load.tree import spent
 from benchmarks.load.workload import Mark, Outcome, open_now
 
+RATE = "executions"
 REST_SECONDS = 15.0
 """After what came before, until a deployment is idle."""
 FEED_EVERY_SECONDS = 0.1
@@ -66,22 +67,19 @@ def drained(ground: Ground, count: int, patience_seconds: float) -> Outcome:
     return mark.outcome(count)
 
 
-def burst(ground: Ground, count: int) -> tuple[Result, float | None]:
-    """K items change at once. Returns the rate besides, for the ratio."""
+def burst(ground: Ground, count: int) -> Result:
+    """K items change at once."""
     drained(ground, 5, patience_seconds=120)
     outcome = drained(ground, count, patience_seconds=600)
-    return (
-        Result(
-            f"burst of {count}",
-            (
-                Figure("executions", outcome.per_second, "/s", at_least(40)),
-                Figure("CPU an execution, all processes", outcome.cpu_seconds_each, "s", at_most(0.05)),
-                *outcome.costs(),
-                *latencies(outcome.latencies),
-                *outcome.correctness(),
-            ),
+    return Result(
+        f"burst of {count}",
+        (
+            Figure(RATE, outcome.per_second, "/s", at_least(40)),
+            Figure("CPU an execution, all processes", outcome.cpu_seconds_each, "s", at_most(0.05)),
+            *outcome.costs(),
+            *latencies(outcome.latencies),
+            *outcome.correctness(),
         ),
-        outcome.per_second,
     )
 
 
@@ -94,7 +92,7 @@ def stock_burst(ground: Ground, count: int, ours_per_second: float | None) -> Re
     return Result(
         f"burst of {count} on Dagster's default launcher",
         (
-            Figure("executions", rate, "/s"),
+            Figure(RATE, rate, "/s"),
             Figure("CPU an execution, all processes", outcome.cpu_seconds_each, "s"),
             *latencies(outcome.latencies),
             *outcome.correctness(),

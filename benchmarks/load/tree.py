@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import resource
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +27,8 @@ ROLES: Mapping[str, str] = {
     "grpc": "code server",
     "multiprocessing.spawn": "run",
     "dagster._daemon": "daemon",
+    "dct_pipelines.instance.daemon": "daemon",
+    "dct_pipelines.instance.warm": "warm pool",
     "dagster_webserver": "web UI",
     "up": "supervisor",
 }
@@ -67,10 +69,10 @@ class Sample:
 
 def spent(before: Sample, after: Sample) -> dict[str, float]:
     """Seconds of processor time between two samples, by role; those that ended meanwhile as one."""
-    found: Counter[str] = Counter()
+    found: defaultdict[str, float] = defaultdict(float)
     for key, process in after.processes.items():
         earlier = before.processes.get(key)
-        found[process.role] += process.own_seconds - (earlier.own_seconds if earlier else 0.0)  # type: ignore[assignment]
+        found[process.role] += process.own_seconds - (earlier.own_seconds if earlier else 0.0)
     ended = after.seconds - before.seconds - sum(found.values())
     return {**found, ENDED: max(0.0, ended)}
 
@@ -91,10 +93,10 @@ class Tree:
 
     def memory(self) -> dict[str, float]:
         """MB of each role, proportional (PSS): what n processes share counts for each as its nth part."""
-        found: Counter[str] = Counter()
+        found: defaultdict[str, float] = defaultdict(float)
         for process in _below(os.getpid(), self._apart):
             with suppress(OSError):
-                found[process.role] += _pss_megabytes(process.pid)  # type: ignore[assignment]
+                found[process.role] += _pss_megabytes(process.pid)
         return dict(found)
 
 
