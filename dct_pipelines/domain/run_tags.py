@@ -1,7 +1,11 @@
-"""Tags of a Dagster run by which its queue counts. A run carries those that apply to its execution."""
+"""Tags of a Dagster run: whose it is, and by what its queue counts. A run carries those that apply to it."""
 
 from __future__ import annotations
 
+EXECUTION = "dct/execution"
+"""The execution that it carries out."""
+ATTEMPT = "dct/attempt"
+"""Which attempt of it, the fencing number."""
 TRIGGER = "dct/trigger"
 """The trigger's name."""
 ENVIRONMENT = "dct/environment"
@@ -14,3 +18,7 @@ AGENT_CLASS = "dct/agent_class"
 """Of one that starts agents: `standard` or `high`."""
 WORKSPACE = "dct/workspace"
 """It opens workspaces; the value is how many."""
+UNTRUSTED = "dct/untrusted"
+"""`true` on runs of jobs with an action for whose own code nobody here vouches."""
+LAUNCHER = "dct/launcher"
+"""`warm` on runs that a pool of workers was given."""

@@ -28,7 +28,7 @@ from dct_pipelines.store.database import Database
 UNLIMITED = -1
 """Dagster's word for no limit of concurrent runs."""
 PROCESSES_WITHOUT_POOL = 10
-"""Each takes seconds of processor time to begin; with more on a small machine none gets to its first action."""
+"""Each takes seconds of processor time to begin; of more on a small machine none gets anywhere."""
 PATIENCE_SECONDS = 5
 """A pass of the queue must not hang for longer on one of our statements."""
 EACH = {"applyLimitPerUniqueValue": True}

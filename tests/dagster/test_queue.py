@@ -20,11 +20,12 @@ from dagster._serdes import deserialize_value
 from sqlalchemy import insert, select, text
 
 from dct_pipelines.bootstrap import App
+from dct_pipelines.domain import run_tags
 from dct_pipelines.domain.execution import ExecutionState
 from dct_pipelines.domain.quotas import Quota
 from dct_pipelines.instance import census
 from dct_pipelines.instance.daemon import QueueDaemon
-from dct_pipelines.instance.launcher import LAUNCHER_TAG, WARM, WarmRunLauncher
+from dct_pipelines.instance.launcher import WARM, WarmRunLauncher
 from dct_pipelines.instance.storage import PooledRunStorage
 from dct_pipelines.store import quotas, tables
 from dct_pipelines.store.executions.transitions import RunStart, transition
@@ -141,7 +142,7 @@ def test_what_waits_is_a_run_about_to_start_that_the_pool_was_given(ground: Grou
     assert run.status is dg.DagsterRunStatus.STARTING
     assert run.tags["dct/execution"] == str(execution)
     assert run.tags["dct/attempt"] == "1"
-    assert run.tags[LAUNCHER_TAG] == WARM
+    assert run.tags[run_tags.LAUNCHER] == WARM
     assert run.tags["dct/shape"] == "notify_users"
     assert run.remote_job_origin is not None
     assert run.job_snapshot_id
@@ -158,7 +159,7 @@ def test_what_waits_is_a_run_about_to_start_that_the_pool_was_given(ground: Grou
 def test_a_run_that_was_made_can_be_found_by_its_tags_and_filters(ground: Ground):
     ground.wait()
     ground.turn()
-    (run,) = ground.instance.get_runs(dg.RunsFilter(tags={LAUNCHER_TAG: WARM}, job_name="notify_users"))
+    (run,) = ground.instance.get_runs(dg.RunsFilter(tags={run_tags.LAUNCHER: WARM}, job_name="notify_users"))
     assert run.is_finished is False
 
 
