@@ -1,9 +1,9 @@
 """`python -m benchmarks.levers`: what each shortcut around Dagster is worth, alone, in one run.
 
-A run of five steps that do nothing is carried out in this process, over a fresh embedded PostgreSQL: by Dagster's
-stock way, with every lever pulled, and with all but one, for each. `ratio` is what the run costs without that one
-lever, over what it costs with all of them; CPU is that of this process and of every process of the database.
-Beside it, what making a run costs one by one and in bulk, and what asking for a sensor's state costs.
+A run of five steps that do nothing is carried out in this process, over a fresh embedded PostgreSQL: by
+Dagster's stock way, with every lever pulled, and with all but one, for each. `ratio` is what the run costs
+without that one lever, over what it costs with all of them; CPU is that of this process and of every process of
+the database.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from types import MethodType
 from typing import Any
@@ -80,11 +81,11 @@ class Bench:
             ),
             "noise left out": lambda: _instead(storage, "is_noise", lambda _event: False, bound=False),
             "plans kept": lambda: _instead(self._workshop.worker, "_whole", self._stock_run()),
-            **{name: lambda name=name: self._but(name) for name in levers.LEVERS},
+            **{name: partial(self._but, name) for name in levers.LEVERS},
         }
 
     def _stock_snapshot(self) -> Callable[..., Any]:
-        stock = super(type(self._storage), self._storage)._get_snapshot
+        stock: Any = getattr(super(type(self._storage), self._storage), "_get_snapshot")  # noqa: B009
         return lambda _self, snapshot_id: stock(snapshot_id)
 
     def _stock_run(self) -> Callable[..., Iterator[dg.DagsterEvent]]:
@@ -117,7 +118,7 @@ class Bench:
         self.undo()
         try:
             with (
-                _instead(self._storage, "_once", lambda _self, _what, ask: ask()),
+                _instead(self._storage, "_once", _ask),
                 _instead(self._storage, "_get_snapshot", self._stock_snapshot()),
                 _instead(self._workshop.worker, "_recording", lambda _self, _run: nullcontext()),
                 _instead(self._workshop.worker, "_whole", self._stock_run()),
@@ -140,6 +141,10 @@ class Bench:
         self.undo()
         self._workshop.close()
         return found
+
+
+def _ask(_storage: Any, _what: str, ask: Callable[[], bool]) -> bool:
+    return ask()
 
 
 def _seconds(process: psutil.Process) -> float:

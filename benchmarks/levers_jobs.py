@@ -1,4 +1,6 @@
-"""Two jobs of five steps that do nothing: one moves no data between them, the other does by Dagster's default."""
+"""Two jobs of five steps that do nothing: one moves no data between them, the other does as by default."""
+
+from itertools import pairwise
 
 import dagster as dg
 
@@ -15,19 +17,19 @@ def _data(number: int) -> dg.OpDefinition:
     return dg.op(name=f"data_{number}")(_next)
 
 
-def _first(context):  # type: ignore[no-untyped-def]
+def _first(context):
     context.log.info("done")
     return 1
 
 
-def _next(context, before):  # type: ignore[no-untyped-def]
+def _next(context, before):
     context.log.info("done")
     return before
 
 
 def _job(name: str, ops: list[dg.OpDefinition], way_in: str) -> dg.JobDefinition:
     dependencies: dict[str, dict[str, dg.DependencyDefinition]] = {ops[0].name: {}}
-    for before, op in zip(ops, ops[1:], strict=False):
+    for before, op in pairwise(ops):
         dependencies[op.name] = {way_in: dg.DependencyDefinition(before.name)}
     graph = dg.GraphDefinition(name=name, node_defs=ops, dependencies=dependencies)
     return graph.to_job(executor_def=dg.in_process_executor)

@@ -14,6 +14,7 @@ from benchmarks.load.ground import SOURCE, Say
 
 GOALS: Mapping[str, Mapping[str, Goal]] = {
     "executing": {},
+    "levers": {},
     "backlog": {"status_seconds": at_most(1.0)},
 }
 """By program, and by the path of a number in what it prints."""
