@@ -71,6 +71,12 @@ class Database:
         with connection:
             yield connection
 
+    @contextmanager
+    def at_once(self) -> Iterator[Connection]:
+        """A connection on which each statement is a transaction of its own, which spares two round trips."""
+        with self.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
     def dispose(self) -> None:
         """Close the pool; the next use opens it again."""
         self.engine.dispose()
