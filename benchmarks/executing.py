@@ -97,8 +97,10 @@ def counting(app: App) -> Iterator[Counter[str]]:
     """Every statement of the block and how often it was sent. Listening costs time: not while measuring."""
     counted: Counter[str] = Counter()
 
-    def statement(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+    def statement(connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
         counted[statement] += 1
+        if connection.connection.driver_connection.autocommit:
+            commit(connection)
 
     def commit(_connection: Any) -> None:
         counted[COMMIT] += 1
@@ -263,7 +265,7 @@ def _take_in(app: App, connection_id: UUID, item_id: UUID, events: int, head: st
         )
         for number in range(events)
     ]
-    report = app.intake.ingest(connection_id, Page(item_id=item_id, token={}, events=drafts))
+    report = app.intake.ingest(connection_id, Page(item_id=item_id, token={}, events=tuple(drafts)))
     if report.decided.fired != events:
         raise SystemExit(f"{report.decided.fired} of {events} events fired")
 

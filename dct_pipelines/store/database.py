@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, event
 from sqlalchemy.engine import ExceptionContext
@@ -73,9 +74,18 @@ class Database:
 
     @contextmanager
     def at_once(self) -> Iterator[Connection]:
-        """A connection on which each statement is a transaction of its own, which spares two round trips."""
+        """A connection on which each statement is a transaction of its own, which spares two round trips.
+
+        By the driver's own switch: SQLAlchemy's asks the server for each change of it.
+        """
         with self.connect() as connection:
-            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+            driver: Any = connection.connection.driver_connection
+            driver.autocommit = True
+            try:
+                yield connection
+            finally:
+                if not driver.closed:
+                    driver.autocommit = False
 
     def dispose(self) -> None:
         """Close the pool; the next use opens it again."""
