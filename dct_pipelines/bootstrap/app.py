@@ -260,9 +260,11 @@ class App:
 
     def _ports_for(self, execution: Execution, event: Event | None) -> ActionPorts:
         """What the actions of one execution may touch."""
+        from dct_pipelines.bootstrap.channels import DefinedChannels
         from dct_pipelines.store.records import Records
 
         records = Records(self.database, execution)
+        make = partial(self.outside.channel, slack=partial(self._slack_channel, records))
         return ActionPorts(
             clock=self.outside.clock,
             secrets=self.outside.secrets,
@@ -276,7 +278,7 @@ class App:
             },
             suites=self.outside.suites,
             workspaces=self.outside.workspaces,
-            channels=self.outside.channels(self.library.channels(), partial(self._slack_channel, records)),
+            channels=DefinedChannels(self.library, self.outside.outbox, make),
             connections=self.connected,
             event=event,
         )
