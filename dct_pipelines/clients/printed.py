@@ -48,7 +48,7 @@ def capture() -> None:
     for descriptor in (1, 2):
         os.dup2(kept, descriptor)
     for handler in logging.getLogger().handlers:
-        if isinstance(handler, logging.StreamHandler):
+        if isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stdout, sys.stderr):
             handler.setStream(earlier)
     _Capture.current = _Capture(kept)
 
