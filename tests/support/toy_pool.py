@@ -149,8 +149,15 @@ class ToyPool:
     def done(self) -> list[str]:
         return [key for key, _ in self._lines("done")]
 
+    def prepared(self) -> list[tuple[str, str]]:
+        """One for each worker that got so far."""
+        return self._lines("prepared")
+
+    def pid_of(self, key: str) -> int:
+        return int(next(pid for one, pid in self._lines("begun") if one == key))
+
     def worker_of(self, key: str) -> psutil.Process:
-        return psutil.Process(int(next(pid for one, pid in self._lines("begun") if one == key)))
+        return psutil.Process(self.pid_of(key))
 
     def _lines(self, name: str) -> list[tuple[str, str]]:
         path = self.book / name

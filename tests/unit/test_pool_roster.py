@@ -300,6 +300,16 @@ def test_when_workers_die_at_their_start_the_pause_between_forks_grows_and_why_i
     assert roster.trouble == ""
 
 
+def test_a_worker_that_hangs_up_and_then_dies_at_its_start_is_a_failure_too():
+    roster = Roster(Size(base=1))
+    member = roster.forked(1, 0)
+    roster.hung_up(1, 0)
+    assert list(roster.stubborn(16, 15)) == [member]
+    roster.died(1, DIED, 0)
+    assert roster.missing(0) == (0, 0)
+    assert roster.trouble == DIED
+
+
 def test_workers_that_die_together_are_one_failure():
     roster = Roster(Size(base=4))
     for pid in range(4):

@@ -58,6 +58,7 @@ class Member:
     because: str = ""
     is_killed: bool = False
     is_retired: bool = False
+    has_hung_up: bool = False
 
     @property
     def is_idle(self) -> bool:
@@ -175,6 +176,12 @@ class Roster:
         if member.launch is None and member.asked_at is None:
             member.asked_at = now
 
+    def hung_up(self, pid: int, now: float) -> None:
+        """A worker listens no more: it dies, or its work has closed what was not its own."""
+        if (member := self.members.get(pid)) is not None:
+            member.has_hung_up = True
+            self.retire(member, now)
+
     def died(self, pid: int, how: str, now: float) -> Member | None:
         """A worker is gone, and what it had begun has ended with it. What it had not goes back in front."""
         member = self.members.pop(pid, None)
@@ -191,7 +198,8 @@ class Roster:
                 queue = self._queue_of(launch)
                 queue[launch.key] = launch
                 queue.move_to_end(launch.key, last=False)
-        if not (member.is_retired or member.has_begun or member.launches):
+        was_let_go = member.is_retired and not member.has_hung_up
+        if not (was_let_go or member.has_begun or member.launches):
             self.failed(how, now)
         return member
 

@@ -190,7 +190,7 @@ class Zygote:
 
     def _greet(self) -> None:
         try:
-            while (caller := self._door.let_in()) is not None:
+            if (caller := self._door.let_in()) is not None:
                 self._lines.add(Line(caller))
         except OSError as error:
             _log.warning("a caller cannot be let in: %s", error)
@@ -200,8 +200,8 @@ class Zygote:
         texts = line.receive()
         if texts is None:
             self._lines.hang_up(line)
-            if (member := self._roster.members.get(line.pid or 0)) is not None:
-                self._roster.retire(member, time.monotonic())
+            if line.pid is not None:
+                self._roster.hung_up(line.pid, time.monotonic())
             return
         for text in texts:
             if line.pid is None:
@@ -248,7 +248,8 @@ class Zygote:
                     self._ask_to_stop(member, "the worker pool was stopped")
         grace = END_GRACE_SECONDS if ends else GRACE_SECONDS
         for member in self._roster.stubborn(now, grace):
-            member.because = f"{member.because or 'it was to go'}, and it did not"
+            why = f"{member.because or 'it was let go'} and did not stop"
+            member.because = why if member.is_ready else "it did not become ready"
             member.is_killed = True
             _signal(member.pid, signal.SIGKILL)
         self._orphans.urge(self._roster.members, now, grace, to_end=is_late)
