@@ -152,11 +152,12 @@ def test_a_pool_that_is_never_ready_is_given_up(scene: Scene):
     scene.reload()
     scene.look()
     scene.look()
-    assert scene.made[0].service.is_running
+    successor = psutil.Process(scene.made[0].service.pid)
+    assert scene.said[-1] == "the definitions were loaded anew; another worker pool starts"
     scene.now += READY_WITHIN_SECONDS
     scene.look()
     assert "did not start" in scene.said[-1]
-    assert not scene.made[0].service.is_running
+    assert is_gone(successor)
     assert scene.doors == ["pool-1"]
 
 
@@ -219,9 +220,8 @@ def test_the_end_leaves_no_process_and_no_note(tmp_path: Path):
         scene.look()
         scene.look()
         pools = [scene.first, *scene.made]
-        processes = [psutil.Process(scene.leader.pid)]
-        for pool in pools:
-            processes += [one for one in [psutil.Process(pool.service.pid)] if one.is_running()]
+        services = [scene.leader, *(pool.service for pool in pools)]
+        processes = [psutil.Process(one.pid) for one in services if one.is_running]
         processes += [child for one in processes for child in one.children(recursive=True)]
         processes.append(scene.first.worker_of("a"))
         begun = time.monotonic()

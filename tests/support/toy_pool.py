@@ -1,7 +1,7 @@
 """A worker pool that plays: `python -m tests.support.toy_pool --door SOCKET --marks DIRECTORY`.
 
 A launch's body is JSON, what to do: wait for a file to be there (`until`), ignore interrupts (`stubborn`),
-take memory (`grow`, in bytes), raise (`raise`), or end its process (`exit`). Each beginning and each end is a
+take memory (`grow`, in bytes), raise (`fail`), or end its process (`exit`). Each beginning and each end is a
 line in the file `begun` and `done` of the directory `--book`.
 """
 
@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import signal
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,8 +39,8 @@ def play(book: Path, launch: Launch) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     if "grow" in wanted:
         _kept.append(b"x" * wanted["grow"])
-    if "raise" in wanted:
-        raise RuntimeError(wanted["raise"])
+    if "fail" in wanted:
+        raise RuntimeError(wanted["fail"])
     if "exit" in wanted:
         os._exit(wanted["exit"])
     while "until" in wanted and not Path(wanted["until"]).exists():
@@ -178,4 +177,4 @@ def is_gone(process: psutil.Process) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -150,7 +150,7 @@ class Roster:
         return given
 
     def began(self, pid: int, key: str) -> Member | None:
-        """A worker is about to begin, and hears interrupts; given back when it was told to stop before that."""
+        """A worker is about to begin, and hears interrupts; given back when it was told to stop before."""
         member = self.members[pid]
         if member.launch is None or member.launch.key != key:
             return None
