@@ -452,15 +452,18 @@ def test_a_body_larger_than_any_buffer_arrives_while_others_are_served(pool: Toy
     assert ask(pool.door, {"ask": "hello"})["draining"] is False
 
 
-def test_memory_stays_flat_over_two_thousand_launches(pool: ToyPool):
+def test_memory_stays_flat_over_two_thousand_launches(tmp_path: Path):
+    pool = ToyPool(tmp_path, size={"base": 2, "most_launches": 10_000}).start()
+
     def launch(name: str, number: int) -> None:
         keys = [f"{name}{one}" for one in range(number)]
         pool.launch(*keys)
         assert eventually(lambda: pool.state(keys[-1]) is LaunchState.ENDED, seconds=60)
         assert pool.ended(*keys)
 
-    launch("warm", 200)
+    launch("warm", 300)
     before = {one.pid: one.memory_info().rss for one in (pool.process, *pool.workers())}
-    launch("more", 1600)
+    launch("more", 2000)
     grown = {one.pid: one.memory_info().rss - before[one.pid] for one in (pool.process, *pool.workers())}
+    pool.service.stop()
     assert max(grown.values()) < 3_000_000, grown

@@ -10,6 +10,7 @@ from dct_pipelines.clients.pool.roster import (
     FIRST_PAUSE_SECONDS,
     LONG_SECONDS,
     LONGEST_PAUSE_SECONDS,
+    MOST_COMING,
     MOST_RETURNS,
     READY_WITHIN_SECONDS,
     Member,
@@ -177,6 +178,17 @@ def test_workers_that_are_held_up_are_no_reason_to_let_others_wait():
     roster.accept(Launch("waits"))
     assert roster.missing(0.1) == (0, 0)
     assert roster.missing(later) == (1, 0)
+
+
+def test_few_workers_prepare_themselves_at_a_time():
+    roster = Roster(Size(base=20))
+    roster.accept(Launch("a", alone=True))
+    assert roster.missing(0) == (MOST_COMING, 0)
+    for pid in range(MOST_COMING):
+        roster.forked(pid, 0)
+    assert roster.missing(0) == (0, 0)
+    roster.ready(0, 0)
+    assert roster.missing(0) == (1, 0)
 
 
 def test_there_are_never_more_workers_than_the_most_of_all_kinds_together():

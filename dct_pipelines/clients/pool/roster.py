@@ -19,6 +19,8 @@ LONG_SECONDS = 0.5
 """Who works on one launch for so long mostly waits for others; another worker costs less than a queue."""
 READY_WITHIN_SECONDS = 120.0
 """A worker that is not ready by then waits for something that does not come."""
+MOST_COMING = 8
+"""So many workers prepare themselves at a time: each opens connections and needs a processor for it."""
 MOST_RETURNS = 3
 """So often is a launch put back whose worker died of taking it."""
 FIRST_PAUSE_SECONDS = 0.25
@@ -221,11 +223,13 @@ class Roster:
         others = len(self.members) - len(shared)
         long = sum(one.launch is not None and now - one.since > LONG_SECONDS for one in shared)
         wanted = self.size.base + (long if self._shared else 0)
-        coming = sum(one.alone and one.launch is None and not one.is_retired for one in self.members.values())
-        room, room_alone = (
-            self.size.most - others - taken for taken in (len(shared), max(len(shared), self.size.base))
-        )
-        return max(0, min(wanted - len(shared), room)), max(0, min(len(self._single) - coming, room_alone))
+        free = sum(one.alone and one.launch is None and not one.is_retired for one in self.members.values())
+        places = self.size.most - others
+        coming = MOST_COMING - sum(not one.is_ready for one in self.members.values())
+        forks = max(0, min(wanted - len(shared), places - len(shared), coming))
+        # Whoever wants a worker of its own never takes the places of the others' base.
+        alone = min(len(self._single) - free, places - max(len(shared), self.size.base), coming - forks)
+        return forks, max(0, alone)
 
     def spare(self, now: float) -> Iterator[Member]:
         """Idle workers that nothing waits for, beyond those that are kept ready."""
