@@ -21,7 +21,7 @@ from dagster._core.storage.tags import GRPC_INFO_TAG, MAX_RUNTIME_SECONDS_TAG
 from dagster._serdes import ConfigurableClass, ConfigurableClassData, serialize_value
 
 from dct_pipelines.clients.pool.caller import Pools
-from dct_pipelines.clients.pool.roster import Launch, LaunchState
+from dct_pipelines.clients.pool.launch import Launch, LaunchState
 from dct_pipelines.domain import run_tags
 from dct_pipelines.domain.errors import PoolUnreachable
 from dct_pipelines.settings import load_settings

@@ -31,7 +31,7 @@ from dagster._grpc.impl import core_execute_run
 from dagster._serdes import deserialize_value
 from dagster._utils.interrupts import capture_interrupts
 
-from dct_pipelines.clients.pool.roster import Launch
+from dct_pipelines.clients.pool.launch import Launch
 from dct_pipelines.instance.storage import PooledRunStorage
 
 _log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from dagster._core.workspace.context import BaseWorkspaceRequestContext
 
 from dct_pipelines.bootstrap import App
 from dct_pipelines.clients.pool.caller import Health
-from dct_pipelines.clients.pool.roster import LaunchState
+from dct_pipelines.clients.pool.launch import LaunchState
 from dct_pipelines.domain import run_tags
 from dct_pipelines.domain.errors import PoolUnreachable
 from dct_pipelines.instance import census
