@@ -2,8 +2,8 @@
 
 A run of five steps that do nothing is carried out in this process, over a fresh embedded PostgreSQL: by
 Dagster's stock way, with every lever pulled, and with all but one, for each. `ratio` is what the run costs
-without that one lever, over what it costs with all of them; CPU is that of this process and of every process of
-the database.
+without that one lever, over what it costs with all of them; CPU is that of this process and of every process
+of the database.
 """
 
 from __future__ import annotations

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from dct_pipelines.clients.pool.launch import Launch, LaunchState
+from dct_pipelines.clients.pool.pace import Pace
 
 ENDED_KEPT = 10_000
 LONG_SECONDS = 0.5
-"""Who works on one launch for so long mostly waits for others; another worker costs less than a queue."""
+"""Who works on one launch for so long, and waits for others meanwhile, has another worker forked beside it."""
 READY_WITHIN_SECONDS = 120.0
 """A worker that is not ready by then waits for something that does not come."""
 MOST_COMING = 8
@@ -61,6 +62,11 @@ class Member:
     is_killed: bool = False
     is_retired: bool = False
     has_hung_up: bool = False
+
+    pace: Pace = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pace = Pace(self.pid)
 
     @property
     def is_idle(self) -> bool:
@@ -167,6 +173,7 @@ class Roster:
             return
         self._end(key, "")
         member.launch, member.since, member.launches = None, now, member.launches + 1
+        member.pace.forget()
         member.asked_at, member.because = None, ""
         worn = member.launches >= self.size.most_launches or resident_bytes > self.size.most_bytes
         if member.is_retired or member.alone or worn:
@@ -221,8 +228,8 @@ class Roster:
             return 0, 0
         shared = [one for one in self.members.values() if not one.alone and not one.is_retired]
         others = len(self.members) - len(shared)
-        long = sum(one.launch is not None and now - one.since > LONG_SECONDS for one in shared)
-        wanted = self.size.base + (long if self._shared else 0)
+        held_up = sum(one.pace.waits for one in shared)
+        wanted = self.size.base + (held_up if self._shared else 0)
         free = sum(one.alone and one.launch is None and not one.is_retired for one in self.members.values())
         places = self.size.most - others
         coming = MOST_COMING - sum(not one.is_ready for one in self.members.values())
@@ -230,6 +237,12 @@ class Roster:
         # Whoever wants a worker of its own never takes the places of the others' base.
         alone = min(len(self._single) - free, places - max(len(shared), self.size.base), coming - forks)
         return forks, max(0, alone)
+
+    def look_at_pace(self, now: float) -> None:
+        """Find out which of those who take long are held up by others."""
+        for one in self.members.values():
+            if one.launch is not None and now - one.since > LONG_SECONDS:
+                one.pace.look(now)
 
     def spare(self, now: float) -> Iterator[Member]:
         """Idle workers that nothing waits for, beyond those that are kept ready."""

@@ -128,6 +128,7 @@ class Zygote:
         self._let_go()
 
     def _recruit(self) -> None:
+        self._roster.look_at_pace(time.monotonic())
         shared, alone = self._roster.missing(time.monotonic())
         for number in range(shared + alone):
             try:
