@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dct_pipelines.clients.pool.caller import Health, Pools
-from dct_pipelines.clients.pool.roster import Launch, LaunchState
+from dct_pipelines.clients.pool.launch import Launch, LaunchState
 from dct_pipelines.domain.errors import PoolUnreachable
 
 
