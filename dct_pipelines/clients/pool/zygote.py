@@ -13,22 +13,22 @@ import json
 import logging
 import os
 import signal
-import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from dct_pipelines.clients.pool.door import Door
 from dct_pipelines.clients.pool.launch import encode, encode_launch
 from dct_pipelines.clients.pool.lines import Line, Lines
-from dct_pipelines.clients.pool.marks import Mark, forget
+from dct_pipelines.clients.pool.marks import forget
+from dct_pipelines.clients.pool.nursery import Nursery
 from dct_pipelines.clients.pool.orphans import Orphans
 from dct_pipelines.clients.pool.reception import Reception
 from dct_pipelines.clients.pool.roster import Member, Roster, Size
-from dct_pipelines.clients.pool.worker import BEGUN, DONE, ERROR, READY, Work, heed_nothing, serve
+from dct_pipelines.clients.pool.signals import Signals
+from dct_pipelines.clients.pool.worker import BEGUN, DONE, ERROR, READY, Work
 
 TURN_SECONDS = 0.25
 """So late may the loop see that a worker is held up, overdue or stubborn; everything else wakes it."""
@@ -39,7 +39,6 @@ END_SECONDS = 7.0
 END_GRACE_SECONDS = 3.5
 """And then so long until they are killed; together less than whoever sent it waits (`Service.stop`)."""
 LAST_ANSWER_SECONDS = 1.0
-LONGEST_COMPLAINT = 300
 
 _log = logging.getLogger(__name__)
 
@@ -65,8 +64,6 @@ class Zygote:
         self._lines = Lines()
         self._workers: dict[int, Line] = {}
         self._complaints: dict[int, str] = {}
-        self._told_to_drain = False
-        self._told_to_end_at: float | None = None
 
     def run(self) -> None:
         """Serve until the end. Raises OSError when the door cannot be opened."""
@@ -74,8 +71,9 @@ class Zygote:
             raise RuntimeError(f"a zygote must have one thread; it has {threading.enumerate()}")
         gc.collect()
         gc.freeze()
-        self._pid = os.getpid()
-        self._hear_signals()
+        self._signals = Signals()
+        self._lines.on(self._signals.bell, self._signals.hush)
+        self._nursery = Nursery(self._marks, self._prepare, self._lines, self._signals)
         with contextlib.suppress(FileExistsError):
             self._marks.mkdir(mode=0o700, parents=True)
         self._door = Door(self._door_path)
@@ -85,43 +83,18 @@ class Zygote:
         self._door.close()
         self._say_last_answers()
 
-    def _hear_signals(self) -> None:
-        """Handlers note and wake; the loop acts, at a point of its own."""
-        self._wake, waker = socket.socketpair()
-        self._waker = waker
-        for one in (self._wake, waker):
-            one.setblocking(False)
-        signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
-        self._lines.on(self._wake, self._wake_up)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(signal.SIGINT, lambda *_: None)
-        signal.signal(signal.SIGTERM, self._note_end)
-        signal.signal(signal.SIGUSR1, self._note_drain)
-
-    def _note_drain(self, *_: object) -> None:
-        self._told_to_drain = True
-
-    def _note_end(self, *_: object) -> None:
-        self._told_to_drain = True
-        if self._told_to_end_at is None:
-            self._told_to_end_at = time.monotonic()
-
-    def _wake_up(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            self._wake.recv(4096)
-
     def _is_over(self) -> bool:
-        if self._told_to_end_at is not None:
+        if self._signals.to_end_since is not None:
             return not self._roster.busy and not self._orphans.at_work
         return self._roster.is_closing and self._roster.is_empty
 
     def _turn(self) -> None:
         for line in self._lines.heard(TURN_SECONDS):
             self._hear(line)
-        self._roster.is_closing = self._told_to_drain
+        self._roster.is_closing = self._signals.is_to_drain
         self._reap()
         self._urge()
-        if self._told_to_end_at is None:
+        if self._signals.to_end_since is None:
             for member, launch in self._roster.assign(time.monotonic()):
                 self._lines.say(self._workers[member.pid], encode_launch(launch))
             self._recruit()
@@ -132,12 +105,15 @@ class Zygote:
         shared, alone = self._roster.missing(time.monotonic())
         for number in range(shared + alone):
             try:
-                self._fork(alone=number >= shared)
+                line = self._nursery.fork()
             except OSError as error:
                 why = f"no worker can be forked: {error}"
                 _log.warning("%s", why)
                 self._roster.failed(why, time.monotonic())
                 return
+            assert line.pid is not None  # noqa: S101 (a worker is behind it)
+            self._workers[line.pid] = line
+            self._roster.forked(line.pid, time.monotonic(), alone=number >= shared)
 
     def _let_go(self) -> None:
         """Hang up on who has nothing to do any more, who ends by that."""
@@ -147,47 +123,6 @@ class Zygote:
         for member in self._roster.members.values():
             if member.is_retired and member.launch is None:
                 self._lines.hang_up(self._workers[member.pid])
-
-    def _fork(self, *, alone: bool) -> None:
-        ours, theirs = socket.socketpair()
-        try:
-            pid = os.fork()
-        except OSError:
-            ours.close()
-            theirs.close()
-            raise
-        if pid == 0:
-            self._be_worker(ours, theirs)
-        theirs.close()
-        self._workers[pid] = self._lines.add(Line(ours, pid))
-        self._roster.forked(pid, time.monotonic(), alone=alone)
-
-    def _be_worker(self, ours: socket.socket, theirs: socket.socket) -> NoReturn:
-        """What the forked child does; it never returns into the loop, whatever happens."""
-        code = 1
-        try:
-            signal.set_wakeup_fd(-1)
-            heed_nothing()
-            for number in (signal.SIGCHLD, signal.SIGUSR1):
-                signal.signal(number, signal.SIG_DFL)
-            # Nobody may wait for us to hang up but who speaks with us.
-            self._lines.leave_to_parent()
-            for one in (ours, self._waker):
-                one.close()
-            serve(theirs, Mark(self._marks, self._pid), self._prepare)
-            code = 0
-        except BaseException as error:  # noqa: BLE001 (it says what happened, and ends)
-            _log.exception("worker %d ends", os.getpid())
-            complaint = f"{type(error).__name__}: {error}"[:LONGEST_COMPLAINT]
-            with contextlib.suppress(OSError):
-                theirs.sendall(encode({ERROR: complaint}))
-        finally:
-            try:
-                logging.shutdown()
-                sys.stdout.flush()
-                sys.stderr.flush()
-            finally:
-                os._exit(code)
 
     def _greet(self) -> None:
         try:
@@ -241,8 +176,8 @@ class Zygote:
         for member in list(self._roster.overdue(now)):
             limit = member.launch.limit_seconds if member.launch else None
             self._ask_to_stop(member, f"it ran longer than its limit of {limit:g} s")
-        ends = self._told_to_end_at is not None
-        is_late = self._told_to_end_at is not None and now - self._told_to_end_at > END_SECONDS
+        ends = self._signals.to_end_since is not None
+        is_late = self._signals.to_end_since is not None and now - self._signals.to_end_since > END_SECONDS
         if is_late:
             for member in self._roster.members.values():
                 if member.launch is not None:
