@@ -52,8 +52,10 @@ def main() -> int:
     asked = arguments()
     # Ended from outside (a time limit), it still ends what it has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    name, facts, found = "long" if asked.long else "short", machine(), []
-    for result in _results(asked, asked.only or (LONG if asked.long else SHORT)):
+    wanted = asked.only or (LONG if asked.long else SHORT)
+    name = "-".join(asked.only or (["long"] if asked.long else ["short"]))
+    facts, found = machine(), []
+    for result in _results(asked, wanted):
         found.append(result)
         write(asked.results, name, facts, found)
         sys.stdout.write(markdown([result]))

@@ -6,42 +6,58 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
 
 from benchmarks.load.figures import Figure, Goal, Result, at_most
 from benchmarks.load.ground import SOURCE, Say
 
-GOALS: Mapping[str, Mapping[str, Goal]] = {
-    "executing": {},
-    "levers": {},
-    "backlog": {"status_seconds": at_most(1.0)},
-}
-"""By program, and by the path of a number in what it prints."""
+
+@dataclass(frozen=True)
+class Program:
+    """One of them, with arguments that keep it short, and goals by the path of a number in what it prints."""
+
+    name: str
+    arguments: tuple[str, ...] = ()
+    goals: Mapping[str, Goal] = field(default_factory=dict)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether this tree has it."""
+        return find_spec(f"benchmarks.{self.name}") is not None
+
+    def run(self) -> Result:
+        """Every number that it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", f"benchmarks.{self.name}", *self.arguments],
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd=SOURCE,
+        )
+        if done.returncode:
+            said = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
+            return Result(self.name, (Figure("all", None, why=f"failed: {said[-1]}"),))
+        found = numbers(json.loads(done.stdout))
+        return Result(
+            self.name, tuple(Figure(path, value, goal=self.goals.get(path)) for path, value in found)
+        )
 
 
-def measured(say: Say) -> list[Result]:
-    """What each of them printed; a part that is not there has no figures."""
-    return [_called(name, goals) for name, goals in GOALS.items() if _is_there(name, say)]
+PROGRAMS = (
+    Program("executing"),
+    Program("levers", ("--runs", "20")),
+    Program("backlog", goals={"status_seconds": at_most(1.0)}),
+)
 
 
-def _is_there(name: str, say: Say) -> bool:
-    is_there = find_spec(f"benchmarks.{name}") is not None
-    say(f"benchmarks.{name}" if is_there else f"there is no benchmarks.{name}")
-    return is_there
-
-
-def _called(name: str, goals: Mapping[str, Goal]) -> Result:
-    done = subprocess.run(
-        [sys.executable, "-m", f"benchmarks.{name}"], check=False, capture_output=True, text=True, cwd=SOURCE
-    )
-    if done.returncode:
-        why = f"failed: {(done.stderr or done.stdout).strip().splitlines()[-1:]}"
-        return Result(name, (Figure("all", None, why=why),))
-    return Result(
-        name,
-        tuple(Figure(path, value, goal=goals.get(path)) for path, value in numbers(json.loads(done.stdout))),
-    )
+def measured(say: Say) -> Iterator[Result]:
+    """What each of them printed; one that is not there has no figures, and that is said."""
+    for program in PROGRAMS:
+        say(f"benchmarks.{program.name}" if program.is_there else f"there is no benchmarks.{program.name}")
+        if program.is_there:
+            yield program.run()
 
 
 def numbers(found: Any, path: str = "") -> Iterator[tuple[str, float]]:

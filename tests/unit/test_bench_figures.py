@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from benchmarks.load.figures import Figure, Result, at_least, at_most, latencies, markdown, percentile, shown
 from benchmarks.load.ground import ACTIONS, SOURCE, manifests, stock_configuration
 from benchmarks.load.outside import World
-from benchmarks.load.programs import numbers
+from benchmarks.load.programs import Program, numbers
 from benchmarks.load.tree import ENDED, Process, Sample, role_of, spent
 from benchmarks.load.workload import Outcome, executions_of
 
@@ -182,3 +182,10 @@ def test_the_stock_configuration_has_nothing_of_our_launcher_and_queue():
 def test_every_number_of_what_a_program_printed_is_found_by_its_path():
     printed = {"idle": {"p50": 0.2, "is_fine": True}, "rates": [1, 2], "machine": "of words"}
     assert dict(numbers(printed)) == {"idle.p50": 0.2, "rates[0]": 1.0, "rates[1]": 2.0}
+
+
+def test_a_program_that_fails_is_in_the_table_with_its_last_words():
+    result = Program("load.outside", ("--items", "none")).run()
+    assert result.figures[0].value is None
+    assert "failed: " in result.figures[0].why
+    assert "invalid int value: 'none'" in result.figures[0].why
