@@ -77,6 +77,8 @@ class Settings(BaseModel):
     max_concurrent_workspaces: Count = Field(200, alias="MAX_CONCURRENT_WORKSPACES")
     priority_agent_reservation_percent: Percent = Field(30, alias="PRIORITY_AGENT_RESERVATION_PERCENT")
     """Share of the agents that only triggers of priority 8 and more may use."""
+    ageing_step_seconds: float = Field(300, alias="DCT_AGEING_STEP_SECONDS", gt=0)
+    """After each of these a waiting execution counts as one priority higher, so that nothing starves."""
 
     jira_api_token: SecretStr | None = Field(None, alias="JIRA_API_TOKEN")
     slack_bot_token: SecretStr | None = Field(None, alias="SLACK_BOT_TOKEN")

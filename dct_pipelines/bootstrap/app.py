@@ -37,13 +37,12 @@ if TYPE_CHECKING:
     from dct_pipelines.engine.rehearse import Rehearser
     from dct_pipelines.engine.simulate import Simulator
     from dct_pipelines.engine.status import StatusService
+    from dct_pipelines.engine.waiting import WaitingService
     from dct_pipelines.engine.webhooks import Webhooks
     from dct_pipelines.store.executions.rows import Execution
     from dct_pipelines.store.library import Library
 
 DEFINITIONS_TIMEOUT_SECONDS = 5
-AGEING_STEP_SECONDS = 300.0
-"""After each of these a waiting execution counts as one priority higher, so that nothing starves."""
 HAIR_SECONDS = 1.0
 """Off the polling interval: a connection that is due a hair after its tick would wait for the next one."""
 
@@ -124,9 +123,8 @@ class App:
         return Dispatcher(
             self.database,
             self.outside.clock,
-            run_slots=self.settings.trigger_max_concurrent_executions,
-            ageing_step_seconds=AGEING_STEP_SECONDS,
-            limits_enabled=self.settings.trigger_resource_limits_enabled,
+            quotas=self.settings.quotas,
+            ageing_step_seconds=self.settings.ageing_step_seconds,
         )
 
     @cached_property
@@ -220,6 +218,20 @@ class App:
         return QuotaService(self.database, self.settings.quotas)
 
     @cached_property
+    def waiting(self) -> WaitingService:
+        """Says why executions wait."""
+        from dct_pipelines.clients.stack.notes import read_loaded_jobs
+        from dct_pipelines.engine.waiting import WaitingService
+
+        return WaitingService(
+            self.database,
+            self.outside.clock,
+            self.settings.quotas,
+            self.settings.ageing_step_seconds,
+            loaded_jobs=partial(read_loaded_jobs, self.settings.home),
+        )
+
+    @cached_property
     def status(self) -> StatusService:
         """Says how things stand."""
         from dct_pipelines.engine.status import StatusService
@@ -230,6 +242,7 @@ class App:
             self.explainer,
             self.outside.processes,
             self.quotas,
+            self.waiting,
             self.gateway,
         )
 

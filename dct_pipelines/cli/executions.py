@@ -28,6 +28,7 @@ def list_latest(
 
     with services() as services_:
         found = History(services_.database).latest(status=status, trigger=trigger, limit=limit)
+        services_.waiting.tell(found)
     if json_output:
         print_json(found)
         return
@@ -38,13 +39,14 @@ def list_latest(
             one["about"] or one["job_name"],
             one["status"],
             one["wait_reason"] or one["error_message"],
+            one["ahead"],
             one["attempt"],
             one["created_at"],
             _took(one["started_at"], one["completed_at"]),
         ]
         for one in found
     ]
-    columns = ("id", "trigger", "subject", "status", "why", "attempt", "created", "took")
+    columns = ("id", "trigger", "subject", "status", "why", "ahead", "attempt", "created", "took")
     nothing = "nothing was carried out yet; `dct explain` says why not"
     table(columns, rows, empty="no execution is like that" if status or trigger else nothing)
 
@@ -59,6 +61,7 @@ def show(execution_id: Id, json_output: Json = False) -> None:
     with services() as services_:
         history = History(services_.database)
         found = history.show(history.execution_id(execution_id))
+        services_.waiting.tell([found])
     if json_output:
         print_json(found)
     else:

@@ -63,8 +63,8 @@ def _show(found: Status) -> None:
     _show_sources(found)
     if not found.sources:
         say("Nothing is watched yet: dct connection add, dct item add.")
-    rows = [[one.reason, one.count, one.oldest, one.detail] for one in found.waiting]
-    table(("waiting for", "executions", "oldest", "detail"), rows, empty="nothing waits")
+    rows = [[one.reason or "its turn", one.count, one.oldest, one.until, one.detail] for one in found.waiting]
+    table(("waiting for", "executions", "oldest", "until", "detail"), rows, empty="nothing waits")
     runs = [
         [short(one.id), one.trigger, one.subject, one.status, one.attempt, one.dagster_run_id]
         for one in found.executing

@@ -67,6 +67,7 @@ class ExecutionStory(Fact):
     attempt: int
     wait_reason: str | None = None
     wait_detail: str | None = None
+    wait_until: datetime | None = None
     error_message: str | None = None
     created_at: datetime
     completed_at: datetime | None = None
@@ -74,9 +75,9 @@ class ExecutionStory(Fact):
     def in_words(self) -> str:
         """One clause for people."""
         if self.status == "waiting":
-            return f"execution {self.id} waits: {self.wait_reason or 'not looked at yet'}" + (
-                f" ({self.wait_detail})" if self.wait_detail else ""
-            )
+            detail = f" ({self.wait_detail})" if self.wait_detail else ""
+            until = f" until {self.wait_until:%Y-%m-%d %H:%M:%S} UTC" if self.wait_until else ""
+            return f"execution {self.id} waits: {self.wait_reason or 'its turn'}{detail}{until}"
         tries = f" in attempt {self.attempt}" if self.attempt > 1 else ""
         error = f": {self.error_message}" if self.error_message else ""
         return f"execution {self.id} is {self.status}{tries}{error}"

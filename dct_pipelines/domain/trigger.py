@@ -9,11 +9,12 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dct_pipelines.domain.words import Match, TriggerStatus, TriggerType
+from dct_pipelines.domain.words import Coalesce, Match, TriggerStatus, TriggerType
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 """How manifests, the CLI and URLs name a thing: lower-case letters, digits, `-` and `_`."""
 DEFAULT_TIMEOUT_SECONDS = 3600
+HOUR_MS = 3_600_000
 
 
 class Definition(BaseModel):
@@ -64,6 +65,9 @@ class ResourceLimits(Definition):
     """At the same time for one subject (a branch, a ticket). 1 keeps the provider's order."""
     max_executions_per_hour: int | None = Field(default=None, ge=1)
     max_executions_per_day: int | None = Field(default=None, ge=1)
+    debounce_ms: int | None = Field(default=None, ge=1, le=HOUR_MS)
+    """A firing waits until the last one for its subject is so long ago."""
+    coalesce: Coalesce = Coalesce.ALL
     timeout_seconds: int = Field(default=DEFAULT_TIMEOUT_SECONDS, ge=1, le=7 * 24 * 3600)
     retry: RetryPolicy = RetryPolicy()
 

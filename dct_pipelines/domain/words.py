@@ -54,6 +54,15 @@ class Match(StrEnum):
     ALL = "all"
 
 
+class Coalesce(StrEnum):
+    """What becomes of several firings of one trigger and subject that wait at the same time."""
+
+    ALL = "all"
+    """Each is carried out, in the order of the events."""
+    LATEST = "latest"
+    """Only the newest is; it stands for the others, which end cancelled."""
+
+
 class CheckState(StrEnum):
     """State of one named check of a commit. `skipped` and `neutral` never count as a pass by themselves."""
 
@@ -79,3 +88,4 @@ class WaitReason(StrEnum):
     PAUSED = "paused"
     RUN_SLOTS = "run_slots"
     RETRY_BACKOFF = "retry_backoff"
+    DEBOUNCE = "debounce"

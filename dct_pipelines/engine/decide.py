@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 
 from dct_pipelines.domain.compiled import CompiledTrigger, compile_trigger
 from dct_pipelines.domain.condition import AssessmentAsk, ConditionType
+from dct_pipelines.domain.debounce import debounce
 from dct_pipelines.domain.decision import DecisionOutcome, IgnoredBecause, Ruling
 from dct_pipelines.domain.errors import InvalidInput
 from dct_pipelines.domain.event import Event
@@ -172,6 +173,9 @@ class Decider:
                 rows.append(_repeat(pair, self.release, before.get(pair.key) or won[pair.key]))
         deciding.insert_executions(connection, executions)
         deciding.insert_decisions(connection, rows)
+        deciding.mark_held(
+            connection, {row["id"]: row["wait_reason"] for row in executions if row["wait_reason"]}
+        )
         ignored = sum(pair.ruling.outcome is DecisionOutcome.IGNORED for pair in pairs)
         return Decided(len(executions), ignored, len(fired) - len(executions))
 
@@ -238,17 +242,24 @@ def execution_row(
         {"type": action.type, "name": name, "config": action.config}
         for action, name in zip(spec.actions, spec.step_names, strict=True)
     ]
+    put_off = debounce(spec.limits, event.observed_at, event.observed_at)
     return {
         "id": execution_id,
         "trigger_id": version.trigger_id,
         "trigger_version": version.version,
         "event_id": event.id,
         "item_id": event.item_id,
+        "connection_id": event.connection_id,
         "subject": event.subject,
+        "line_order": event.seq,
         "status": ExecutionState.WAITING.value,
         "triggered_by": TriggeredBy.EVENT.value,
         "created_by": "trigger",
         "created_at": event.observed_at,
+        "waits_since": event.observed_at,
+        "not_before": put_off.until if put_off is not None else None,
+        "wait_reason": put_off.reason.value if put_off is not None else None,
+        "wait_detail": put_off.detail if put_off is not None else None,
         "priority": spec.priority,
         "job_name": job_name(spec.shape),
         "actions": actions,

@@ -6,31 +6,27 @@ gives the execution its next attempt (engine/reconcile.py).
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
-from pydantic import ValidationError
-
-from dct_pipelines import registry
-from dct_pipelines.domain.admission import Candidate, Hold, Load, Plan, plan, queue_priority
+from dct_pipelines.domain.admission import Admission, Hold, Load
+from dct_pipelines.domain.ageing import queue_priority
+from dct_pipelines.domain.debounce import debounce
 from dct_pipelines.domain.ports import Clock
+from dct_pipelines.domain.quotas import Quotas, agent_class
+from dct_pipelines.domain.room import UNLIMITED, Room
 from dct_pipelines.domain.trigger import ResourceLimits
-from dct_pipelines.domain.words import TriggerStatus, WaitReason
-from dct_pipelines.store import deciding, dispatching, lane
-from dct_pipelines.store.database import Database, Row
-
-AFTER_ALL_EVENTS = 2**62
-"""The place in line of executions that no event made."""
-
-PAUSED_WITH_A_REASON = (WaitReason.RETRY_BACKOFF, WaitReason.ENVIRONMENT_BUSY)
-"""Whoever made an execution pause wrote why, more exactly than admission knows."""
+from dct_pipelines.engine.queue import Cohort, Looked, Queue, cohort_of, limits_of
+from dct_pipelines.store import deciding, dispatching, lane, queueing, quotas, slots
+from dct_pipelines.store.database import Connection, Database
 
 SLACK_SECONDS = 120
 """Beyond a trigger's own time limit, after which an execution ends itself, Dagster ends the run."""
+MOST_PAUSES = 500
+"""Pauses that one pass ends; what is more follows with the next."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,10 @@ class DispatchOrder:
 
 @dataclass(frozen=True)
 class DispatchReport:
-    """What one pass did: the orders, and how many wait for which reason."""
+    """What one pass did: the orders, and of those it looked at, how many wait for which reason.
+
+    `missing_jobs` are needed and not loaded, as far as the pass has seen.
+    """
 
     orders: tuple[DispatchOrder, ...] = ()
     waiting: Mapping[str, int] = field(default_factory=dict)
@@ -60,43 +59,39 @@ class DispatchReport:
 
 @dataclass(frozen=True)
 class Dispatcher:
-    """Hands executions over. `run_slots` is how many runs Dagster works on at the same time."""
+    """Hands executions over. `quotas` are those of the settings."""
 
     database: Database
     clock: Clock
-    run_slots: int
+    quotas: Quotas
     ageing_step_seconds: float
-    limits_enabled: bool = True
 
     def dispatch(self, loaded_jobs: frozenset[str], limit: int) -> DispatchReport:
-        """One pass: at most `limit` orders, and every other waiting execution gets its truthful reason."""
+        """One pass: at most `limit` orders. Others are told why they wait, the first of their kind at least.
+
+        With nothing to start it is one cheap question to the database.
+        """
+        now = self.clock.now()
         with self.database.begin() as connection:
-            if not dispatching.try_lock(connection):
-                return DispatchReport()
-            rows = dispatching.waiting(connection)
-            missing = dispatching.missing_jobs(connection, loaded_jobs)
-            if not rows:
+            pulse = queueing.pulse(connection, now)
+            missing = pulse.jobs - loaded_jobs
+            if not (pulse.ready or pulse.due) or not dispatching.try_lock(connection):
                 return DispatchReport(missing_jobs=missing)
-            now = self.clock.now()
-            holding = dispatching.holding(connection)
-            load = self._load(holding, loaded_jobs, limit)
-            candidates = [_candidate(row) for row in rows]
-            limited = {one.trigger_id for one in candidates if one.trigger_id and one.limits.has_rate}
-            for trigger_id, starts in dispatching.starts_of(connection, list(limited), now).items():
-                load.trigger(trigger_id).starts.extend(starts)
-            planned = plan(candidates, load, now, self.ageing_step_seconds)
-            moved = dispatching.dispatch(connection, [one.execution_id for one in planned.admitted], now)
-            changed = _changed(rows, planned)
-            dispatching.store_holds(connection, changed)
-            deciding.mark_held(connection, _first_holds(rows, changed))
-        by_id = {row.id: row for row in rows}
-        orders = []
-        for one in moved:
-            row = by_id[one.execution_id]
-            priority = queue_priority(row.priority, row.created_at, self.ageing_step_seconds)
-            tags = _tags(row, one.attempt, priority)
-            orders.append(DispatchOrder(one.execution_id, one.attempt, row.job_name, priority, tags))
-        return DispatchReport(tuple(orders), _count(planned.held.values()), missing)
+            if pulse.due:
+                _end_pauses(connection, now)
+            cohorts = [cohort_of(head) for head in queueing.heads(connection)]
+            missing |= {cohort.head.job_name for cohort in cohorts} - loaded_jobs
+            queue = open_queue(connection, cohorts, loaded_jobs, self.quotas, now, self.ageing_step_seconds)
+            load = queue.admission.load
+            load.free_slots = min(limit, load.free_slots)
+            looked = list(queue.best_first())
+            admitted = {one.row.id: one for one in looked if one.hold is None}
+            moved = dispatching.dispatch(connection, list(admitted), now)
+            held = [one for one in looked if one.hold is not None]
+            _tell_held(connection, held)
+        orders = tuple(self._order(admitted[one.execution_id], one.attempt) for one in moved)
+        waiting = Counter(one.hold.reason.value for one in held if one.hold is not None)
+        return DispatchReport(orders, waiting, missing)
 
     def is_done_directly(self) -> bool:
         """Whether a daemon of ours hands over what waits, so that no sensor needs to."""
@@ -106,96 +101,95 @@ class Dispatcher:
     def missing_jobs(self, loaded_jobs: frozenset[str]) -> frozenset[str]:
         """Jobs that are needed and not among `loaded_jobs`."""
         with self.database.connect() as connection:
-            return dispatching.missing_jobs(connection, loaded_jobs)
+            shaped = queueing.pulse(connection, self.clock.now()).jobs
+            return (shaped | {head.job_name for head in queueing.heads(connection)}) - loaded_jobs
 
-    def _load(self, holding: Iterable[Row[Any]], loaded_jobs: frozenset[str], limit: int) -> Load:
-        holding = list(holding)
-        window = max(0, 2 * self.run_slots - len(holding))
-        load = Load(min(limit, window), loaded_jobs, limits_enabled=self.limits_enabled)
-        for row in holding:
-            for key in leases_of(row.actions):
-                load.leases[key] = f"execution {row.id}"
-            if row.trigger_id is not None:
-                load.trigger(row.trigger_id).running += 1
-                if row.subject is not None:
-                    load.subjects[(row.trigger_id, (row.item_id, row.subject))] += 1
-        return load
+    def _order(self, looked: Looked, attempt: int) -> DispatchOrder:
+        row, head = looked.row, looked.head
+        priority = queue_priority(head.priority, row.waits_since, self.ageing_step_seconds)
+        tags = _tags(looked, attempt, priority)
+        return DispatchOrder(row.id, attempt, head.job_name, priority, tags)
 
 
-def leases_of(actions: list[dict[str, Any]]) -> frozenset[str]:
-    """Exclusive keys that these actions will need, as far as their configuration says so without an event."""
-    return _leases(json.dumps(actions, sort_keys=True))
+def open_queue(
+    connection: Connection,
+    cohorts: Sequence[Cohort],
+    loaded_jobs: frozenset[str],
+    defaults: Quotas,
+    now: datetime,
+    ageing_step_seconds: float,
+) -> Queue:
+    """The queue as it stands, with what holds slots now. Free are twice the slots that the quota allows.
+
+    The second half waits in Dagster's own queue, so that no slot is idle between two passes.
+    """
+    holding = queueing.holding(connection)
+    room = Room(quotas.in_force(connection, defaults), slots.usage(connection))
+    window = 2 * room.quotas.executions - len(holding) if room.quotas.enabled else UNLIMITED
+    load = Load(max(0, window), loaded_jobs, room)
+    lines: dict[int, UUID] = {}
+    for row in holding:
+        for key in row.lease_keys:
+            load.leases[key] = f"execution {row.id}"
+        if row.trigger_id is not None:
+            load.trigger(row.trigger_id).running += 1
+        if row.line is not None:
+            load.subjects[(row.trigger_id, (row.item_id, row.subject))] += 1
+            lines[row.line] = row.id
+    candidates = (cohort.candidate for cohort in cohorts)
+    rates = [(one.trigger_id, one.limits) for one in candidates if one.trigger_id and one.limits.has_rate]
+    for trigger_id, starts in queueing.starts_of(connection, rates, now).items():
+        load.trigger(trigger_id).starts.extend(starts)
+    return Queue(connection, Admission(load, now, ageing_step_seconds), cohorts, lines)
 
 
-@lru_cache(maxsize=10_000)
-def _leases(actions: str) -> frozenset[str]:
-    keys: set[str] = set()
-    for action in json.loads(actions):
-        kind = registry.actions().get(action["type"])
-        if kind is None:
-            continue
-        try:
-            config = kind.config.model_validate(action["config"])
-        except ValidationError:
-            continue
-        keys.update(key for key in kind.leases(config) if "{{" not in key)
-    return frozenset(keys)
+def _end_pauses(connection: Connection, now: datetime) -> None:
+    """Make ready whose pause is over; what a debounce holds pauses on while its subject is not quiet."""
+    over, until = [], {}
+    for row in dispatching.ended_pauses(connection, now, MOST_PAUSES):
+        hold = None
+        if row.is_debounced:
+            limits = ResourceLimits.model_validate(row.resource_limits)
+            hold = debounce(limits, row.waits_since, row.last_fired_at or row.waits_since)
+        if hold is not None and hold.until is not None and hold.until > now:
+            until[row.id] = hold.until
+        else:
+            over.append(row.id)
+    dispatching.end_pauses(connection, over)
+    dispatching.prolong_pauses(connection, until)
 
 
-def _candidate(row: Row[Any]) -> Candidate:
-    down = None
-    if row.health == "down":
-        down = f"connection {row.connection_name} is down: {row.health_detail or 'no answer'}"
-    status = TriggerStatus(row.trigger_status) if row.trigger_status else TriggerStatus.ACTIVE
-    return Candidate(
-        execution_id=row.id,
-        trigger_id=row.trigger_id,
-        subject=(row.item_id, row.subject) if row.item_id is not None and row.subject is not None else None,
-        priority=row.priority,
-        created_at=row.created_at,
-        order=row.seq if row.seq is not None else AFTER_ALL_EVENTS,
-        job_name=row.job_name,
-        limits=ResourceLimits.model_validate(row.resource_limits),
-        trigger_status=status,
-        trigger_is_deleted=row.trigger_is_deleted,
-        leases=leases_of(row.actions),
-        not_before=row.not_before,
-        is_retry=row.attempt > 0,
-        connection_down=down,
-    )
+def _tell_held(connection: Connection, held: Iterable[Looked]) -> None:
+    """Store the reasons that have changed; a decision remembers the first one."""
+    changed: dict[UUID, Hold] = {}
+    first: dict[UUID, str] = {}
+    for one in held:
+        row, hold = one.row, one.hold
+        if hold is not None and (row.wait_reason, row.wait_detail) != (hold.reason.value, hold.detail):
+            changed[row.id] = hold
+            if row.attempt == 0 and row.wait_reason is None:
+                first[row.id] = hold.reason.value
+    dispatching.store_holds(connection, changed)
+    deciding.mark_held(connection, first)
 
 
-def _changed(rows: Iterable[Row[Any]], planned: Plan) -> dict[UUID, Hold]:
-    return {
-        row.id: hold
-        for row in rows
-        if (hold := planned.held.get(row.id)) is not None
-        and (row.wait_reason, row.wait_detail) != (hold.reason.value, hold.detail)
-        and not (hold.reason is WaitReason.RETRY_BACKOFF and row.wait_reason in PAUSED_WITH_A_REASON)
-    }
-
-
-def _first_holds(rows: Iterable[Row[Any]], holds: Mapping[UUID, Hold]) -> dict[UUID, str]:
-    return {row.id: holds[row.id].reason.value for row in rows if row.id in holds and row.attempt == 0}
-
-
-def _count(holds: Iterable[Hold]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for hold in holds:
-        counts[hold.reason.value] = counts.get(hold.reason.value, 0) + 1
-    return counts
-
-
-def _tags(row: Row[Any], attempt: int, priority: int) -> dict[str, str]:
-    limits = ResourceLimits.model_validate(row.resource_limits)
+def _tags(looked: Looked, attempt: int, priority: int) -> dict[str, str]:
+    row, head = looked.row, looked.head
+    limits = limits_of(head.limits)
     tags = {
         "dagster/priority": str(priority),
         "dagster/max_runtime": str(limits.timeout_seconds + SLACK_SECONDS),
         "dct/execution": str(row.id),
         "dct/attempt": str(attempt),
     }
-    if row.trigger_name:
-        tags["dct/trigger"] = row.trigger_name
-    if row.item_id is not None:
-        tags["dct/item"] = str(row.item_id)
-    return tags
+    environments = [key.partition(":")[2] for key in head.lease_keys if key.startswith("environment:")]
+    optional = {
+        "dct/trigger": head.trigger_name,
+        "dct/item": row.item_id,
+        "dct/agent": head.agents or None,
+        "dct/agent_class": agent_class(head.priority) if head.agents else None,
+        "dct/workspace": head.workspaces or None,
+        "dct/environment": environments[0] if len(environments) == 1 else None,
+        "dct/line": row.line if limits.max_concurrent_per_item == 1 else None,
+    }
+    return tags | {key: str(value) for key, value in optional.items() if value is not None}

@@ -172,6 +172,7 @@ def _execution(row: Row[Any]) -> ExecutionStory:
         attempt=row.attempt,
         wait_reason=row.execution_wait_reason,
         wait_detail=row.wait_detail,
+        wait_until=row.not_before,
         error_message=row.error_message,
         created_at=row.created_at,
         completed_at=row.completed_at,

@@ -1,4 +1,4 @@
-"""What executions will take of the quotas, as their actions say it. Kept in columns: admission reads many."""
+"""What executions will take, as their actions say it. Kept in columns: admission reads many."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ from dct_pipelines import registry
 
 @dataclass(frozen=True)
 class Needs:
-    """How many slots of each kind; the names are those of the columns of `trigger_executions`."""
+    """How many slots of each kind, and which exclusive keys, e.g. `environment:qa`, in their order.
+
+    The names are those of the columns of `trigger_executions`. A key that a template names is not known yet.
+    """
 
     agents: int = 0
     workspaces: int = 0
+    lease_keys: tuple[str, ...] = ()
 
 
 def needs_of(actions: Iterable[Mapping[str, Any]]) -> Needs:
-    """The slots that these actions (`type` and `config`, as they were written) will take together.
+    """What these actions (`type` and `config`, as they were written) will take together.
 
     An action that this release cannot read takes none: it will fail before it takes anything.
     """
@@ -33,6 +37,7 @@ def needs_of(actions: Iterable[Mapping[str, Any]]) -> Needs:
 @lru_cache(maxsize=10_000)
 def _needs(actions: str) -> Needs:
     agents = workspaces = 0
+    keys: set[str] = set()
     for action in json.loads(actions):
         kind = registry.actions().get(action["type"])
         if kind is None:
@@ -43,4 +48,5 @@ def _needs(actions: str) -> Needs:
             continue
         agents += kind.agents(config)
         workspaces += kind.opens_workspace(config)
-    return Needs(agents, workspaces)
+        keys.update(key for key in kind.leases(config) if "{{" not in key)
+    return Needs(agents, workspaces, tuple(sorted(keys)))

@@ -1,6 +1,6 @@
 """Simulate: stored events against a trigger that is not saved, by the real rules and limits. Reads only.
 
-An execution is taken to end at once, so that only rates and intervals hold one back here.
+An execution is taken to end at once, so that only rates, intervals and a debounce hold one back here.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 from dct_pipelines.domain.admission import Candidate, Hold, Load, plan
 from dct_pipelines.domain.compiled import CompiledTrigger, compile_trigger
 from dct_pipelines.domain.condition import ConditionType
+from dct_pipelines.domain.debounce import debounce
 from dct_pipelines.domain.decision import DecisionOutcome, Ruling
 from dct_pipelines.domain.errors import NotFound
 from dct_pipelines.domain.event import Event
@@ -23,7 +24,7 @@ from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.ruling import rule
 from dct_pipelines.domain.shapes import job_name
 from dct_pipelines.domain.trigger import TriggerSpec, TriggerVersion
-from dct_pipelines.domain.words import TriggerStatus
+from dct_pipelines.domain.words import Coalesce, TriggerStatus
 from dct_pipelines.engine.decide import StoredView
 from dct_pipelines.store import explaining
 from dct_pipelines.store.database import Connection, Database
@@ -77,10 +78,11 @@ class _Limits:
             trigger_id=self.trigger.trigger_id,
             subject=(event.item_id, event.subject),
             priority=spec.priority,
-            created_at=event.observed_at,
+            waits_since=event.observed_at,
             order=event.seq,
             job_name=job_name(spec.shape),
             limits=spec.limits,
+            pause=debounce(spec.limits, event.observed_at, event.observed_at),
         )
         self.load.free_slots = 1
         hold = plan([candidate], self.load, event.observed_at, ageing_step_seconds=1).held.get(event.id)
@@ -179,6 +181,8 @@ def _decide(event: Event, ruling: Ruling, limits: _Limits) -> SimulatedDecision:
 def _notes(trigger: CompiledTrigger, total: int, kinds: set[str]) -> tuple[str, ...]:
     if not total:
         return ("no event of its items is stored for that time; `dct explain ITEM` says how they are read",)
+    if trigger.version.spec.limits.coalesce is Coalesce.LATEST:
+        return ("of firings that wait for one subject only the newest is carried out; here each is shown",)
     if trigger.asks and "branch_assessed" not in kinds:
         return (
             "no assessment of a branch is stored: branches are assessed while a saved trigger asks for it",

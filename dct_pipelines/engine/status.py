@@ -13,19 +13,11 @@ from dct_pipelines.domain.process import IsolationStatus, ProcessPort
 from dct_pipelines.domain.story import SourceStory
 from dct_pipelines.engine.explain import Explainer
 from dct_pipelines.engine.quotas import QuotaReport, QuotaService
+from dct_pipelines.engine.waiting import Waiting, WaitingService
 from dct_pipelines.store import status as store
 from dct_pipelines.store.database import Database
 
 SHOWN = 50
-
-
-class Waiting(Fact):
-    """Executions that wait for one reason; `detail` is that of the one waiting longest."""
-
-    reason: str
-    count: int
-    oldest: datetime
-    detail: str | None = None
 
 
 class Executing(Fact):
@@ -74,16 +66,13 @@ class StatusService:
     explainer: Explainer
     processes: ProcessPort
     quotas: QuotaService
+    waiting: WaitingService
     gateway: RunGateway | None
 
     def status(self) -> Status:
         """How things stand now."""
         now = self.clock.now()
         with self.database.connect() as connection:
-            waiting = tuple(
-                Waiting(reason=row.reason, count=row._mapping["count"], oldest=row.oldest, detail=row.detail)
-                for row in store.waiting_by_reason(connection)
-            )
             executing = tuple(
                 Executing.model_validate(dict(row._mapping)) for row in store.executing(connection, SHOWN)
             )
@@ -92,7 +81,7 @@ class StatusService:
         return Status(
             at=now,
             sources=self.explainer.sources(),
-            waiting=waiting,
+            waiting=self.waiting.by_reason(),
             executing=executing,
             ended_last_hour=ended,
             leases=leases,

@@ -13,7 +13,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from dct_pipelines.domain.errors import InvalidInput
 from dct_pipelines.domain.trigger import TriggerVersion
-from dct_pipelines.store import wakeups
+from dct_pipelines.domain.words import Coalesce
+from dct_pipelines.store import coalescing, wakeups
 from dct_pipelines.store.definitions import people
 from dct_pipelines.store.tables import (
     activity,
@@ -160,10 +161,15 @@ def insert_decisions(connection: Connection, rows: Sequence[Mapping[str, Any]]) 
 
 
 def insert_executions(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Store new waiting executions, count them on their triggers, and tell who listens."""
+    """Store new waiting executions, count them on their triggers, and tell who listens.
+
+    Where only the newest firing of a line is wanted, the others that wait end here.
+    """
     if not rows:
         return
     connection.execute(insert(trigger_executions), list(rows))
+    latest = [row["id"] for row in rows if row["resource_limits"]["coalesce"] == Coalesce.LATEST]
+    coalescing.supersede(connection, latest)
     counts: dict[UUID, int] = {}
     for row in rows:
         counts[row["trigger_id"]] = counts.get(row["trigger_id"], 0) + 1

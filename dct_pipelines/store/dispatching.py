@@ -1,4 +1,8 @@
-"""What the dispatcher reads and writes: waiting executions, what runs now, and the one compare-and-set."""
+"""What the dispatcher writes: the one compare-and-set, reasons to wait, and the end of pauses.
+
+It waits for no row that somebody else holds: that one is left for the next pass. So whoever holds rows and
+wants others never waits for one who waits for him.
+"""
 
 from __future__ import annotations
 
@@ -11,22 +15,13 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, func, insert, select, text, update
 
-from dct_pipelines.domain.admission import DAY, Hold
-from dct_pipelines.domain.execution import HOLDING, AttemptState, ExecutionState
-from dct_pipelines.store.tables import (
-    activity,
-    connections,
-    context_library,
-    dynamic_context_triggers,
-    events,
-    execution_attempts,
-    shapes,
-    trigger_executions,
-)
+from dct_pipelines.domain.admission import Hold
+from dct_pipelines.domain.execution import AttemptState, ExecutionState
+from dct_pipelines.store.tables import activity, execution_attempts, trigger_executions
 
 DISPATCH_LOCK = 7_266_011
 _EXECUTION = trigger_executions.c
-_HOLDING = [state.value for state in HOLDING]
+_IS_WAITING = _EXECUTION.status == ExecutionState.WAITING
 
 
 @dataclass(frozen=True)
@@ -42,88 +37,21 @@ def try_lock(connection: Connection) -> bool:
     return bool(connection.scalar(select(func.pg_try_advisory_xact_lock(DISPATCH_LOCK))))
 
 
-def waiting(connection: Connection) -> Sequence[Row[Any]]:
-    """Every waiting execution with what admission needs to know of its trigger, event and connection."""
-    trigger, event = dynamic_context_triggers, events
-    statement = (
-        select(
-            _EXECUTION.id,
-            _EXECUTION.trigger_id,
-            _EXECUTION.trigger_version,
-            _EXECUTION.item_id,
-            _EXECUTION.subject,
-            _EXECUTION.priority,
-            _EXECUTION.created_at,
-            _EXECUTION.not_before,
-            _EXECUTION.job_name,
-            _EXECUTION.attempt,
-            _EXECUTION.wait_reason,
-            _EXECUTION.wait_detail,
-            _EXECUTION.actions,
-            _EXECUTION.resource_limits,
-            trigger.c.status.label("trigger_status"),
-            trigger.c.name.label("trigger_name"),
-            trigger.c.deleted_at.is_not(None).label("trigger_is_deleted"),
-            event.c.seq,
-            connections.c.name.label("connection_name"),
-            connections.c.health,
-            connections.c.health_detail,
-        )
-        .outerjoin(trigger, trigger.c.id == _EXECUTION.trigger_id)
-        .outerjoin(event, event.c.id == _EXECUTION.event_id)
-        .outerjoin(context_library, context_library.c.id == _EXECUTION.item_id)
-        .outerjoin(connections, connections.c.id == context_library.c.connection_id)
-        .where(_EXECUTION.status == ExecutionState.WAITING, _EXECUTION.cancel_requested_at.is_(None))
-    )
-    return connection.execute(statement).all()
-
-
-def holding(connection: Connection) -> Sequence[Row[Any]]:
-    """Every execution that holds a slot: dispatched, running or compensating."""
-    statement = select(
-        _EXECUTION.id,
-        _EXECUTION.trigger_id,
-        _EXECUTION.item_id,
-        _EXECUTION.subject,
-        _EXECUTION.actions,
-        dynamic_context_triggers.c.name.label("trigger_name"),
-    ).outerjoin(dynamic_context_triggers, dynamic_context_triggers.c.id == _EXECUTION.trigger_id)
-    return connection.execute(statement.where(_EXECUTION.status.in_(_HOLDING))).all()
-
-
-def starts_of(
-    connection: Connection, trigger_ids: Sequence[UUID], now: datetime
-) -> dict[UUID, list[datetime]]:
-    """When executions of these triggers were first dispatched during the last day."""
-    attempt = execution_attempts.c
-    statement = (
-        select(_EXECUTION.trigger_id, attempt.dispatched_at)
-        .join(execution_attempts, attempt.execution_id == _EXECUTION.id)
-        .where(
-            attempt.attempt == 1, attempt.dispatched_at > now - DAY, _EXECUTION.trigger_id.in_(trigger_ids)
-        )
-    )
-    found: dict[UUID, list[datetime]] = {}
-    for row in connection.execute(statement):
-        found.setdefault(row.trigger_id, []).append(row.dispatched_at)
-    return found
-
-
 def dispatch(connection: Connection, execution_ids: Sequence[UUID], now: datetime) -> list[Dispatched]:
     """Compare and set: waiting → dispatched, attempt + 1. Those that are no longer waiting are left out."""
     if not execution_ids:
         return []
+    free = select(_EXECUTION.id).where(
+        _EXECUTION.id.in_(execution_ids), _IS_WAITING, _EXECUTION.cancel_requested_at.is_(None)
+    )
     moved = connection.execute(
         update(trigger_executions)
-        .where(
-            _EXECUTION.id.in_(execution_ids),
-            _EXECUTION.status == ExecutionState.WAITING,
-            _EXECUTION.cancel_requested_at.is_(None),
-        )
+        .where(_EXECUTION.id.in_(free.with_for_update(skip_locked=True)))
         .values(
             status=ExecutionState.DISPATCHED,
             attempt=_EXECUTION.attempt + 1,
             dispatched_at=now,
+            first_dispatched_at=func.coalesce(_EXECUTION.first_dispatched_at, now),
             not_before=None,
             wait_reason=None,
             wait_detail=None,
@@ -131,27 +59,28 @@ def dispatch(connection: Connection, execution_ids: Sequence[UUID], now: datetim
         .returning(_EXECUTION.id, _EXECUTION.attempt, _EXECUTION.trigger_id)
     ).all()
     if moved:
-        connection.execute(
-            insert(execution_attempts),
-            [
-                {"execution_id": row.id, "attempt": row.attempt, "state": AttemptState.DISPATCHED}
-                for row in moved
-            ],
-        )
-        connection.execute(
-            insert(activity),
-            [
-                {
-                    "kind": "execution_dispatched",
-                    "execution_id": row.id,
-                    "trigger_id": row.trigger_id,
-                    "data": {"attempt": row.attempt},
-                }
-                for row in moved
-            ],
-        )
+        _open_attempts(connection, moved)
     attempts = {row.id: row.attempt for row in moved}
     return [Dispatched(key, attempts[key]) for key in execution_ids if key in attempts]
+
+
+def _open_attempts(connection: Connection, moved: Sequence[Row[Any]]) -> None:
+    connection.execute(
+        insert(execution_attempts),
+        [{"execution_id": row.id, "attempt": row.attempt, "state": AttemptState.DISPATCHED} for row in moved],
+    )
+    connection.execute(
+        insert(activity),
+        [
+            {
+                "kind": "execution_dispatched",
+                "execution_id": row.id,
+                "trigger_id": row.trigger_id,
+                "data": {"attempt": row.attempt},
+            }
+            for row in moved
+        ],
+    )
 
 
 def store_holds(connection: Connection, holds: Mapping[UUID, Hold]) -> None:
@@ -164,14 +93,45 @@ def store_holds(connection: Connection, holds: Mapping[UUID, Hold]) -> None:
     connection.execute(
         text(
             "UPDATE dct.trigger_executions AS e SET wait_reason = v.reason, wait_detail = v.detail "
-            "FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS v(id uuid, reason text, detail text) "
-            "WHERE e.id = v.id AND e.status = 'waiting'"
+            "FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS v(id uuid, reason text, detail text), "
+            "LATERAL (SELECT FROM dct.trigger_executions AS waiting"
+            " WHERE waiting.id = v.id AND waiting.status = 'waiting' FOR UPDATE SKIP LOCKED) AS free "
+            "WHERE e.id = v.id"
         ).bindparams(rows=json.dumps(rows))
     )
 
 
-def missing_jobs(connection: Connection, loaded: frozenset[str]) -> frozenset[str]:
-    """Jobs that shapes or waiting executions need and the code location does not have."""
-    waits = _EXECUTION.status.in_([ExecutionState.WAITING, ExecutionState.DISPATCHED])
-    wanted = connection.scalars(select(shapes.c.job_name).union(select(_EXECUTION.job_name).where(waits)))
-    return frozenset(wanted) - loaded
+_PAUSES = text("""
+SELECT
+    e.id, e.waits_since, e.resource_limits, e.wait_reason = 'debounce' AS is_debounced,
+    (
+        SELECT last.created_at FROM dct.trigger_executions AS last
+        WHERE last.status = 'waiting' AND last.line = e.line
+        ORDER BY last.line_order DESC LIMIT 1
+    ) AS last_fired_at
+FROM dct.trigger_executions AS e
+WHERE e.status = 'waiting' AND e.not_before <= :now
+ORDER BY e.not_before
+LIMIT :most
+FOR UPDATE OF e SKIP LOCKED
+""")
+
+
+def ended_pauses(connection: Connection, now: datetime, most: int) -> Sequence[Row[Any]]:
+    """At most so many executions whose pause is over, with when their line fired last; they are locked."""
+    return connection.execute(_PAUSES, {"now": now, "most": most}).all()
+
+
+def end_pauses(connection: Connection, execution_ids: Sequence[UUID]) -> None:
+    """They are ready: nobody has looked yet what else they wait for."""
+    if execution_ids:
+        values = {"not_before": None, "wait_reason": None, "wait_detail": None}
+        connection.execute(update(trigger_executions).where(_EXECUTION.id.in_(execution_ids)).values(values))
+
+
+def prolong_pauses(connection: Connection, until: Mapping[UUID, datetime]) -> None:
+    """They pause on, for the same reason."""
+    for execution_id, moment in until.items():
+        connection.execute(
+            update(trigger_executions).where(_EXECUTION.id == execution_id).values(not_before=moment)
+        )

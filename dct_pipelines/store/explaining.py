@@ -92,6 +92,7 @@ def decisions_of(connection: Connection, event_id: UUID) -> dict[UUID, Row[Any]]
             execution.attempt,
             execution.wait_reason.label("execution_wait_reason"),
             execution.wait_detail,
+            execution.not_before,
             execution.error_message,
             execution.created_at,
             execution.completed_at,

@@ -7,29 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
-from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-from dct_pipelines.domain.execution import FINAL, HOLDING, ExecutionState
+from dct_pipelines.domain.execution import FINAL, HOLDING
 from dct_pipelines.store.tables import dynamic_context_triggers, leases, trigger_executions
 
 _EXECUTION = trigger_executions.c
-
-
-def waiting_by_reason(connection: Connection) -> Sequence[Row[Any]]:
-    """(reason, detail of the oldest, count, oldest) for each reason to wait."""
-    details = func.array_agg(aggregate_order_by(_EXECUTION.wait_detail, _EXECUTION.created_at))
-    statement = (
-        select(
-            func.coalesce(_EXECUTION.wait_reason, "not looked at yet").label("reason"),
-            func.count().label("count"),
-            func.min(_EXECUTION.created_at).label("oldest"),
-            details[1].label("detail"),
-        )
-        .where(_EXECUTION.status == ExecutionState.WAITING)
-        .group_by(_EXECUTION.wait_reason)
-        .order_by(func.count().desc())
-    )
-    return connection.execute(statement).all()
 
 
 def executing(connection: Connection, limit: int) -> Sequence[Row[Any]]:

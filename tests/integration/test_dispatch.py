@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import update
 
-from dct_pipelines.domain.admission import queue_priority
+from dct_pipelines.domain.ageing import queue_priority
 from dct_pipelines.domain.trigger import TriggerSpec
 from dct_pipelines.engine.dispatch import Dispatcher
 from dct_pipelines.store import tables
 from dct_pipelines.store.database import Database
+from tests.support.stage import QUOTAS
 from tests.support.world import World
 
 JOBS = frozenset({"notify_users", "deploy_environment"})
@@ -26,7 +28,7 @@ def world(database: Database) -> World:
 
 
 def dispatcher(world: World, **settings: Any) -> Dispatcher:
-    defaults: dict[str, Any] = {"run_slots": 50, "ageing_step_seconds": 300}
+    defaults: dict[str, Any] = {"quotas": QUOTAS, "ageing_step_seconds": 300}
     return Dispatcher(world.database, world.clock, **defaults | settings)
 
 
@@ -112,19 +114,27 @@ def test_what_waits_for_a_paused_trigger_that_was_deleted_is_told_the_way_out(wo
 def test_no_more_than_the_window_is_handed_over(world: World) -> None:
     world.trigger("to-qa")
     fire(world, *(f"feature/{n}" for n in range(9)))
-    report = dispatcher(world, run_slots=2).dispatch(JOBS, 100)
+    report = dispatcher(world, quotas=replace(QUOTAS, executions=2)).dispatch(JOBS, 100)
     assert len(report.orders) == 4
     assert report.waiting == {"run_slots": 5}
 
 
 def test_an_execution_that_pauses_keeps_the_reason_that_its_pause_was_given(world: World) -> None:
-    world.trigger("to-qa")
+    trigger_id = world.trigger("to-qa")
     fire(world, "feature/x")
     executions = tables.trigger_executions
     until = world.clock.now() + timedelta(minutes=1)
-    for reason, kept in (("environment_busy", "environment_busy"), ("paused", "retry_backoff")):
+    for reason in ("environment_busy", "retry_backoff", "workspace_quota"):
         with world.database.begin() as connection:
             waits = {"not_before": until, "wait_reason": reason, "wait_detail": "for long", "attempt": 1}
             connection.execute(update(executions).values(**waits))
         assert dispatcher(world).dispatch(JOBS, 10).orders == ()
-        assert reasons(world) == [kept]
+        assert reasons(world) == [reason]
+    spec = world.rows(tables.trigger_versions)[0]["spec"]
+    world.change(trigger_id, TriggerSpec.model_validate(spec), status="paused")
+    world.clock.advance(seconds=61)
+    assert dispatcher(world).dispatch(JOBS, 10).orders == ()
+    assert reasons(world) == ["paused"]
+    world.change(trigger_id, TriggerSpec.model_validate(spec))
+    [order] = dispatcher(world).dispatch(JOBS, 10).orders
+    assert order.attempt == 2

@@ -194,7 +194,7 @@ def test_optimizing_repairs_indexes_says_so_and_then_has_nothing_to_do(database:
     run(
         database,
         "DROP INDEX dct.ix_trigger_executions_status",
-        "DROP INDEX dct.ix_trigger_executions_waiting",
+        "DROP INDEX dct.ix_trigger_executions_queue",
         "DROP INDEX dct.ix_activity_at",
         "CREATE INDEX ix_activity_at ON dct.activity (kind)",
         "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'dct.ix_audit_log_at'::regclass",
@@ -206,8 +206,8 @@ def test_optimizing_repairs_indexes_says_so_and_then_has_nothing_to_do(database:
         "replaced the changed index ix_activity_at of dct.activity",
         "rebuilt the invalid index ix_audit_log_at of dct.audit_log",
         "dropped the invalid left-over index left_over of dct.events",
+        "built the missing index ix_trigger_executions_queue of dct.trigger_executions",
         "built the missing index ix_trigger_executions_status of dct.trigger_executions",
-        "built the missing index ix_trigger_executions_waiting of dct.trigger_executions",
     ]
     assert done[-1].startswith("refreshed the statistics of ")
     assert verify(database) == []

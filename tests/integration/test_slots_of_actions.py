@@ -212,7 +212,7 @@ def test_what_an_execution_needs_is_read_from_its_actions():
         {"type": "create_workspace", "config": {"unknown": "key"}},
         {"type": "of_a_later_release", "config": {}},
     ]
-    assert needs_of(actions) == Needs(agents=0, workspaces=2)
+    assert needs_of(actions) == Needs(agents=0, workspaces=2, lease_keys=("environment:qa",))
 
 
 def test_an_execution_that_an_event_made_says_what_it_needs_and_takes_it(workshop: Workshop):

@@ -12,12 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dct_pipelines.domain.admission import Candidate, Load, aged_priority, plan, queue_priority
+from dct_pipelines.domain.admission import Candidate, Hold, Load, plan
+from dct_pipelines.domain.ageing import aged_priority, queue_priority
+from dct_pipelines.domain.room import NO_QUOTAS
 from dct_pipelines.domain.trigger import ResourceLimits
 from dct_pipelines.domain.words import TriggerStatus, WaitReason
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ITEM = UUID(int=1)
+PAUSE = Hold(WaitReason.RETRY_BACKOFF, "its run died; attempt 2 follows", NOW + timedelta(seconds=5))
 TRIGGERS = [UUID(int=number) for number in range(10, 13)]
 LIMITS = {
     trigger: ResourceLimits(
@@ -35,7 +38,7 @@ def candidate(number: int = 1, **given: Any) -> Candidate:
         trigger_id=TRIGGERS[0],
         subject=(ITEM, f"branch-{number}"),
         priority=5,
-        created_at=NOW - timedelta(seconds=60),
+        waits_since=NOW - timedelta(seconds=60),
         order=number,
         job_name="job",
         limits=ResourceLimits(),
@@ -67,7 +70,7 @@ def waiting(draw: st.DrawFn) -> list[Candidate]:
             trigger_id=trigger,
             subject=(ITEM, f"branch-{branch}"),
             priority=priority,
-            created_at=NOW - timedelta(seconds=age),
+            waits_since=NOW - timedelta(seconds=age),
             limits=LIMITS[trigger],
             leases=frozenset({f"environment:{environment}"} if environment else ()),
         )
@@ -128,7 +131,7 @@ def test_a_priority_grows_with_waiting_up_to_the_highest_and_never_shrinks(
     ("given_", "reason"),
     [
         ({"trigger_status": TriggerStatus.PAUSED}, WaitReason.PAUSED),
-        ({"not_before": NOW + timedelta(seconds=5)}, WaitReason.RETRY_BACKOFF),
+        ({"pause": PAUSE}, WaitReason.RETRY_BACKOFF),
         ({"connection_down": "no route"}, WaitReason.CONNECTION_DOWN),
         ({"job_name": "new"}, WaitReason.JOB_LOADING),
     ],
@@ -173,17 +176,17 @@ def test_an_execution_by_hand_waits_only_for_leases_and_slots() -> None:
 
 def test_switched_off_limits_leave_leases_and_slots() -> None:
     off = load()
-    off.limits_enabled = False
+    off.room.quotas = replace(NO_QUOTAS, enabled=False)
     rows = [candidate(n, limits=ResourceLimits(max_concurrent_executions=1)) for n in range(5)]
     assert len(plan(rows, off, NOW, 300).admitted) == 5
 
 
 def test_by_ageing_the_lowest_priority_starts_while_higher_work_keeps_arriving() -> None:
-    step, low = 10.0, candidate(0, priority=1, trigger_id=None, subject=None, created_at=NOW)
+    step, low = 10.0, candidate(0, priority=1, trigger_id=None, subject=None, waits_since=NOW)
     started_after = None
     for second in range(200):
         now = NOW + timedelta(seconds=second)
-        fresh = candidate(second + 1, priority=9, trigger_id=None, subject=None, created_at=now)
+        fresh = candidate(second + 1, priority=9, trigger_id=None, subject=None, waits_since=now)
         if low in plan([low, fresh], load(slots=1), now, step).admitted:
             started_after = second
             break
@@ -193,14 +196,14 @@ def test_by_ageing_the_lowest_priority_starts_while_higher_work_keeps_arriving()
 
 def test_what_needs_two_environments_starts_while_work_for_either_keeps_arriving() -> None:
     both = frozenset({"environment:qa", "environment:staging"})
-    waits_for_both = candidate(0, priority=1, leases=both, created_at=NOW)
+    waits_for_both = candidate(0, priority=1, leases=both, waits_since=NOW)
     running: dict[str, int] = {"environment:qa": 2}
     for turn in range(1, 60):
         now = NOW + timedelta(seconds=300 * turn)
         # Each runs for three turns, and the two environments are never free in the same turn.
         running = {key: left - 1 for key, left in running.items() if left > 1}
         arrived = [
-            candidate(2 * turn + n, priority=10, leases=frozenset({key}), created_at=now)
+            candidate(2 * turn + n, priority=10, leases=frozenset({key}), waits_since=now)
             for n, key in enumerate(sorted(both))
         ]
         busy = replace(load(), leases=dict.fromkeys(running, "somebody"))
@@ -215,7 +218,7 @@ def test_what_needs_two_environments_starts_while_work_for_either_keeps_arriving
 def test_what_is_kept_for_another_says_for_whom() -> None:
     both = frozenset({"environment:qa", "environment:staging"})
     old = candidate(1, priority=10, leases=both)
-    young = candidate(2, priority=10, leases=frozenset({"environment:qa"}), created_at=NOW)
+    young = candidate(2, priority=10, leases=frozenset({"environment:qa"}), waits_since=NOW)
     busy = replace(load(), leases={"environment:staging": "somebody"})
     held = plan([old, young], busy, NOW, 300).held[young.execution_id]
     assert held.reason is WaitReason.ENVIRONMENT_BUSY

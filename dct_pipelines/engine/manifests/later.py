@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-LATER_KEYS = frozenset(
-    "agents agent agent_config requires_agent debounce_ms coalesce max_cost_usd digest_window".split()
-)
+LATER_KEYS = frozenset("agents agent agent_config requires_agent max_cost_usd digest_window".split())
 
 
 def comes_later(what: str) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
+    Computed,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -13,6 +15,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    TextClause,
     UniqueConstraint,
     text,
 )
@@ -22,15 +25,45 @@ from dct_pipelines.domain.execution import AttemptState, ExecutionState, Trigger
 from dct_pipelines.domain.outcome import ResultState
 from dct_pipelines.store.tables.base import instant, json, metadata, one_of, reference, uuid_key, words
 
+_LINE = """
+CASE WHEN trigger_id IS NOT NULL AND item_id IS NOT NULL AND subject IS NOT NULL
+THEN hash_array_extended(ARRAY[
+    uuid_hash_extended(trigger_id, 0), uuid_hash_extended(item_id, 0), hashtextextended(subject, 0)
+], 0) END
+"""
+"""The line of an execution: those of one trigger about one subject have the same number."""
+_COHORT = """
+hash_array_extended(ARRAY[
+    COALESCE(uuid_hash_extended(trigger_id, 0), 0), COALESCE(uuid_hash_extended(connection_id, 0), 0),
+    hashtextextended(job_name, 0), hash_array_extended(lease_keys, 0),
+    jsonb_hash_extended(resource_limits, 0), priority, agents, workspaces, (attempt > 0)::int
+], 0)
+"""
+"""The cohort of an execution: for admission those of one cohort differ by their line and age only."""
+
+
+def _where_set(column: str, order: TextClause | None = None) -> Index:
+    """An index of the rows that have the column: most rows do not, for long, and are written often."""
+    return Index(
+        f"ix_trigger_executions_{column}",
+        column if order is None else order,
+        postgresql_where=text(f"{column} IS NOT NULL"),
+    )
+
+
 trigger_executions = Table(
     "trigger_executions",
     metadata,
     uuid_key(),
-    reference("trigger_id", "dynamic_context_triggers", nullable=True),
+    reference("trigger_id", "dynamic_context_triggers", nullable=True, index=False),
     Column("trigger_version", Integer),
     reference("event_id", "events", nullable=True),
     reference("item_id", "context_library", nullable=True),
+    Column("connection_id", UUID(as_uuid=True)),
     words("subject", nullable=True),
+    Column("line", BigInteger, Computed(_LINE, persisted=True)),
+    Column("line_order", BigInteger, nullable=False, server_default=text(str(2**62))),
+    Column("cohort", BigInteger, Computed(_COHORT, persisted=True)),
     words("status", default="waiting"),
     words("triggered_by"),
     words("created_by"),
@@ -38,24 +71,27 @@ trigger_executions = Table(
     words("job_name"),
     json("actions"),
     json("resource_limits"),
+    Column("lease_keys", ARRAY(Text), nullable=False, server_default=text("'{}'")),
     Column("agents", SmallInteger, nullable=False, server_default=text("0")),
     Column("workspaces", SmallInteger, nullable=False, server_default=text("0")),
     json("context_snapshot"),
     Column("cause_chain", ARRAY(UUID(as_uuid=True)), nullable=False, server_default=text("'{}'")),
     instant("created_at", now=True),
+    instant("waits_since", now=True),
     instant("not_before"),
     words("wait_reason", nullable=True),
     words("wait_detail", nullable=True),
     Column("attempt", Integer, nullable=False, server_default=text("0")),
+    instant("first_dispatched_at"),
     instant("dispatched_at"),
     instant("started_at"),
     instant("completed_at"),
     instant("deadline_at"),
     instant("cancel_requested_at"),
     words("cancel_requested_by", nullable=True),
-    Column("dagster_run_id", Text, index=True),
-    reference("workspace_id", "workspaces", nullable=True),
-    reference("agent_id", "agents", nullable=True),
+    Column("dagster_run_id", Text),
+    reference("workspace_id", "workspaces", nullable=True, index=False),
+    reference("agent_id", "agents", nullable=True, index=False),
     json("deliverables", default="[]"),
     json("deliverables_completed", default="[]"),
     words("error_message", nullable=True),
@@ -67,12 +103,33 @@ trigger_executions = Table(
     Index("ix_trigger_executions_status", "status"),
     Index("ix_trigger_executions_started_at", text("started_at DESC")),
     Index("ix_trigger_executions_created_at", text("created_at DESC")),
-    Index("ix_trigger_executions_completed_at", text("completed_at DESC")),
+    _where_set("completed_at", text("completed_at DESC")),
+    _where_set("dagster_run_id"),
+    _where_set("workspace_id"),
+    _where_set("agent_id"),
     Index(
-        "ix_trigger_executions_waiting",
-        "priority",
-        "created_at",
-        postgresql_where=text("status = 'waiting'"),
+        "ix_trigger_executions_queue",
+        "cohort",
+        "waits_since",
+        "line_order",
+        postgresql_where=text("status = 'waiting' AND not_before IS NULL"),
+    ),
+    Index(
+        "ix_trigger_executions_pausing",
+        "not_before",
+        postgresql_where=text("status = 'waiting' AND not_before IS NOT NULL"),
+    ),
+    Index(
+        "ix_trigger_executions_line",
+        "line",
+        "line_order",
+        postgresql_where=text("status = 'waiting' AND line IS NOT NULL"),
+    ),
+    Index(
+        "ix_trigger_executions_starts",
+        "trigger_id",
+        text("first_dispatched_at DESC"),
+        postgresql_where=text("first_dispatched_at IS NOT NULL"),
     ),
     Index("ix_trigger_executions_trigger_id_created_at", "trigger_id", text("created_at DESC")),
 )
@@ -94,7 +151,6 @@ execution_attempts = Table(
     one_of("state", AttemptState),
     Index("ix_execution_attempts_run_id", "run_id"),
     Index("ix_execution_attempts_lost", "ended_at", postgresql_where=text("state = 'lost'")),
-    Index("ix_execution_attempts_first", "dispatched_at", postgresql_where=text("attempt = 1")),
     Index(
         "ix_execution_attempts_live",
         "state",

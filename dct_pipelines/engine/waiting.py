@@ -1,0 +1,180 @@
+"""Why executions wait, as it is now: also of those that no pass of the dispatcher has looked at.
+
+By the same rules as admission, on the same tables; nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from dct_pipelines.domain.admission import Hold
+from dct_pipelines.domain.facts import Fact
+from dct_pipelines.domain.ports import Clock
+from dct_pipelines.domain.quotas import Quotas
+from dct_pipelines.domain.words import WaitReason
+from dct_pipelines.engine.dispatch import open_queue
+from dct_pipelines.engine.queue import Cohort, Queue, cohort_of
+from dct_pipelines.store import queueing
+from dct_pipelines.store import waiting as store
+from dct_pipelines.store.database import Connection, Database, Row
+
+NEXT = "it starts as soon as the dispatcher comes by"
+
+
+class Wait(Fact):
+    """Why one execution waits. `reason` None: nothing is in the way, its turn comes next.
+
+    `until` is when that ends, if it is known; `behind` the execution of its line that comes first; `ahead`
+    how many of all that wait come before it, by their aged priority.
+    """
+
+    execution_id: UUID
+    reason: WaitReason | None
+    detail: str
+    until: datetime | None
+    behind: UUID | None
+    ahead: int
+
+
+class Waiting(Fact):
+    """Executions that wait for one reason; `detail` is that of the one waiting longest.
+
+    `until` is when the first of them goes on, if that is known.
+    """
+
+    reason: WaitReason | None
+    count: int
+    oldest: datetime
+    detail: str
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class WaitingService:
+    """Answers why executions wait. `quotas` are those of the settings.
+
+    `loaded_jobs` are the jobs that Dagster has loaded; none when nobody has said yet, and then each counts as
+    loaded.
+    """
+
+    database: Database
+    clock: Clock
+    quotas: Quotas
+    ageing_step_seconds: float
+    loaded_jobs: Callable[[], frozenset[str]]
+
+    def of(self, execution_ids: Iterable[UUID]) -> dict[UUID, Wait]:
+        """Why these wait; those that do not wait are left out."""
+        asked = list(execution_ids)
+        with self.database.connect() as connection:
+            rows = store.needs(connection, asked) if asked else ()
+            if not rows:
+                return {}
+            ahead = store.ahead(connection, asked, self.ageing_step_seconds)
+            queue, _ = self._queue(connection)
+            return {row.id: self._wait(queue, row, ahead[row.id]) for row in rows}
+
+    def by_reason(self) -> tuple[Waiting, ...]:
+        """What waits, by its reason; the most first."""
+        with self.database.connect() as connection:
+            queue, holds = self._queue(connection)
+            found = [_of_pausing(row) for row in store.pausing(connection)]
+            counts = store.counts(connection, queue.lines)
+        free = queue.admission.load.free_slots
+        for cohort in sorted(queue.cohorts, key=lambda one: one.next(self.ageing_step_seconds)):
+            if (count := counts.get(cohort.head.cohort)) is None:
+                continue
+            starting = min(free, count.firsts) if holds[cohort.head.cohort] is None else 0
+            free -= starting
+            found += _of_cohort(cohort, count, holds[cohort.head.cohort], starting)
+        return _together(found)
+
+    def tell(self, executions: Sequence[MutableMapping[str, Any]]) -> None:
+        """Say of executions as lists show them why they wait now, until when, and how many are ahead."""
+        waits = self.of(one["id"] for one in executions if one["status"] == "waiting")
+        for one in executions:
+            wait = waits.get(one["id"])
+            if wait is not None:
+                one["wait_reason"] = wait.reason.value if wait.reason is not None else None
+                one["wait_detail"] = wait.detail
+            one["wait_until"] = wait.until if wait is not None else None
+            one["waits_for"] = wait.behind if wait is not None else None
+            one["ahead"] = wait.ahead if wait is not None else None
+
+    def _queue(self, connection: Connection) -> tuple[Queue, Mapping[int, Hold | None]]:
+        """The queue as it stands, and what holds back each cohort as a whole."""
+        cohorts = [cohort_of(head) for head in queueing.heads(connection)]
+        jobs = self.loaded_jobs() or frozenset(cohort.head.job_name for cohort in cohorts)
+        now = self.clock.now()
+        queue = open_queue(connection, cohorts, jobs, self.quotas, now, self.ageing_step_seconds)
+        holds: dict[int, Hold | None] = {}
+        for cohort in sorted(cohorts, key=lambda one: one.next(self.ageing_step_seconds)):
+            hold = queue.admission.hold(cohort.candidate)
+            holds[cohort.head.cohort] = hold
+            if hold is not None:
+                queue.admission.keep(queue.candidate(cohort, cohort.head), hold)
+        return queue, holds
+
+    def _wait(self, queue: Queue, row: Row[Any], ahead: int) -> Wait:
+        wait = Wait(execution_id=row.id, reason=None, detail=NEXT, until=None, behind=None, ahead=ahead)
+        now = queue.admission.now
+        if row.not_before is not None and row.not_before > now:
+            reason = WaitReason(row.wait_reason or WaitReason.RETRY_BACKOFF)
+            told = {"reason": reason, "detail": row.wait_detail or "", "until": row.not_before}
+            return wait.model_copy(update=told)
+        candidate = queue.candidate(cohort_of(row), row)
+        hold = queue.admission.hold(candidate)
+        if hold is None:
+            if ahead < queue.admission.load.free_slots:
+                return wait
+            hold = Hold(WaitReason.RUN_SLOTS, f"{ahead} that wait come before it")
+        behind = candidate.behind if hold.reason is WaitReason.ITEM_BUSY else None
+        told = {"reason": hold.reason, "detail": hold.detail, "until": hold.until, "behind": behind}
+        return wait.model_copy(update=told)
+
+
+def _of_pausing(row: Row[Any]) -> Waiting:
+    reason = WaitReason(row.reason or WaitReason.RETRY_BACKOFF)
+    return Waiting(
+        reason=reason,
+        count=row._mapping["count"],
+        oldest=row.oldest,
+        detail=row.detail or "",
+        until=row.until,
+    )
+
+
+def _of_cohort(cohort: Cohort, count: Row[Any], hold: Hold | None, starting: int) -> list[Waiting]:
+    """What waits in a cohort: all for one reason, or some for others of their line, some for a slot."""
+    total = count._mapping["count"]
+    whole = Waiting(reason=None, count=total, oldest=count.oldest, detail=NEXT)
+    if hold is not None:
+        told = {"reason": hold.reason, "detail": hold.detail, "until": hold.until}
+        return [whole.model_copy(update=told)]
+    firsts = count.firsts if cohort.is_one_by_one else total
+    behind = "earlier work of the same trigger for the same subject goes first"
+    parts = (
+        (None, starting, NEXT),
+        (WaitReason.RUN_SLOTS, firsts - starting, "others that wait come before it"),
+        (WaitReason.ITEM_BUSY, total - firsts, behind),
+    )
+    return [
+        whole.model_copy(update={"reason": reason, "count": number, "detail": detail})
+        for reason, number, detail in parts
+        if number > 0
+    ]
+
+
+def _together(found: Iterable[Waiting]) -> tuple[Waiting, ...]:
+    """One for each reason, with the words of the one that waits longest."""
+    by_reason: dict[WaitReason | None, Waiting] = {}
+    for one in sorted(found, key=lambda one: one.oldest):
+        first = by_reason.setdefault(one.reason, one.model_copy(update={"count": 0}))
+        known = [until for until in (first.until, one.until) if until is not None]
+        told = {"count": first.count + one.count, "until": min(known, default=None)}
+        by_reason[one.reason] = first.model_copy(update=told)
+    return tuple(sorted(by_reason.values(), key=lambda one: -one.count))
