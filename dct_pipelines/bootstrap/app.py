@@ -20,7 +20,7 @@ from dct_pipelines.domain.release import release_name
 from dct_pipelines.domain.shapes import job_name
 from dct_pipelines.settings import Settings
 from dct_pipelines.store.database import Database
-from dct_pipelines.store.shapes import KnownShapes, known_shapes, read_kinds, read_shapes
+from dct_pipelines.store.shapes import read_kinds, read_shapes
 
 if TYPE_CHECKING:
     from dct_pipelines.bootstrap.connected import Connected
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from dct_pipelines.store.executions.rows import Execution
     from dct_pipelines.store.library import Library
 
-DEFINITIONS_TIMEOUT_SECONDS = 5
 HAIR_SECONDS = 1.0
 """Off the polling interval: a connection that is due a hair after its tick would wait for the next one."""
 
@@ -300,9 +299,3 @@ class App:
 def build(settings: Settings, gateway: RunGateway | None = None) -> App:
     """Wire the services for `settings`; nothing is connected or read before its first use."""
     return App(settings, gateway)
-
-
-def load_shapes(settings: Settings) -> KnownShapes:
-    """The shapes that definitions are built from, within seconds and whatever the database does."""
-    hurried = {"statement_timeout_seconds": DEFINITIONS_TIMEOUT_SECONDS, "database_pool_size": 1}
-    return known_shapes(settings.model_copy(update=hurried))

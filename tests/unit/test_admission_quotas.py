@@ -54,7 +54,9 @@ def test_standard_priority_leaves_the_reserve_alone_and_high_priority_uses_it():
     assert planned.admitted == (high,)
     hold = planned.held[standard.execution_id]
     assert hold.reason is WaitReason.AGENT_QUOTA
-    assert hold.detail == "all 3 agents of standard priority are taken, and 2 are kept for priority 8 and above"
+    assert (
+        hold.detail == "all 3 agents of standard priority are taken, and 2 are kept for priority 8 and above"
+    )
 
 
 def test_waiting_makes_no_standard_execution_a_high_one():
@@ -157,7 +159,9 @@ class Site:
             yield replace(made, waits_since=self.now)
 
     def _note_due(self) -> None:
-        places = {one.execution_id: place(one.priority, one.waits_since, one.order, STEP) for one in self.waiting}
+        places = {
+            one.execution_id: place(one.priority, one.waits_since, one.order, STEP) for one in self.waiting
+        }
         for one in self.waiting:
             waited = (self.now - one.waits_since).total_seconds()
             if one.execution_id not in self.due and waited >= (HIGHEST - one.priority) * STEP:

@@ -1,7 +1,7 @@
 """Whether a worker waits for others, or only for a processor, which another worker would take from it.
 
-More workers help the first and make the second worse, each a little slower until all of them look held up. The
-kernel counts both: https://docs.kernel.org/scheduler/sched-stats.html ("/proc/<pid>/schedstat").
+More workers help the first and make the second worse, each a little slower until all of them look held up.
+The kernel counts both: https://docs.kernel.org/scheduler/sched-stats.html ("/proc/<pid>/schedstat").
 """
 
 from __future__ import annotations

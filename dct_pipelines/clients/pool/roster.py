@@ -17,7 +17,7 @@ from dct_pipelines.clients.pool.pace import Pace
 
 ENDED_KEPT = 10_000
 LONG_SECONDS = 0.5
-"""Who works on one launch for so long, and waits for others meanwhile, has another worker forked beside it."""
+"""Who works on one launch for so long, and waits for others, has another worker forked beside it."""
 READY_WITHIN_SECONDS = 120.0
 """A worker that is not ready by then waits for something that does not come."""
 MOST_COMING = 8
