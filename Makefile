@@ -3,7 +3,7 @@
 # REPO=path-or-url     a repository of yours for `make demo`
 # KILLS=100            kills of `make crash-test`
 # CRASH_ARGS=...       further arguments for it, e.g. --break to prove that it can fail
-# BENCH_ARGS=...       arguments of `make bench`
+# BENCH_ARGS=...       further arguments of `make bench`, `bench-long` and `bench-listening`
 # JOBS=2               parallel workers of `make test`
 # PYTEST_ARGS=...      further arguments for pytest
 
@@ -23,7 +23,7 @@ PYTEST_ARGS ?=
 
 export PYTHON REPO
 
-.PHONY: help setup demo up test coverage check format crash-test bench constraints clean
+.PHONY: help setup demo up test coverage check format crash-test crash-test-burst bench bench-long bench-listening constraints clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-19s %s\n", $$1, $$2}' Makefile
@@ -65,7 +65,18 @@ format: $(READY) ## let ruff repair what it can
 crash-test: $(READY) ## kill processes under load and count what was lost or doubled (KILLS=100)
 	@$(BIN)/python -m benchmarks.crash --kills $(KILLS) $(CRASH_ARGS)
 
-bench: $(READY) ## measure ticks and decisions at 5,000 triggers and 10,000 refs
+crash-test-burst: $(READY) ## kill processes in the middle of bursts with warm workers (CRASH_ARGS="--kills 60")
+	@$(BIN)/python -m benchmarks.load --only kills $(CRASH_ARGS)
+
+bench: $(READY) ## measure bursts, latency, steady load and idleness, beside Dagster's default (10 minutes)
+	@$(BIN)/python -m benchmarks.load $(BENCH_ARGS)
+
+bench-long: $(READY) ## measure 20,000 runs of steady load, and load that grows; with plots (30 minutes)
+	@$(BIN)/python -c 'import matplotlib' 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	@$(BIN)/python -m benchmarks.load --long $(BENCH_ARGS)
+
+bench-listening: $(READY) ## measure ticks and decisions at 5,000 triggers and 10,000 refs
 	@$(BIN)/python -m benchmarks.listening $(BENCH_ARGS)
 
 constraints: ## resolve pyproject.toml anew and write constraints.txt

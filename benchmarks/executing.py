@@ -8,10 +8,8 @@ process and of every process of the database, but not that of the receiver.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import cProfile
 import json
-import multiprocessing
 import os
 import pstats
 import shutil
@@ -21,8 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from multiprocessing.connection import Connection as Pipe
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -32,6 +29,7 @@ import yaml
 from sqlalchemy import event, text
 
 import dct_pipelines
+from benchmarks.receiving import receiving
 from dct_pipelines.bootstrap import App, build
 from dct_pipelines.domain.event import EventDraft
 from dct_pipelines.domain.listener import Page
@@ -44,85 +42,50 @@ from tests.support.repos import SampleRepository
 
 PROJECT = Path(dct_pipelines.__file__).parent.parent
 ACTIONS = 3
+COMMIT = "COMMIT"
 WARM_UP = 20
 """Executions before anything is measured: the first of each kind compile, connect and import."""
 
 
-class Receiver(asyncio.Protocol):
-    """Answers every POST with 204 and keeps the connection."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Note where to answer."""
-        self._transport = transport
-        self._read = b""
-
-    def data_received(self, data: bytes) -> None:
-        """Answer each request that is complete."""
-        self._read += data
-        while (end := self._read.find(b"\r\n\r\n")) >= 0:
-            head = self._read[:end].lower()
-            size = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
-            if len(self._read) < end + 4 + size:
-                return
-            self._read = self._read[end + 4 + size :]
-            assert isinstance(self._transport, asyncio.Transport)
-            self._transport.write(b"HTTP/1.1 204 No Content\r\n\r\n")
-
-
 @contextmanager
-def receiving() -> Iterator[str]:
-    """The address of a receiver in a process of its own."""
-    ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.Process(target=_receive, args=(theirs,), daemon=True)
-    process.start()
-    try:
-        yield f"http://127.0.0.1:{ours.recv()}/hook"
-    finally:
-        process.terminate()
-        process.join()
+def counting(app: App) -> Iterator[Counter[str]]:
+    """Every statement of the block and how often it was sent. Listening costs time: not while measuring."""
+    counted: Counter[str] = Counter()
 
+    def statement(connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        counted[statement] += 1
+        if connection.connection.driver_connection.autocommit:
+            commit(connection)
 
-def _receive(told: Pipe) -> None:
-    async def serve() -> None:
-        server = await asyncio.get_running_loop().create_server(Receiver, "127.0.0.1", 0)
-        told.send(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
+    def commit(_connection: Any) -> None:
+        counted[COMMIT] += 1
 
-    asyncio.run(serve())
+    event.listen(app.database.engine, "before_cursor_execute", statement)
+    event.listen(app.database.engine, "commit", commit)
+    yield counted
+    event.remove(app.database.engine, "before_cursor_execute", statement)
+    event.remove(app.database.engine, "commit", commit)
 
 
 @dataclass
 class Meter:
-    """Counts what is done between `begin` and `end`."""
+    """Measures what is done between `begin` and `end`."""
 
     app: App
-    statements: Counter[str] = field(default_factory=Counter)
-
-    def __post_init__(self) -> None:
-        engine = self.app.database.engine
-        event.listen(engine, "before_cursor_execute", self._statement)
-        event.listen(engine, "commit", lambda _connection: self.statements.update(["COMMIT"]))
-
-    def _statement(self, _connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        self.statements[statement] += 1
 
     def begin(self) -> None:
         """Start anew."""
-        self.statements.clear()
         self._wall, self._own, self._database = time.perf_counter(), _own_cpu(), self._database_cpu()
 
     def end(self, count: int) -> dict[str, object]:
         """The figures of one of `count`."""
         wall, own = time.perf_counter() - self._wall, _own_cpu() - self._own
         database = self._database_cpu() - self._database
-        commits = self.statements["COMMIT"]
         return {
             "own_cpu_ms": round(1000 * own / count, 2),
             "database_cpu_ms": round(1000 * database / count, 2),
             "cpu_ms": round(1000 * (own + database) / count, 2),
             "wall_ms": round(1000 * wall / count, 2),
-            "statements": round((self.statements.total() - commits) / count, 2),
-            "commits": round(commits / count, 2),
         }
 
     def _database_cpu(self) -> float:
@@ -166,28 +129,32 @@ def _figures(root: Path, url: str, asked: argparse.Namespace) -> dict[str, objec
         _apply(app, root, url, asked.page)
         meter = Meter(app)
         connection_id, item_id = _ids(app)
-        pages = -(-(asked.executions + WARM_UP) // asked.page)
+        pages = -(-(asked.executions + 2 * WARM_UP) // asked.page)
         _take_in(app, connection_id, item_id, asked.page, "warm-up")
+        with counting(app) as of_page:
+            _take_in(app, connection_id, item_id, asked.page, "counted")
         meter.begin()
         for number in range(pages):
             _take_in(app, connection_id, item_id, asked.page, f"page-{number}")
-        intake = meter.end(pages * asked.page)
+        intake = meter.end(pages * asked.page) | _sent(of_page, asked.page)
         _execute(app, WARM_UP)
-        profile = cProfile.Profile() if asked.profile else None
+        with counting(app) as of_executions:
+            _execute(app, WARM_UP)
         runs = _dispatched(app, asked.executions)
+        profile = cProfile.Profile(time.process_time)
         meter.begin()
-        if profile is not None:
+        if asked.profile:
             profile.enable()
         for run in runs:
             _carry_out(app, run)
-        if profile is not None:
-            profile.disable()
-        executing = meter.end(len(runs))
-        if profile is not None:
-            pstats.Stats(profile, stream=sys.stderr).sort_stats("tottime").print_stats(45)
+        profile.disable()
+        executing = meter.end(len(runs)) | _sent(of_executions, WARM_UP)
+        if asked.profile:
+            stats = pstats.Stats(profile, stream=sys.stderr)
+            stats.sort_stats("cumtime").print_stats(70).sort_stats("tottime").print_stats(30)
         if asked.statements:
-            for statement, count in meter.statements.most_common():
-                sys.stderr.write(f"{count / len(runs):6.2f}  {' '.join(statement.split())[:150]}\n")
+            for statement, count in of_executions.most_common():
+                sys.stderr.write(f"{count / WARM_UP:6.2f}  {' '.join(statement.split())[:150]}\n")
         with app.database.connect() as connection:
             completed = connection.scalar(
                 text("SELECT count(*) FROM dct.trigger_executions WHERE status = 'completed'")
@@ -197,16 +164,34 @@ def _figures(root: Path, url: str, asked: argparse.Namespace) -> dict[str, objec
         app.database.dispose()
         if app.database.embedded is not None:
             app.database.embedded.stop()
-    if completed != len(runs) + WARM_UP:
-        raise SystemExit(f"{completed} executions were completed, not {len(runs) + WARM_UP}")
+    if completed != len(runs) + 2 * WARM_UP:
+        raise SystemExit(f"{completed} executions were completed, not {len(runs) + 2 * WARM_UP}")
     return {
         "executions": len(runs),
         "actions": ACTIONS,
         "executing": executing,
         "events_in_a_page": asked.page,
         "intake_and_decision": intake,
-        "machine": {"cores": os.cpu_count(), "load": os.getloadavg()[0]},
+        "machine": {
+            "cores": os.cpu_count(),
+            "load": os.getloadavg()[0],
+            "cpu_ms_of_a_million_additions": round(_yardstick(), 1),
+        },
     }
+
+
+def _sent(counted: Counter[str], count: int) -> dict[str, object]:
+    """Statements and commits of one of `count`."""
+    statements = counted.total() - counted[COMMIT]
+    return {"statements": round(statements / count, 2), "commits": round(counted[COMMIT] / count, 2)}
+
+
+def _yardstick() -> float:
+    """What this machine makes of plain Python now: CPU time grows with the load of its neighbours."""
+    began, total = _own_cpu(), 0
+    for number in range(5_000_000):
+        total += number
+    return (_own_cpu() - began) * 1000 / 5
 
 
 def _ids(app: App) -> tuple[UUID, UUID]:
@@ -235,7 +220,7 @@ def _take_in(app: App, connection_id: UUID, item_id: UUID, events: int, head: st
         )
         for number in range(events)
     ]
-    report = app.intake.ingest(connection_id, Page(item_id=item_id, token={}, events=drafts))
+    report = app.intake.ingest(connection_id, Page(item_id=item_id, token={}, events=tuple(drafts)))
     if report.decided.fired != events:
         raise SystemExit(f"{report.decided.fired} of {events} events fired")
 
@@ -247,7 +232,7 @@ def _dispatched(app: App, count: int) -> list[RunIdentity]:
             text(
                 "WITH moved AS (UPDATE dct.trigger_executions SET status = 'dispatched', attempt = 1,"
                 " dispatched_at = clock_timestamp() WHERE id IN (SELECT id FROM dct.trigger_executions"
-                " WHERE status = 'waiting' ORDER BY created_at, id LIMIT :count) RETURNING id, attempt, job_name)"
+                " WHERE status = 'waiting' ORDER BY created_at, id LIMIT :count) RETURNING id, attempt)"
                 " INSERT INTO dct.execution_attempts (execution_id, attempt) SELECT id, attempt FROM moved"
                 " RETURNING execution_id, attempt"
             ),

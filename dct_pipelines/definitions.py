@@ -17,8 +17,8 @@ from dct_pipelines.instance.gateway import DagsterGateway
 from dct_pipelines.jobs.build import JobBuilder
 from dct_pipelines.resources.app import DctResource
 from dct_pipelines.sensors.dispatching import dispatch_sensor
-from dct_pipelines.sensors.listening import listener_sensor
-from dct_pipelines.sensors.reconciling import reconcile_sensor, run_ended_sensor
+from dct_pipelines.sensors.listening import UNUSED_INTERVAL_SECONDS, listener_sensor
+from dct_pipelines.sensors.reconciling import reconcile_sensor
 from dct_pipelines.sensors.ticks import RESOURCE
 from dct_pipelines.settings import Settings, load_settings
 
@@ -35,16 +35,16 @@ def defs() -> dg.Definitions:
     jobs = JobBuilder(registry.actions()).jobs(known.shapes)
     _log.info("%d jobs, of %d stored shapes (%s)", len(jobs), len(known.shapes), known.source)
     interval_seconds = settings.trigger_polling_min_interval_ms // 1000
+    used = known.kinds if known.kinds is not None else frozenset(registry.listeners())
     listeners = [
-        listener_sensor(kind, listener.summary, jobs, interval_seconds)
+        listener_sensor(
+            kind, listener.summary, jobs, interval_seconds if kind in used else UNUSED_INTERVAL_SECONDS
+        )
         for kind, listener in sorted(registry.listeners().items())
-    ]
-    ended = [
-        run_ended_sensor(status) for status in (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED)
     ]
     return dg.Definitions(
         jobs=jobs,
-        sensors=[*listeners, dispatch_sensor(jobs), reconcile_sensor(), *ended],
+        sensors=[*listeners, dispatch_sensor(jobs, used), reconcile_sensor()],
         resources={RESOURCE: DctResource(_gateway)},
         executor=dg.in_process_executor,
     )

@@ -1,15 +1,20 @@
 """Finds the plug-ins: every module of `listeners`, `conditions` and `actions` with its one constant.
 
-A new plug-in is one file; nothing has to be listed anywhere. Found once per process, on first use.
+A new plug-in is one file; nothing has to be listed anywhere. Installed packages bring more: a module with the
+constant, named by an entry point of `dct_pipelines.listeners`, `.conditions` or `.actions`. One that is no
+good is left out, and the log says whose it is. Found once per process, on first use.
 """
 
 from __future__ import annotations
 
 import difflib
 import importlib
+import logging
 import pkgutil
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType, ModuleType
 from typing import Any
 
@@ -21,32 +26,71 @@ from dct_pipelines.domain.condition import ConditionType
 from dct_pipelines.domain.errors import NotFound
 from dct_pipelines.domain.listener import ListenerType
 
+log = logging.getLogger(__name__)
 
-def _find(package: ModuleType, constant: str) -> dict[str, Any]:
-    found = {}
-    for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
-        plugin = getattr(importlib.import_module(module.name), constant, None)
-        if plugin is not None:
-            found[plugin.kind] = plugin
-    return found
+
+@dataclass(frozen=True)
+class Room:
+    """A folder of plug-ins, whose name is also that of the entry points, with its constant and its type."""
+
+    package: ModuleType
+    constant: str
+    contract: type[Any]
+
+    def plugins(self) -> Mapping[str, Any]:
+        """Every plug-in by its kind: ours, then those of installed packages, by the packages' names."""
+        found = {}
+        for module in pkgutil.iter_modules(self.package.__path__, self.package.__name__ + "."):
+            plugin = getattr(importlib.import_module(module.name), self.constant, None)
+            if plugin is not None:
+                found[plugin.kind] = plugin
+        for entry in sorted(entry_points(group=self.package.__name__), key=_package_of):
+            plugin, fault = self._installed(entry, found)
+            if fault is None:
+                found[plugin.kind] = plugin
+            else:
+                said = "the plug-in %s of package %s is left out: %s; correct or uninstall that package"
+                log.error(said, entry.value, _package_of(entry), fault)
+        return MappingProxyType(found)
+
+    def _installed(self, entry: EntryPoint, known: Mapping[str, Any]) -> tuple[Any, str | None]:
+        """The plug-in, and what is wrong with it."""
+        try:
+            plugin = getattr(entry.load(), self.constant, None)
+        except Exception as error:  # noqa: BLE001 - whatever another's module raises, the others work
+            return None, f"it cannot be loaded ({error!r})"
+        if not isinstance(plugin, self.contract):
+            return None, f"it has no {self.constant} = {self.contract.__name__}(...)"
+        if plugin.kind in known:
+            return None, f"the kind {plugin.kind!r} is there already"
+        return plugin, None
+
+
+CONDITIONS = Room(dct_pipelines.conditions, "CONDITION", ConditionType)
+ACTIONS = Room(dct_pipelines.actions, "ACTION", ActionType)
+LISTENERS = Room(dct_pipelines.listeners, "LISTENER", ListenerType)
+
+
+def _package_of(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist is not None else "of no name"
 
 
 @cache
 def conditions() -> Mapping[str, ConditionType[Any]]:
     """Every condition type by its kind."""
-    return MappingProxyType(_find(dct_pipelines.conditions, "CONDITION"))
+    return CONDITIONS.plugins()
 
 
 @cache
 def actions() -> Mapping[str, ActionType[Any]]:
     """Every action type by its kind."""
-    return MappingProxyType(_find(dct_pipelines.actions, "ACTION"))
+    return ACTIONS.plugins()
 
 
 @cache
 def listeners() -> Mapping[str, ListenerType[Any]]:
     """Every listener by the kind of connection it reads."""
-    return MappingProxyType(_find(dct_pipelines.listeners, "LISTENER"))
+    return LISTENERS.plugins()
 
 
 def base_of(kind: str, config: Mapping[str, Any]) -> str:

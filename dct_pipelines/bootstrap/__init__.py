@@ -6,6 +6,7 @@ Does not belong here: rules, defaults that an operator could want to change (set
 adapter the entry points hand in.
 """
 
-from dct_pipelines.bootstrap.app import App, build, load_shapes
+from dct_pipelines.bootstrap.app import App, build
+from dct_pipelines.bootstrap.shapes import load_shapes
 
 __all__ = ["App", "build", "load_shapes"]

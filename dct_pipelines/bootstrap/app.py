@@ -20,7 +20,7 @@ from dct_pipelines.domain.release import release_name
 from dct_pipelines.domain.shapes import job_name
 from dct_pipelines.settings import Settings
 from dct_pipelines.store.database import Database
-from dct_pipelines.store.shapes import KnownShapes, known_shapes, read_shapes
+from dct_pipelines.store.shapes import read_kinds, read_shapes
 
 if TYPE_CHECKING:
     from dct_pipelines.bootstrap.connected import Connected
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from dct_pipelines.store.executions.rows import Execution
     from dct_pipelines.store.library import Library
 
-DEFINITIONS_TIMEOUT_SECONDS = 5
 HAIR_SECONDS = 1.0
 """Off the polling interval: a connection that is due a hair after its tick would wait for the next one."""
 
@@ -251,6 +250,10 @@ class App:
         kinds = set(registry.actions())
         return frozenset(job_name(shape) for shape in read_shapes(self.database) if set(shape) <= kinds)
 
+    def kinds_in_use(self) -> frozenset[str]:
+        """The kinds of connections that there are."""
+        return read_kinds(self.database)
+
     def _slack_channel(self, records: RecordsPort, spec: SlackChannel, memory: Path) -> ChannelPort:
         """Posts through a Slack connection; what it posts is announced to the items that will read it."""
         from dct_pipelines.clients.slack.channel import SlackChannelClient
@@ -265,9 +268,11 @@ class App:
 
     def _ports_for(self, execution: Execution, event: Event | None) -> ActionPorts:
         """What the actions of one execution may touch."""
+        from dct_pipelines.bootstrap.channels import DefinedChannels
         from dct_pipelines.store.records import Records
 
         records = Records(self.database, execution)
+        make = partial(self.outside.channel, slack=partial(self._slack_channel, records))
         return ActionPorts(
             clock=self.outside.clock,
             secrets=self.outside.secrets,
@@ -281,7 +286,7 @@ class App:
             },
             suites=self.outside.suites,
             workspaces=self.outside.workspaces,
-            channels=self.outside.channels(self.library.channels(), partial(self._slack_channel, records)),
+            channels=DefinedChannels(self.library, self.outside.outbox, make),
             connections=self.connected,
             event=event,
         )
@@ -290,9 +295,3 @@ class App:
 def build(settings: Settings, gateway: RunGateway | None = None) -> App:
     """Wire the services for `settings`; nothing is connected or read before its first use."""
     return App(settings, gateway)
-
-
-def load_shapes(settings: Settings) -> KnownShapes:
-    """The shapes that definitions are built from, within seconds and whatever the database does."""
-    hurried = {"statement_timeout_seconds": DEFINITIONS_TIMEOUT_SECONDS, "database_pool_size": 1}
-    return known_shapes(settings.model_copy(update=hurried))

@@ -185,7 +185,8 @@ class Connected:
             from dct_pipelines.clients.git.connection import GitConnection
 
             return GitConnection(self.git, endpoint)
-        make = self.makers.get(source.kind)
+        known = registry.listeners().get(source.kind)
+        make = self.makers.get(source.kind) or (known.client if known is not None else None)
         if make is None:
             raise NotFound(
                 f"connection {source.name}: this release cannot read connections of type {source.kind}"

@@ -108,33 +108,32 @@ class Outside:
         scratch = self.settings.home / "scratch"
         return SuiteRunner(scratch, self.git, self.processes, self.secrets, self.workspaces, self._releases)
 
-    def channels(
-        self, specs: Mapping[str, ChannelSpec], slack: Callable[[SlackChannel, Path], ChannelPort]
-    ) -> Mapping[str, ChannelPort]:
-        """A client for each channel that is defined, and the file outbox.
+    @cached_property
+    def outbox(self) -> ChannelPort:
+        """The channel that needs nothing but the disk."""
+        from dct_pipelines.clients.outbox import FileOutbox
+
+        return FileOutbox(self.settings.home / OUTBOX, self.clock)
+
+    def channel(self, spec: ChannelSpec, slack: Callable[[SlackChannel, Path], ChannelPort]) -> ChannelPort:
+        """The client of a channel.
 
         `slack` makes those that post through a connection, with a directory for what they remember.
         """
-        from dct_pipelines.clients.outbox import FileOutbox
         from dct_pipelines.clients.sent_once import SentOnce
         from dct_pipelines.clients.smtp import SmtpChannelClient
         from dct_pipelines.clients.webhook import WebhookChannelClient
 
-        outbox = FileOutbox(self.settings.home / OUTBOX, self.clock)
-        found: dict[str, ChannelPort] = {OUTBOX: outbox}
-        for name, spec in specs.items():
-            match spec:
-                case SmtpChannel():
-                    mail = SmtpChannelClient(spec, self.secrets, self.clock)
-                    found[name] = SentOnce(mail, self.settings.home / "sent")
-                case SlackChannel():
-                    sent = self.settings.home / "sent"
-                    found[name] = SentOnce(slack(spec, sent), sent)
-                case WebhookChannel():
-                    found[name] = WebhookChannelClient(spec, self._post)
-                case OutboxChannel():
-                    found[name] = outbox
-        return found
+        sent = self.settings.home / "sent"
+        match spec:
+            case SmtpChannel():
+                return SentOnce(SmtpChannelClient(spec, self.secrets, self.clock), sent)
+            case SlackChannel():
+                return SentOnce(slack(spec, sent), sent)
+            case WebhookChannel():
+                return WebhookChannelClient(spec, self._post)
+            case OutboxChannel():
+                return self.outbox
 
     @cached_property
     def _health(self) -> Health:

@@ -94,8 +94,11 @@ def running(
         finally:
             if succession is not None:
                 remove_address(settings.home)
-                succession.end()
+                succession.ask_to_stop()
             stop_all(services)
+            if succession is not None:
+                # Last, because the daemon would take a home without a note for one that never had a pool.
+                succession.end()
 
 
 def log_directory(settings: Settings) -> Path:

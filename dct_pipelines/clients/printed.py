@@ -6,13 +6,14 @@ without a name, and after each step what is new there is taken out.
 
 from __future__ import annotations
 
+import faulthandler
 import fcntl
 import logging
 import os
 import sys
 import tempfile
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TextIO
 
 LONGEST_BYTES = 64 * 1024
 """Of one step's output, the end of it."""
@@ -23,6 +24,8 @@ class _Capture:
     current: ClassVar[_Capture | None] = None
 
     descriptor: int
+    earlier: TextIO
+    """Where errors went before, kept open for whoever writes there."""
 
     def take(self) -> str:
         size = os.fstat(self.descriptor).st_size
@@ -48,9 +51,12 @@ def capture() -> None:
     for descriptor in (1, 2):
         os.dup2(kept, descriptor)
     for handler in logging.getLogger().handlers:
-        if isinstance(handler, logging.StreamHandler):
+        if isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stdout, sys.stderr):
             handler.setStream(earlier)
-    _Capture.current = _Capture(kept)
+    if faulthandler.is_enabled():
+        # The last words of a process that dies are nobody's to take.
+        faulthandler.enable(earlier)
+    _Capture.current = _Capture(kept, earlier)
 
 
 def take() -> str:

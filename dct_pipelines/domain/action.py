@@ -89,6 +89,8 @@ class ActionType(Generic[A]):
     run: Callable[[ActionContext, A, ActionPorts], Outcome]
     outputs: frozenset[str]
     example: Mapping[str, Any]
+    is_untrusted: bool = False
+    """Whether nobody here vouches for its own code: each run gets a worker that does nothing else."""
     leases: Callable[[A], tuple[str, ...]] = field(default=_no_leases)
     opens_workspace: Callable[[A], bool] = field(default=lambda _config: False)
     agents: Callable[[A], int] = field(default=lambda _config: 0)

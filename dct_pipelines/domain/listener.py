@@ -15,8 +15,10 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from dct_pipelines.domain.condition import AssessmentAsk
+from dct_pipelines.domain.connected import ConnectionPort, Endpoint
 from dct_pipelines.domain.event import EventDraft
 from dct_pipelines.domain.operations import Check
+from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.snapshot import Snapshot, State
 from dct_pipelines.domain.words import ItemKind
 
@@ -240,3 +242,6 @@ class ListenerType(Generic[I]):
     location_fault: Callable[[ItemKind, str], str | None] = _any_location
     webhook: WebhookType | None = None
     """How deliveries of the provider are verified and read; None when it sends none."""
+    client: Callable[[Endpoint, Clock], ConnectionPort] | None = None
+    """Makes the client of a connection, which is the `port` of a read. Only plug-ins of other packages bring
+    theirs; those of this release are wired in `bootstrap`."""

@@ -74,8 +74,8 @@ class Sending:
 
 def channel_of(name: str, channels: Mapping[str, ChannelPort]) -> ChannelPort:
     """The channel of that name, or `ActionFailed` with the nearest one that there is."""
-    if name in channels:
-        return channels[name]
+    if (channel := channels.get(name)) is not None:
+        return channel
     close = difflib.get_close_matches(name, channels, n=1, cutoff=0.5)
     hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(channels)) or 'none'}"
     raise ActionFailed(f"there is no channel {name!r}; {hint} (see `dct channel list`)")

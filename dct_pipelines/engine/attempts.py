@@ -1,4 +1,8 @@
-"""Taking and verifying attempts: every op of a run goes through here before it does anything."""
+"""Taking and verifying attempts: every op of a run goes through here before it does anything.
+
+The process that took an attempt knows what it holds and need not read it again for each op; whether it still
+holds it, the database says with each write.
+"""
 
 from __future__ import annotations
 
@@ -20,21 +24,12 @@ from dct_pipelines.engine.needs import needs_of
 from dct_pipelines.engine.times import Times
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.executions import Connection, leases, reading, results
-from dct_pipelines.store.executions.rows import Execution, Result
-from dct_pipelines.store.executions.transitions import RunStart, create_manual, transition
+from dct_pipelines.store.executions.rows import Execution
+from dct_pipelines.store.executions.transitions import RunStart, create_manual, move
 from dct_pipelines.store.patience import patiently
 
 MAX_QUESTIONS = 3
 """How often the claimant may change while we ask about the one before."""
-
-
-@dataclass(frozen=True)
-class Taken:
-    """The run holds the execution's current attempt; `results` are what was done so far, by index."""
-
-    execution: Execution
-    results: Mapping[int, Result]
-    hold: Hold
 
 
 @dataclass(frozen=True)
@@ -63,7 +58,11 @@ class Attempts:
     heartbeats: Heartbeats
     times: Times
 
-    def take(self, run: RunIdentity, manual: Manual | None = None) -> Taken | Refused:
+    def held(self, run: RunIdentity) -> Hold | None:
+        """What this process has taken for the run, without asking the database."""
+        return self.heartbeats.held_by(run.run_id)
+
+    def take(self, run: RunIdentity, manual: Manual | None = None) -> Hold | Refused:
         """Verify that the run holds its execution, or take it, or say why not.
 
         Repeatable at any time. A run without an execution gets one if `manual` says what it is to do, and is
@@ -77,9 +76,9 @@ class Attempts:
             runs_over[taken.run_id] = self._is_over(taken.run_id)
         raise DatabaseUnavailable("the execution changes hands faster than it can be taken; try again")
 
-    def release(self, taken: Taken) -> None:
+    def release(self, hold: Hold) -> None:
         """Give no more signs of life for it."""
-        self.heartbeats.release(taken.hold.execution_id, taken.hold.attempt)
+        self.heartbeats.release(hold)
 
     def _is_over(self, run_id: str) -> bool:
         info = self.gateway.get_run(run_id) if self.gateway is not None else None
@@ -87,7 +86,7 @@ class Attempts:
 
     def _try(
         self, run: RunIdentity, manual: Manual | None, runs_over: Mapping[str, bool]
-    ) -> Taken | Refused | Ask:
+    ) -> Hold | Refused | Ask:
         with self.database.begin() as connection:
             execution = reading.lock(connection, _find(connection, run, manual))
             attempts = reading.attempts(connection, execution.id, self.times.stale_seconds)
@@ -98,15 +97,18 @@ class Attempts:
                 return Refused(execution, verdict.because, verdict.was_held)
             if isinstance(verdict, Start) and verdict.claims and execution.cancel_requested_at is not None:
                 because = f"cancelled by {execution.cancel_requested_by} before it started"
-                cancelled = transition(connection, execution.id, ExecutionState.CANCELLED, message=because)
+                cancelled = move(connection, execution, ExecutionState.CANCELLED, message=because)
                 return Refused(cancelled, because, was_held=False)
             if isinstance(verdict, Start):
                 execution = _start(connection, execution, run, claims=verdict.claims)
-            answer = leases.renew(connection, execution.id, execution.attempt, run.run_id)
-            done = results.read(connection, execution.id)
-        hold = self.heartbeats.watch(execution.id, execution.attempt, run.run_id)
-        hold.is_cancel_requested = answer == "cancelled"
-        return Taken(execution, done, hold)
+            else:
+                leases.renew(connection, execution.id, execution.attempt, run.run_id)
+            # Only a run records results.
+            is_new = all(attempt.run_id is None for attempt in attempts)
+            done = {} if is_new else results.read(connection, execution.id)
+        hold = self.heartbeats.watch(execution, done, run.run_id)
+        hold.is_cancel_requested |= execution.cancel_requested_at is not None
+        return hold
 
 
 def _start(connection: Connection, execution: Execution, run: RunIdentity, *, claims: bool) -> Execution:
@@ -118,7 +120,7 @@ def _start(connection: Connection, execution: Execution, run: RunIdentity, *, cl
         claims=claims,
         by_hand=run.is_by_hand,
     )
-    return transition(connection, execution.id, ExecutionState.RUNNING, run=start, message=message)
+    return move(connection, execution, ExecutionState.RUNNING, run=start, message=message)
 
 
 def _find(connection: Connection, run: RunIdentity, manual: Manual | None) -> UUID:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 from dct_pipelines.domain.deliverable import Missing, find_missing
+from dct_pipelines.domain.errors import StaleAttempt
 from dct_pipelines.domain.execution import ExecutionState
 from dct_pipelines.domain.ports import ActionPorts
-from dct_pipelines.engine.attempts import Attempts, Refused, Taken
+from dct_pipelines.engine.attempts import Attempts, Refused
+from dct_pipelines.engine.heartbeat import Hold
 from dct_pipelines.engine.identity import CloseReport, RunIdentity
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.executions import reading
 from dct_pipelines.store.executions.rows import Execution
-from dct_pipelines.store.executions.transitions import transition
+from dct_pipelines.store.executions.transitions import move
 from dct_pipelines.store.patience import patiently
 
 
@@ -29,54 +32,62 @@ class Closer:
 
     def close(self, run: RunIdentity) -> CloseReport:
         """Complete the execution, or fail it with the names of what is missing. Repeatable."""
+        held = self.attempts.held(run)
+        if held is not None:
+            # When it was lost meanwhile, that is found out below.
+            with suppress(StaleAttempt):
+                return self._close(held)
         taken = self.attempts.take(run)
         if isinstance(taken, Refused):
             return CloseReport(taken.execution.status, because=taken.because, is_noop=True)
-        execution = taken.execution
+        return self._close(taken)
+
+    def _close(self, hold: Hold) -> CloseReport:
         unsettled = [
             step.name
-            for index, step in enumerate(execution.steps)
-            if (result := taken.results.get(index)) is None or not result.state.is_settled
+            for index, step in enumerate(hold.execution.steps)
+            if (result := hold.results.get(index)) is None or not result.state.is_settled
         ]
         try:
             if unsettled:
                 because = f"not done: {', '.join(unsettled)}; re-execute the run from there"
-                return self._end(taken, (), because)
-            missing = self._missing(taken)
+                return self._end(hold, (), because)
+            missing = self._missing(hold)
             because = f"deliverables are missing: {'; '.join(map(str, missing))}" if missing else ""
-            return self._end(taken, missing, because)
+            return self._end(hold, missing, because)
         finally:
-            self.attempts.release(taken)
+            self.attempts.release(hold)
 
-    def _end(self, taken: Taken, missing: tuple[Missing, ...], because: str) -> CloseReport:
-        execution = taken.execution
+    def _end(self, hold: Hold, missing: tuple[Missing, ...], because: str) -> CloseReport:
+        execution = hold.execution
         to = ExecutionState.FAILED if because else ExecutionState.COMPLETED
         absent = {one.deliverable for one in missing}
         there = [name for name in execution.deliverables if name not in absent]
 
         def write() -> None:
             with self.database.begin() as connection:
-                if reading.lock(connection, execution.id).status is to:
+                current = reading.lock(connection, execution.id)
+                if current.status is to and current.attempt == execution.attempt:
                     return
-                reading.fence(connection, execution.id, execution.attempt)
-                transition(
+                reading.check_holds(current, execution.attempt)
+                move(
                     connection,
-                    execution.id,
+                    current,
                     to,
                     message=because or None,
                     is_transient=False if because else None,
-                    values={} if because and not missing else {"deliverables_completed": there},
+                    deliverables_completed=None if because and not missing else there,
                 )
 
         patiently(write, self.attempts.times.record_wait_seconds)
         return CloseReport(to, tuple(map(str, missing)), because)
 
-    def _missing(self, taken: Taken) -> tuple[Missing, ...]:
-        execution = taken.execution
+    def _missing(self, hold: Hold) -> tuple[Missing, ...]:
+        execution = hold.execution
         if not execution.deliverables:
             return ()
         workspaces = self.ports_for(execution, None).workspaces
-        outputs = {result.name: result.outputs for result in taken.results.values()}
+        outputs = {result.name: result.outputs for result in hold.results.values()}
 
         def exists(step: str, path: str) -> bool:
             place = Path(path)

@@ -5,33 +5,50 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from uuid import UUID
 
 from dct_pipelines.domain.errors import DatabaseUnavailable
+from dct_pipelines.domain.event import Event
+from dct_pipelines.domain.ports import ActionPorts
 from dct_pipelines.engine.times import Times
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.executions import leases
+from dct_pipelines.store.executions.rows import Execution, Result
 
 logger = logging.getLogger(__name__)
 
 
 class Hold:
-    """One attempt that this process works on, as the last heartbeat found it."""
+    """One attempt that this process works on: what it knows of it, and how the last heartbeat found it.
 
-    def __init__(self, execution_id: UUID, attempt: int, run_id: str, renewed_at: float) -> None:
-        self.execution_id = execution_id
-        self.attempt = attempt
+    `execution` and `results` stay true for as long as the attempt is held: nobody else may write then. Each
+    write asks the database whether it still is.
+    """
+
+    def __init__(self, execution: Execution, results: Mapping[int, Result], run_id: str) -> None:
+        self.execution = execution
+        self.results = dict(results)
+        """What was done so far, by the index of the action."""
         self.run_id = run_id
-        self.renewed_at = renewed_at
+        self.renewed_at = 0.0
         """Seconds of the monotonic clock, taken before the renewal was sent."""
         self.is_over = False
         """Another attempt took over, or this one was ended."""
         self.is_cancel_requested = False
+        self.event: Event | None = None
+        """The event that fired, once it was read."""
+        self.ports: ActionPorts | None = None
+        """What its actions may touch, once the first one was about to."""
+
+    @property
+    def key(self) -> tuple[UUID, int]:
+        """The execution and the attempt."""
+        return self.execution.id, self.execution.attempt
 
 
 class Heartbeats:
-    """Renews every hold of this process from one daemon thread, which lives as long as there are any.
+    """Renews every hold of this process from one daemon thread, which ends at a beat that finds none.
 
     A database that is away does not end a hold at once: renewing goes on, and only when the last success is
     older than `self_fence_seconds` the work has to stop, before anybody else may take over.
@@ -49,12 +66,12 @@ class Heartbeats:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def watch(self, execution_id: UUID, attempt: int, run_id: str) -> Hold:
+    def watch(self, execution: Execution, results: Mapping[int, Result], run_id: str) -> Hold:
         """Keep the attempt alive from now on; it has just been taken or verified."""
+        fresh = Hold(execution, results, run_id)
         with self._lock:
-            hold = self._holds.setdefault(
-                (execution_id, attempt), Hold(execution_id, attempt, run_id, self._monotonic())
-            )
+            hold = self._holds.setdefault(fresh.key, fresh)
+            hold.execution, hold.results = fresh.execution, fresh.results
             hold.renewed_at = self._monotonic()
             if self._thread is None or not self._thread.is_alive():
                 self._wake.clear()
@@ -62,23 +79,27 @@ class Heartbeats:
                 self._thread.start()
         return hold
 
-    def release(self, execution_id: UUID, attempt: int) -> None:
+    def held_by(self, run_id: str) -> Hold | None:
+        """What that run holds, as far as this process knows; None also when it was not renewed lately."""
+        held = (hold for hold in self._held() if hold.run_id == run_id)
+        return next((hold for hold in held if self.is_renewed(hold)), None)
+
+    def release(self, hold: Hold) -> None:
         """Renew that attempt no more. Nothing happens when it is not held here."""
         with self._lock:
-            self._holds.pop((execution_id, attempt), None)
-            if not self._holds:
-                self._wake.set()
+            self._holds.pop(hold.key, None)
 
     def release_run(self, run_id: str) -> None:
         """Renew nothing more that this run holds."""
         for hold in self._held():
             if hold.run_id == run_id:
-                self.release(hold.execution_id, hold.attempt)
+                self.release(hold)
 
     def stop(self) -> None:
         """Renew nothing more, and end the thread."""
         for hold in self._held():
-            self.release(hold.execution_id, hold.attempt)
+            self.release(hold)
+        self._wake.set()
         if (thread := self._thread) is not None:
             thread.join()
 
@@ -92,17 +113,17 @@ class Heartbeats:
             sent = self._monotonic()
             try:
                 with self._database.begin() as connection:
-                    answer = leases.renew(connection, hold.execution_id, hold.attempt, hold.run_id)
+                    answer = leases.renew(connection, *hold.key, hold.run_id)
             except DatabaseUnavailable as error:
                 self._note_away(str(error))
                 continue
             self._note_away(None)
             if answer is None:
                 hold.is_over = True
-                self.release(hold.execution_id, hold.attempt)
+                self.release(hold)
                 continue
             hold.renewed_at = sent
-            hold.is_cancel_requested = answer == "cancelled"
+            hold.is_cancel_requested |= answer == "cancelled"
 
     def _note_away(self, because: str | None) -> None:
         """Say once that the database is away, and once that it is back."""
@@ -118,12 +139,12 @@ class Heartbeats:
 
     def _run(self) -> None:
         while True:
-            if self._wake.wait(self._times.heartbeat_seconds):
-                with self._lock:
-                    if not self._holds:
-                        self._thread = None
-                        return
-                    self._wake.clear()
+            self._wake.wait(self._times.heartbeat_seconds)
+            with self._lock:
+                if not self._holds:
+                    self._thread = None
+                    return
+                self._wake.clear()
             try:
                 self.beat()
             except Exception:

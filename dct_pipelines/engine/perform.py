@@ -12,7 +12,8 @@ from dct_pipelines.domain.event import Event
 from dct_pipelines.domain.opening import workspace_id_of
 from dct_pipelines.domain.outcome import Outcome, ResultState
 from dct_pipelines.domain.ports import ActionPorts, Clock
-from dct_pipelines.engine.attempts import Attempts, Refused, Taken
+from dct_pipelines.engine.attempts import Attempts, Refused
+from dct_pipelines.engine.heartbeat import Hold
 from dct_pipelines.engine.identity import SKIPPED, ActionReport, RunIdentity
 from dct_pipelines.engine.leases import Leases
 from dct_pipelines.engine.prepare import Prepared, bounded, idempotency_key, prepare, scope_of
@@ -31,7 +32,7 @@ PortsFor = Callable[[Execution, Event | None], ActionPorts]
 class Work:
     """One action in one attempt. `previous` is what an earlier attempt recorded of it, if it got so far."""
 
-    taken: Taken
+    hold: Hold
     index: int
     step: Step
     action: ActionType[Any]
@@ -61,49 +62,49 @@ class Performer:
         is_cancelled: Callable[[], bool],
     ) -> ActionReport:
         """Do the action unless it is settled, and report it; what stops it is recorded, then raised."""
-        taken = self.attempts.take(run)
-        if isinstance(taken, Refused):
-            if taken.was_held:
-                raise StaleAttempt(f"{taken.because}; nothing more is done in this run")
-            log(f"nothing is done here: {taken.because}")
-            return ActionReport(SKIPPED, taken.because, {})
-        previous = taken.results.get(index)
+        hold = self.attempts.held(run)
+        if hold is None or index in hold.results:
+            taken = self.attempts.take(run)
+            if isinstance(taken, Refused):
+                return _refused(taken, log)
+            hold = taken
+        previous = hold.results.get(index)
         if previous is not None and previous.state.is_settled:
             log(f"{previous.name} was settled by attempt {previous.attempt}: {previous.summary}")
             return _repeated(previous)
-        watch = Watch(taken.execution, taken.hold, self.attempts.heartbeats, self.clock, is_cancelled)
+        watch = Watch(hold.execution, hold, self.attempts.heartbeats, self.clock, is_cancelled)
         try:
-            return self._work(self._work_for(taken, index, watch, log))
+            return self._work(self._work_for(hold, index, watch, log))
         except Exception as error:
-            self.attempts.release(taken)
-            verdict = self.recorder.failed(taken, index, watch.verdict_on(error))
+            self.attempts.release(hold)
+            verdict = self.recorder.failed(hold, index, watch.verdict_on(error))
             if verdict is error:
                 raise
             raise verdict from error
         except BaseException:
             # The run is being killed: what it leaves is found by the sweep, which asks Dagster why.
-            self.attempts.release(taken)
+            self.attempts.release(hold)
             raise
 
-    def _work_for(self, taken: Taken, index: int, watch: Watch, log: Callable[[str], None]) -> Work:
-        steps = taken.execution.steps
+    def _work_for(self, hold: Hold, index: int, watch: Watch, log: Callable[[str], None]) -> Work:
+        steps = hold.execution.steps
         if not 0 <= index < len(steps):
             raise InvalidInput(f"the execution has no action {index + 1}, only {len(steps)}; run its own job")
         for at, earlier in enumerate(steps[:index]):
-            result = taken.results.get(at)
+            result = hold.results.get(at)
             if result is None or not result.state.is_settled:
                 raise ActionFailed(f"{steps[index].name} needs {earlier.name} first; re-execute from there")
         step = steps[index]
-        return Work(taken, index, step, self.action_type(step.type), taken.results.get(index), watch, log)
+        return Work(hold, index, step, self.action_type(step.type), hold.results.get(index), watch, log)
 
     def _work(self, work: Work) -> ActionReport:
         work.watch.check()
         if _is_uncertain(work):
             return self._leave_uncertain(work)
-        taken, index = work.taken, work.index
-        execution = taken.execution
-        prepared = prepare(work.action, work.step, scope_of(execution, taken.results, index))
-        event = self._event(execution)
+        hold, index = work.hold, work.index
+        execution = hold.execution
+        prepared = prepare(work.action, work.step, scope_of(execution, hold.results, index))
+        event = self._event(hold)
         with self.leases.hold(
             execution.id,
             execution.attempt,
@@ -113,14 +114,16 @@ class Performer:
         ):
             if prepared.opens_workspace:
                 self.slots.take_workspace(execution, workspace_id_of(execution.id, work.step.name))
-            self.recorder.started(taken, index, prepared.rendered)
+            self.recorder.started(hold, index, prepared.rendered)
+            if hold.is_cancel_requested:
+                work.watch.check()
             outcome = self._act(work, prepared, event)
             outputs, summary = bounded(outcome)
             report = ActionReport(outcome.status.value, summary, outputs, outcome.links)
-            return self.recorder.settled(taken, index, report, log=work.log)
+            return self.recorder.settled(hold, index, report, log=work.log)
 
     def _act(self, work: Work, prepared: Prepared, event: Event | None) -> Outcome:
-        execution = work.taken.execution
+        execution = work.hold.execution
         context = ActionContext(
             execution_id=execution.id,
             attempt=execution.attempt,
@@ -134,7 +137,10 @@ class Performer:
             log=work.log,
             is_cancelled=work.watch.must_stop,
         )
-        return work.action.run(context, prepared.config, self.ports_for(execution, event))
+        ports = work.hold.ports
+        if ports is None:
+            ports = work.hold.ports = self.ports_for(execution, event)
+        return work.action.run(context, prepared.config, ports)
 
     def _leave_uncertain(self, work: Work) -> ActionReport:
         earlier = work.previous.attempt if work.previous is not None else 0
@@ -144,18 +150,26 @@ class Performer:
         )
         work.log(f"{work.step.name} is uncertain: {summary}")
         report = ActionReport(ResultState.UNCERTAIN.value, summary, {})
-        return self.recorder.settled(work.taken, work.index, report, log=work.log)
+        return self.recorder.settled(work.hold, work.index, report, log=work.log)
 
-    def _event(self, execution: Execution) -> Event | None:
-        if execution.event_id is None:
-            return None
-        wanted = execution.event_id
+    def _event(self, hold: Hold) -> Event | None:
+        wanted = hold.execution.event_id
+        if wanted is None or hold.event is not None:
+            return hold.event
 
         def read() -> Event | None:
-            with self.database.begin() as connection:
+            with self.database.at_once() as connection:
                 return events.get(connection, wanted)
 
-        return patiently(read, self.attempts.times.record_wait_seconds)
+        hold.event = patiently(read, self.attempts.times.record_wait_seconds)
+        return hold.event
+
+
+def _refused(refused: Refused, log: Callable[[str], None]) -> ActionReport:
+    if refused.was_held:
+        raise StaleAttempt(f"{refused.because}; nothing more is done in this run")
+    log(f"nothing is done here: {refused.because}")
+    return ActionReport(SKIPPED, refused.because, {})
 
 
 def _is_uncertain(work: Work) -> bool:

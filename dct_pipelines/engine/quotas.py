@@ -64,8 +64,13 @@ class QuotaService:
     database: Database
     defaults: Quotas
 
-    def show(self) -> QuotaReport:
+    def in_force(self) -> Quotas:
         """The quotas as they are now."""
+        with self.database.connect() as connection:
+            return quotas.in_force(connection, self.defaults)
+
+    def show(self) -> QuotaReport:
+        """The quotas as they are now, where each comes from, and what is in use."""
         with self.database.connect() as connection:
             in_force = quotas.in_force(connection, self.defaults)
             set_ = quotas.set_by_operators(connection)

@@ -17,14 +17,15 @@ from dct_pipelines.domain.errors import (
 from dct_pipelines.domain.execution import AttemptState, ExecutionState
 from dct_pipelines.domain.outcome import ResultState
 from dct_pipelines.engine.aftermath import end_attempt, step_aside
-from dct_pipelines.engine.attempts import Taken
+from dct_pipelines.engine.heartbeat import Hold
 from dct_pipelines.engine.identity import ActionReport
 from dct_pipelines.engine.prepare import idempotency_key
 from dct_pipelines.engine.times import Times
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.executions import Connection, reading, results
+from dct_pipelines.store.executions.results import Recorded
 from dct_pipelines.store.executions.rows import Execution
-from dct_pipelines.store.executions.transitions import transition
+from dct_pipelines.store.executions.transitions import move
 from dct_pipelines.store.patience import patiently
 
 
@@ -35,16 +36,19 @@ class Recorder:
     database: Database
     times: Times
 
-    def started(self, taken: Taken, index: int, config: Mapping[str, Any]) -> None:
-        """Say that the action begins; from here on it may or may not have happened."""
-        self._write(taken, index, state=ResultState.STARTED, config=config)
+    def started(self, hold: Hold, index: int, config: Mapping[str, Any]) -> None:
+        """Say that the action begins; from here on it may or may not have happened.
+
+        Nothing is said when somebody has asked to stop the execution, which the hold then knows.
+        """
+        self._write(hold, index, state=ResultState.STARTED, config=config)
 
     def settled(
-        self, taken: Taken, index: int, report: ActionReport, *, log: Callable[[str], None]
+        self, hold: Hold, index: int, report: ActionReport, *, log: Callable[[str], None]
     ) -> ActionReport:
         """Say how it went; done work waits here for a database that is away."""
         self._write(
-            taken,
+            hold,
             index,
             state=ResultState(report.state),
             summary=report.summary,
@@ -54,34 +58,34 @@ class Recorder:
         )
         return report
 
-    def failed(self, taken: Taken, index: int, error: DctError) -> DctError:
+    def failed(self, hold: Hold, index: int, error: DctError) -> DctError:
         """Say that it failed, and end the attempt by the execution's policy; returns the error to raise."""
         if isinstance(error, StaleAttempt):
             return error
         try:
-            patiently(lambda: self._fail(taken, index, error), self.times.record_wait_seconds)
+            patiently(lambda: self._fail(hold.execution, index, error), self.times.record_wait_seconds)
         except StaleAttempt as stale:
             return stale
         return error
 
     def _write(
-        self, taken: Taken, index: int, *, log: Callable[[str], None] | None = None, **columns: Any
+        self, hold: Hold, index: int, *, log: Callable[[str], None] | None = None, **columns: Any
     ) -> None:
-        execution = taken.execution
+        def write() -> Recorded:
+            with self.database.at_once() as connection:
+                return _record(connection, hold.execution, index, **columns)
 
-        def write() -> None:
-            with self.database.begin() as connection:
-                reading.fence(connection, execution.id, execution.attempt)
-                _record(connection, execution, index, **columns)
+        recorded = patiently(write, self.times.record_wait_seconds, log=log)
+        hold.is_cancel_requested |= recorded.is_cancel_requested
+        if recorded.result is not None:
+            hold.results[index] = recorded.result
 
-        patiently(write, self.times.record_wait_seconds, log=log)
-
-    def _fail(self, taken: Taken, index: int, error: DctError) -> None:
-        execution = taken.execution
+    def _fail(self, execution: Execution, index: int, error: DctError) -> None:
         with self.database.begin() as connection:
+            current = reading.lock(connection, execution.id)
             if self._is_recorded(connection, execution):
                 return
-            current = reading.fence(connection, execution.id, execution.attempt)
+            reading.check_holds(current, execution.attempt)
             message = str(error)
             if isinstance(error, LeaseBusy):
                 message = f"{execution.steps[index].name}: {message}"
@@ -91,7 +95,7 @@ class Recorder:
                 _record(connection, execution, index, state=ResultState.FAILED, error_message=message)
                 message = f"{execution.steps[index].name}: {message}"
             if isinstance(error, ExecutionCancelled) and current.cancel_requested_at is None:
-                transition(connection, execution.id, ExecutionState.CANCELLED, message=message)
+                move(connection, current, ExecutionState.CANCELLED, message=message)
             else:
                 end_attempt(
                     connection,
@@ -103,8 +107,7 @@ class Recorder:
                 )
 
     def _is_recorded(self, connection: Connection, execution: Execution) -> bool:
-        """Whether an earlier try was committed although its answer got lost."""
-        reading.lock(connection, execution.id)
+        """Whether an earlier try was committed although its answer got lost. The execution is locked."""
         ended = {AttemptState.FAILED, AttemptState.CANCELLED}
         return any(
             attempt.attempt == execution.attempt and attempt.state in ended
@@ -112,7 +115,7 @@ class Recorder:
         )
 
 
-def _record(connection: Connection, execution: Execution, index: int, **columns: Any) -> None:
+def _record(connection: Connection, execution: Execution, index: int, **columns: Any) -> Recorded:
     key = idempotency_key(execution.id, index)
     step = execution.steps[index]
-    results.record(connection, execution.id, execution.attempt, index, step, key=key, **columns)
+    return results.record(connection, execution.id, execution.attempt, index, step, key=key, **columns)

@@ -41,6 +41,8 @@ BUSY_SECONDS = 0.1
 IDLE_SECONDS = 1.0
 """Between two turns otherwise, unless somebody says that executions wait."""
 WATCH_SECONDS = 1.0
+UNLIMITED = 10_000
+"""Slots while limits are switched off; more would only wait in the pool."""
 HEARTBEAT_TOLERANCE_SECONDS = 1800
 
 
@@ -89,7 +91,8 @@ class QueueDaemon(QueuedRunCoordinatorDaemon):
         if time.monotonic() - self._watched_at >= WATCH_SECONDS:
             self._watched_at = time.monotonic()
             self._watch.look(workspace)
-        slots = self._app.settings.trigger_max_concurrent_executions
+        quotas = self._app.quotas.in_force()
+        slots = quotas.executions if quotas.enabled else UNLIMITED
         turn = self._hand_over.turn(workspace, slots - found.active)
         yield None
         return turn

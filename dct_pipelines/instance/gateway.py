@@ -19,10 +19,9 @@ from dagster._daemon.controller import get_daemon_statuses
 from dagster._grpc.client import DagsterGrpcClient
 
 from dct_pipelines.clients.stack.notes import read_address, read_loaded_jobs
+from dct_pipelines.domain import run_tags
 from dct_pipelines.domain.gateway import DaemonHealth, RunInfo
 
-EXECUTION_TAG = "dct/execution"
-ATTEMPT_TAG = "dct/attempt"
 RELOAD_TIMEOUT_SECONDS = 45
 """Less than the 60 s that Dagster gives a sensor's tick."""
 
@@ -46,7 +45,7 @@ class DagsterGateway:
     def find_runs(self, execution_id: UUID) -> Sequence[RunInfo]:
         """Every run that carries this execution, oldest first."""
         records = self._instance.get_run_records(
-            dg.RunsFilter(tags={EXECUTION_TAG: str(execution_id)}), ascending=True
+            dg.RunsFilter(tags={run_tags.EXECUTION: str(execution_id)}), ascending=True
         )
         return [_info(record) for record in records]
 
@@ -130,7 +129,7 @@ def gateway_of(home: Path, project_root: Path) -> DagsterGateway:
 
 def _info(record: dg.RunRecord) -> RunInfo:
     run = record.dagster_run
-    execution, attempt = run.tags.get(EXECUTION_TAG), run.tags.get(ATTEMPT_TAG)
+    execution, attempt = run.tags.get(run_tags.EXECUTION), run.tags.get(run_tags.ATTEMPT)
     return RunInfo(
         run_id=run.run_id,
         status=run.status.value,

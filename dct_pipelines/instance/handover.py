@@ -18,8 +18,9 @@ from dagster._core.launcher import LaunchRunContext
 from dagster._core.workspace.context import BaseWorkspaceRequestContext
 
 from dct_pipelines.bootstrap import App
+from dct_pipelines.domain import run_tags
 from dct_pipelines.domain.errors import PoolUnreachable
-from dct_pipelines.instance.launcher import LAUNCHER_TAG, WARM, WarmRunLauncher
+from dct_pipelines.instance.launcher import WARM, WarmRunLauncher
 from dct_pipelines.instance.making import RunMaker
 from dct_pipelines.instance.storage import PooledRunStorage
 
@@ -59,7 +60,7 @@ class HandOver:
             return Turn()
         limit = min(free_slots, MOST_AT_ONCE)
         report = self._app.dispatcher.dispatch(jobs, max(0, limit))
-        tags = {LAUNCHER_TAG: WARM} if self._pools_are_noted else {}
+        tags = {run_tags.LAUNCHER: WARM} if self._pools_are_noted else {}
         runs = self._maker.make(workspace, report.orders, tags)
         self._launch(workspace, runs)
         return Turn(len(runs), is_more=bool(report.waiting))

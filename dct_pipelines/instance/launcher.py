@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -22,15 +21,13 @@ from dagster._core.storage.tags import GRPC_INFO_TAG, MAX_RUNTIME_SECONDS_TAG
 from dagster._serdes import ConfigurableClass, ConfigurableClassData, serialize_value
 
 from dct_pipelines.clients.pool.caller import Pools
-from dct_pipelines.clients.pool.roster import Launch, LaunchState
+from dct_pipelines.clients.pool.launch import Launch, LaunchState
+from dct_pipelines.domain import run_tags
 from dct_pipelines.domain.errors import PoolUnreachable
 from dct_pipelines.settings import load_settings
 
-LAUNCHER_TAG = "dct/launcher"
 WARM = "warm"
 """Marks the runs that a pool was asked to do, for whoever looks after them."""
-UNTRUSTED_TAG = "dct/untrusted"
-"""On jobs with an action whose own code nobody here vouches for: a worker for each run, and none after it."""
 RETURNS_WITHIN_SECONDS = 15.0
 """A pool that is noted and does not answer is being started again; after so long nobody waits for it."""
 LOOK_EVERY_SECONDS = 0.25
@@ -40,10 +37,10 @@ _log = logging.getLogger(__name__)
 class WarmRunLauncher(RunLauncher[dg.DagsterInstance], ConfigurableClass):
     """Launches in the warm pool, and without one as Dagster does by default."""
 
-    def __init__(self, inst_data: ConfigurableClassData | None = None, home: Path | None = None) -> None:
+    def __init__(self, inst_data: ConfigurableClassData | None = None, pools: Pools | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._inst_data = inst_data
-        self.pools = Pools(home or load_settings().home)
+        self.pools = pools or Pools(load_settings().home)
         self._default = DefaultRunLauncher()
         self._has_warned = False
 
@@ -57,7 +54,7 @@ class WarmRunLauncher(RunLauncher[dg.DagsterInstance], ConfigurableClass):
         if not self.pools.are_noted:
             self._launch_by_default(context, "none is noted for this home")
             return
-        self._instance.add_run_tags(run.run_id, {LAUNCHER_TAG: WARM})
+        self._instance.add_run_tags(run.run_id, {run_tags.LAUNCHER: WARM})
         until = time.monotonic() + RETURNS_WITHIN_SECONDS
         while True:
             try:
@@ -72,7 +69,7 @@ class WarmRunLauncher(RunLauncher[dg.DagsterInstance], ConfigurableClass):
                 return
 
     def launch(self, runs: Sequence[dg.DagsterRun]) -> None:
-        """Hand over runs that carry `LAUNCHER_TAG`; `PoolUnreachable` when no pool takes them now.
+        """Hand over runs that carry `run_tags.LAUNCHER`; `PoolUnreachable` when no pool takes them now.
 
         Handing one over twice does no harm: a pool remembers what it has taken.
         """
@@ -107,7 +104,7 @@ class WarmRunLauncher(RunLauncher[dg.DagsterInstance], ConfigurableClass):
         Dagster fails a run whose health is unknown, so nothing is claimed of runs that no pool was given,
         and a pool that is away for a moment is an error of this question, not of the run.
         """
-        if run.tags.get(LAUNCHER_TAG) != WARM or GRPC_INFO_TAG in run.tags:
+        if run.tags.get(run_tags.LAUNCHER) != WARM or GRPC_INFO_TAG in run.tags:
             return CheckRunHealthResult(WorkerStatus.RUNNING, "it has a process of its own")
         health = self.pools.health([run.run_id])
         if health.states[run.run_id] in (LaunchState.QUEUED, LaunchState.RUNNING):
@@ -153,5 +150,5 @@ def launch_of(run: dg.DagsterRun) -> Launch:
         key=run.run_id,
         body=serialize_value(run),
         limit_seconds=float(limit) if limit else None,
-        alone=run.tags.get(UNTRUSTED_TAG) == "true",
+        alone=run.tags.get(run_tags.UNTRUSTED) == "true",
     )

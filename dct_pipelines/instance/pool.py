@@ -7,17 +7,30 @@ server three pools of one. Source: `dagster_postgres/run_storage/run_storage.py`
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 from sqlalchemy import Connection, Engine, text
 
+from dct_pipelines.settings import Settings
 from dct_pipelines.store.engine import Session, StoreSettings, open_engine
 
 SCHEMA = "dagster"
 CREATION_LOCK = 7_266_200
 """Key of the advisory lock under which one process makes Dagster's tables; Dagster itself takes none."""
 APPLICATION = "dct-dagster"
+
+
+@lru_cache(maxsize=8)
+def shared_pool(_process: int, settings: Settings) -> DagsterPool:
+    """The pool of this process for these settings.
+
+    Dagster opens an instance for each tick of a sensor and closes it again; its pool stays, for the next one.
+    `_process` is our own id: a forked child must not use its parent's connections.
+    """
+    return DagsterPool(settings)
 
 
 class DagsterPool:
@@ -27,6 +40,11 @@ class DagsterPool:
         self._settings = settings
         self._limits = (0, 16)
         self.engine = self._open(*self._limits)
+        self.is_made = False
+        """Whether Dagster's tables have been seen, which then stay."""
+        self.known: set[str] = set()
+        """What else of the schema has been seen."""
+        self._done_at: dict[str, float] = {}
 
     def limit(self, statement_timeout_ms: int, max_overflow: int) -> None:
         """Open a pool with these limits; asking again for the same, as each storage does, changes nothing."""
@@ -34,6 +52,14 @@ class DagsterPool:
             self._limits = (statement_timeout_ms, max_overflow)
             replaced, self.engine = self.engine, self._open(*self._limits)
             replaced.dispose()
+
+    def is_due(self, what: str, every_seconds: float) -> bool:
+        """Whether this process has not done that for so long; when it is, it counts as done now."""
+        now = time.monotonic()
+        if now - self._done_at.get(what, -every_seconds) < every_seconds:
+            return False
+        self._done_at[what] = now
+        return True
 
     @contextmanager
     def creating(self, tables: Iterable[str]) -> Iterator[list[str]]:

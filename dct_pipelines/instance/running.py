@@ -9,7 +9,6 @@ the job and its configuration. Everything else (a re-execution, a subset, a resu
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -32,12 +31,9 @@ from dagster._grpc.impl import core_execute_run
 from dagster._serdes import deserialize_value
 from dagster._utils.interrupts import capture_interrupts
 
-from dct_pipelines.clients import printed
-from dct_pipelines.clients.pool.roster import Launch
+from dct_pipelines.clients.pool.launch import Launch
 from dct_pipelines.instance.storage import PooledRunStorage
 
-COLLECT_AFTER = 50_000
-"""Allocations between collections: a run makes many objects that live until its end."""
 _log = logging.getLogger(__name__)
 
 
@@ -48,8 +44,6 @@ class RunWorker:
         self._repository = repository
         self._instance = DagsterInstance.from_config(str(project_root))
         self._plans: dict[str, ExecutionPlan] = {}
-        gc.set_threshold(COLLECT_AFTER, 20, 20)
-        printed.capture()
 
     def work(self, launch: Launch) -> None:
         """Carry out one run. What goes wrong in it is in the run's log; nothing of it is raised."""

@@ -7,6 +7,7 @@ pool writes of its run (`instance/ledger.py`). Needs a contract test at each new
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -26,10 +27,11 @@ from dagster_postgres.schedule_storage import PostgresScheduleStorage
 from sqlalchemy import Connection, Engine
 
 from dct_pipelines.instance.ledger import RunLedger, is_noise
-from dct_pipelines.instance.pool import DagsterPool
+from dct_pipelines.instance.pool import DagsterPool, shared_pool
 from dct_pipelines.settings import load_settings
 
 SNAPSHOTS_KEPT = 1000
+PURGE_EVERY_SECONDS = 600
 _ABOUT_ASSETS = ASSET_EVENTS | ASSET_CHECK_EVENTS
 
 
@@ -53,12 +55,18 @@ class _Pooled:
         """Refuse the engine that the base class makes for itself; it has not connected."""
         unused.dispose()
 
+    def _once(self, what: str, ask: Callable[[], bool]) -> bool:
+        """Remember a yes: tables and columns stay, and asking reflects the schema each time."""
+        if what not in self._pool.known and ask():
+            self._pool.known.add(what)
+        return what in self._pool.known
+
     def optimize_for_webserver(self, statement_timeout: int, pool_recycle: int, max_overflow: int) -> None:
         self._pool.limit(statement_timeout, max_overflow)
 
     def dispose(self) -> None:
+        """Leave the pool open: it is the process's, and the next instance's."""
         super().dispose()  # type: ignore[misc]
-        self._pool.engine.dispose()
 
 
 class PooledRunStorage(_Pooled, PostgresRunStorage):
@@ -66,7 +74,6 @@ class PooledRunStorage(_Pooled, PostgresRunStorage):
 
     def __init__(self, pool: DagsterPool, ledger: RunLedger) -> None:
         self.ledger = ledger
-        self._columns_there: set[str] = set()
         self._snapshots: dict[str, Any] = {}
         super().__init__(pool)
 
@@ -75,12 +82,6 @@ class PooledRunStorage(_Pooled, PostgresRunStorage):
 
     def has_backfill_id_column(self) -> bool:
         return self._once("backfill id", super().has_backfill_id_column)
-
-    def _once(self, columns: str, ask: Callable[[], bool]) -> bool:
-        """Remember a yes: columns never go away, and asking reflects the table at every read of a run."""
-        if columns not in self._columns_there and ask():
-            self._columns_there.add(columns)
-        return columns in self._columns_there
 
     def _get_snapshot(self, snapshot_id: str) -> Any:
         """Remember what is there: a snapshot's id is the digest of what it says."""
@@ -152,8 +153,31 @@ class PooledEventLogStorage(_Pooled, PostgresEventLogStorage):
 class PooledScheduleStorage(_Pooled, PostgresScheduleStorage):
     """Sensors, schedules and their ticks, on the shared pool."""
 
+    def _has_instigators_table(self, conn: Connection) -> bool:
+        return self._once("instigators", lambda: super(_Schedules, self)._has_instigators_table(conn))
+
+    def has_secondary_index_table(self) -> bool:
+        return self._once("secondary indexes", super().has_secondary_index_table)
+
+    def has_built_index(self, migration_name: str) -> bool:
+        return self._once(migration_name, lambda: super(_Schedules, self).has_built_index(migration_name))
+
+    def purge_ticks(
+        self,
+        origin_id: str,
+        selector_id: str,
+        before: float,
+        tick_statuses: Sequence[Any] | None = None,
+    ) -> None:
+        """As the base class does, now and then: the daemon asks several times after each tick."""
+        if self._pool.is_due(f"{selector_id} {tick_statuses}", PURGE_EVERY_SECONDS):
+            super().purge_ticks(origin_id, selector_id, before, tick_statuses)
+
     def create(self) -> None:
         self._init_db()
+
+
+_Schedules = PooledScheduleStorage
 
 
 class PooledStorage(DagsterStorage[Any], ConfigurableClass):
@@ -161,7 +185,7 @@ class PooledStorage(DagsterStorage[Any], ConfigurableClass):
 
     def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
         self._inst_data = inst_data
-        pool = DagsterPool(load_settings())
+        pool = shared_pool(os.getpid(), load_settings())
         ledger = RunLedger(lambda: pool.engine)
         self._runs = PooledRunStorage(pool, ledger)
         self._events = PooledEventLogStorage(pool, ledger)
@@ -171,9 +195,11 @@ class PooledStorage(DagsterStorage[Any], ConfigurableClass):
             "event_logs": self._events,
             "jobs": self._schedules,
         }
-        with pool.creating(by_main_table) as missing:
-            for table in missing:
-                by_main_table[table].create()
+        if not pool.is_made:
+            with pool.creating(by_main_table) as missing:
+                for table in missing:
+                    by_main_table[table].create()
+            pool.is_made = True
         super().__init__()  # type: ignore[no-untyped-call]  # Dagster's own has no types
 
     @property

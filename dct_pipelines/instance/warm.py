@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import faulthandler
+import gc
 import importlib
 import logging
 import sys
@@ -17,12 +18,16 @@ from dagster._core.definitions.reconstruct import ReconstructableRepository
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._grpc.server import LoadedRepositories
 
+from dct_pipelines.clients import printed
 from dct_pipelines.clients.pool.roster import Size
 from dct_pipelines.clients.pool.worker import Work
 from dct_pipelines.clients.pool.zygote import Zygote
+from dct_pipelines.instance import levers
 from dct_pipelines.instance.running import RunWorker
 from dct_pipelines.settings import load_settings
 
+COLLECT_AFTER = 50_000
+"""Allocations between a worker's collections: a run makes many objects that live until its end."""
 MODULE = "dct_pipelines.definitions"
 USED_BY_RUNS = (
     "alembic.runtime.migration",
@@ -60,9 +65,12 @@ def main() -> None:
     repository = load_repository(asked.module, settings.project_root)
     for name in USED_BY_RUNS:
         importlib.import_module(name)
+    levers.pull_all()
     jobs = sorted(job.name for job in repository.get_definition().get_all_jobs())
 
     def prepare() -> Work:
+        gc.set_threshold(COLLECT_AFTER, 20, 20)
+        printed.capture()
         return RunWorker(repository, settings.project_root).work
 
     marks = settings.home / "run" / "workers"

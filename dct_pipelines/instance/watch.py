@@ -17,10 +17,11 @@ from dagster._core.workspace.context import BaseWorkspaceRequestContext
 
 from dct_pipelines.bootstrap import App
 from dct_pipelines.clients.pool.caller import Health
-from dct_pipelines.clients.pool.roster import LaunchState
+from dct_pipelines.clients.pool.launch import LaunchState
+from dct_pipelines.domain import run_tags
 from dct_pipelines.domain.errors import PoolUnreachable
 from dct_pipelines.instance import census
-from dct_pipelines.instance.launcher import LAUNCHER_TAG, WARM, WarmRunLauncher
+from dct_pipelines.instance.launcher import WARM, WarmRunLauncher
 from dct_pipelines.instance.storage import PooledRunStorage
 
 ALIVE = (LaunchState.QUEUED, LaunchState.RUNNING)
@@ -40,7 +41,7 @@ class PoolWatch:
         launcher = self._instance.run_launcher
         if not isinstance(launcher, WarmRunLauncher):
             return 0
-        active = census.active_with_tag(self._storage, LAUNCHER_TAG, WARM)
+        active = census.active_with_tag(self._storage, run_tags.LAUNCHER, WARM)
         if not active:
             return 0
         try:

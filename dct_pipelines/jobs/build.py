@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 
+from dct_pipelines.domain import run_tags
 from dct_pipelines.domain.action import ActionType
 from dct_pipelines.domain.shapes import CLAIM, CLOSE, Shape, built_in, job_name, step_names
 from dct_pipelines.jobs.ops import AFTER, SHAPE_TAG, action_op, claim_op, close_op
@@ -26,6 +27,7 @@ class JobBuilder:
     def __init__(self, actions: Mapping[str, ActionType[Any]]) -> None:
         self._claim, self._close = claim_op(), close_op()
         self._actions = {kind: action_op(action) for kind, action in actions.items()}
+        self._untrusted = {kind for kind, action in actions.items() if action.is_untrusted}
 
     def jobs(self, shapes: Iterable[Shape]) -> list[dg.JobDefinition]:
         """A job for each built-in shape and each of `shapes` whose actions all exist; no name twice."""
@@ -52,5 +54,8 @@ class JobBuilder:
         )
         return graph.to_job(
             executor_def=dg.in_process_executor,
-            tags={SHAPE_TAG: ",".join(shape), **NO_DAGSTER_RETRIES},
+            tags={SHAPE_TAG: ",".join(shape), **NO_DAGSTER_RETRIES, **self._trust(shape)},
         )
+
+    def _trust(self, shape: Shape) -> dict[str, str]:
+        return {} if self._untrusted.isdisjoint(shape) else {run_tags.UNTRUSTED: "true"}

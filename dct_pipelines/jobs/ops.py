@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from dct_pipelines import registry
 from dct_pipelines.bootstrap import App
 from dct_pipelines.clients import printed
+from dct_pipelines.domain import run_tags
 from dct_pipelines.domain.action import ActionType
 from dct_pipelines.domain.errors import ActionFailed, DctError, InvalidInput
 from dct_pipelines.domain.execution import ExecutionState
@@ -26,8 +27,6 @@ from dct_pipelines.jobs.fields import params_field
 
 RESOURCE = "dct"
 SHAPE_TAG = "dct/shape"
-EXECUTION_TAG = "dct/execution"
-ATTEMPT_TAG = "dct/attempt"
 AFTER = "after"
 
 
@@ -109,7 +108,7 @@ def _op(
 
 def identity(run: dg.DagsterRun) -> RunIdentity:
     """Who this run is, from its id, its parent and its tags."""
-    execution, attempt = run.tags.get(EXECUTION_TAG), run.tags.get(ATTEMPT_TAG)
+    execution, attempt = run.tags.get(run_tags.EXECUTION), run.tags.get(run_tags.ATTEMPT)
     return RunIdentity(
         run_id=run.run_id,
         job_name=run.job_name,

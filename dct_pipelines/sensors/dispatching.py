@@ -1,6 +1,7 @@
 """Hands over what waited: released holds, retries, executions that no tick of a listener brings along.
 
-It also has the code location load anew when an execution's job is not there yet.
+Under `dct up` the daemon does that directly, and sooner. It also has the code location load anew when an
+execution's job is not there yet, or a connection of a kind that there was none of.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from dct_pipelines import registry
 from dct_pipelines.bootstrap import App
 from dct_pipelines.clients.stack.notes import write_loaded_jobs
 from dct_pipelines.engine.dispatch import DispatchReport
@@ -24,12 +26,14 @@ from dct_pipelines.sensors.ticks import (
 )
 
 
-def dispatch_sensor(jobs: Sequence[dg.JobDefinition]) -> dg.SensorDefinition:
-    """The sensor `dispatcher`."""
+def dispatch_sensor(
+    jobs: Sequence[dg.JobDefinition], kinds: frozenset[str] = frozenset()
+) -> dg.SensorDefinition:
+    """The sensor `dispatcher`. `kinds` are those of connections that the definitions were made for."""
     return dg.SensorDefinition(
         name="dispatcher",
         description="Hands over executions whose reason to wait is gone, and has new jobs loaded.",
-        evaluation_fn=ticking(_Dispatch(names_of(jobs))),
+        evaluation_fn=ticking(_Dispatch(names_of(jobs), kinds)),
         jobs=jobs,
         minimum_interval_seconds=LOOP_SECONDS - HAIR_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
@@ -40,8 +44,9 @@ def dispatch_sensor(jobs: Sequence[dg.JobDefinition]) -> dg.SensorDefinition:
 class _Dispatch:
     """One tick. A reload replaces this code server, so it is asked for only when no request is on its way."""
 
-    def __init__(self, loaded: frozenset[str]) -> None:
+    def __init__(self, loaded: frozenset[str], kinds: frozenset[str]) -> None:
         self._loaded = loaded
+        self._kinds = kinds
         self._is_reload_due = False
 
     def __call__(self, app: App) -> Answer:
@@ -52,14 +57,20 @@ class _Dispatch:
             report = DispatchReport(missing_jobs=app.dispatcher.missing_jobs(self._loaded))
         else:
             report = app.dispatcher.dispatch(self._loaded, MAX_REQUESTS)
-        if report.missing_jobs and report.missing_jobs & app.buildable_jobs():
+        if self._is_outdated(app, report.missing_jobs):
             self._is_reload_due = True
             if not report.orders:
                 return self._reload(app)
         return answer("nothing is ready to start", report)
 
+    def _is_outdated(self, app: App, missing_jobs: frozenset[str]) -> bool:
+        """Whether definitions that are made now would have a job, or an eager listener, that these lack."""
+        if app.kinds_in_use() & registry.listeners().keys() - self._kinds:
+            return True
+        return bool(missing_jobs and missing_jobs & app.buildable_jobs())
+
     def _reload(self, app: App) -> Answer:
         self._is_reload_due = False
         if app.gateway is not None:
             app.gateway.reload()
-        return dg.SkipReason("executions wait for new jobs, which are being loaded")
+        return dg.SkipReason("new jobs, or listeners of a new kind of connection, are being loaded")

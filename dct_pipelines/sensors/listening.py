@@ -19,6 +19,8 @@ from dct_pipelines.sensors.ticks import (
 
 PATIENCE_SECONDS = 4.0
 """A connection that takes longer is read on in the background, so that the others' next tick is not late."""
+UNUSED_INTERVAL_SECONDS = 300
+"""For a kind of which there is no connection yet; the first one has the definitions loaded anew."""
 HEARD_SECONDS = 45
 """Dagster gives a tick 60 s. What is handed over later nobody hears, and only the sweep finds it again."""
 

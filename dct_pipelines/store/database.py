@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, event
 from sqlalchemy.engine import ExceptionContext
@@ -70,6 +71,21 @@ class Database:
             ) from error
         with connection:
             yield connection
+
+    @contextmanager
+    def at_once(self) -> Iterator[Connection]:
+        """A connection on which each statement is a transaction of its own, which spares two round trips.
+
+        By the driver's own switch: SQLAlchemy's asks the server for each change of it.
+        """
+        with self.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            driver.autocommit = True
+            try:
+                yield connection
+            finally:
+                if not driver.closed:
+                    driver.autocommit = False
 
     def dispose(self) -> None:
         """Close the pool; the next use opens it again."""

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Row, and_, func, insert, or_, select, tuple_, update
+from sqlalchemy import Connection, Row, and_, insert, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from dct_pipelines.domain.errors import InvalidInput
@@ -29,6 +29,14 @@ from dct_pipelines.store.tables import (
 
 VersionKey = tuple[UUID, int]
 _VERSION = trigger_versions.c
+_COUNT = text(
+    """
+    UPDATE dct.dynamic_context_triggers AS t
+    SET execution_count = t.execution_count + n.fired, last_triggered = clock_timestamp()
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:counts AS integer[])) AS n(id, fired) WHERE t.id = n.id
+    """
+)
+"""However many triggers fire in a page, one statement counts them."""
 
 
 @dataclass(frozen=True)
@@ -165,15 +173,7 @@ def insert_executions(connection: Connection, rows: Sequence[Mapping[str, Any]])
     counts: dict[UUID, int] = {}
     for row in rows:
         counts[row["trigger_id"]] = counts.get(row["trigger_id"], 0) + 1
-    for trigger_id, count in counts.items():
-        connection.execute(
-            update(dynamic_context_triggers)
-            .where(dynamic_context_triggers.c.id == trigger_id)
-            .values(
-                execution_count=dynamic_context_triggers.c.execution_count + count,
-                last_triggered=func.clock_timestamp(),
-            )
-        )
+    connection.execute(_COUNT, {"ids": list(counts), "counts": list(counts.values())})
     told = [
         {
             "kind": "execution_created",

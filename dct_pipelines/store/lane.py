@@ -17,7 +17,7 @@ from dct_pipelines.domain.errors import DatabaseUnavailable
 from dct_pipelines.store.engine import Session, StoreSettings, open_engine
 from dct_pipelines.store.wakeups import EXECUTIONS
 
-LANE_LOCK = 7_266_012
+LANE_LOCK = 7_266_013
 _HELD = text(
     "SELECT EXISTS (SELECT 1 FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database "
     "WHERE datname = current_database() AND locktype = 'advisory' AND granted "

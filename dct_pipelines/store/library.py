@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -36,6 +37,11 @@ def repository_ref(location: str, credential_ref: str | None, secrets: SecretsPo
     if credential_ref is None:
         return RepositoryRef(location)
     return RepositoryRef(location, credential=lambda: secrets.read(credential_ref))
+
+
+@cache
+def _channel() -> TypeAdapter[ChannelSpec]:
+    return TypeAdapter(ChannelSpec)
 
 
 def _facts(item: Stored) -> ItemFacts:
@@ -119,11 +125,14 @@ class Library:
         """The workspace draft of that name."""
         return DraftSpec.model_validate(self._find(Kind.DRAFT, name).spec)
 
-    def channels(self) -> dict[str, ChannelSpec]:
-        """Every channel by name."""
-        channel: TypeAdapter[ChannelSpec] = TypeAdapter(ChannelSpec)
-        stored = self._read(SHELVES[Kind.CHANNEL].all)
-        return {name: channel.validate_python(entry.spec) for name, entry in stored.items()}
+    def find_channel(self, name: str) -> ChannelSpec | None:
+        """The channel of that name."""
+        stored = self._read(lambda connection: SHELVES[Kind.CHANNEL].find(connection, name))
+        return _channel().validate_python(stored.spec) if stored is not None else None
+
+    def channel_names(self) -> list[str]:
+        """The names of all channels."""
+        return self._read(SHELVES[Kind.CHANNEL].names)
 
     def readers_of(self, connection: str, channel: str) -> list[UUID]:
         """The items of a chat connection that are read in the channel of that id, as their last read says."""
@@ -173,7 +182,7 @@ class Library:
         """The answer; an action in the middle of its work waits for a database that is away."""
 
         def read() -> T:
-            with self.database.connect() as connection:
+            with self.database.at_once() as connection:
                 return ask(connection)
 
         return patiently(read, PATIENCE_SECONDS)

@@ -20,7 +20,7 @@ from dct_pipelines.domain.errors import DctError
 from dct_pipelines.domain.shapes import Shape
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.engine import StoreSettings
-from dct_pipelines.store.tables import shapes
+from dct_pipelines.store.tables import connections, shapes
 
 CACHE_FILE = "shapes.json"
 _SHAPES: TypeAdapter[tuple[Shape, ...]] = TypeAdapter(tuple[Shape, ...])
@@ -28,10 +28,14 @@ _SHAPES: TypeAdapter[tuple[Shape, ...]] = TypeAdapter(tuple[Shape, ...])
 
 @dataclass(frozen=True)
 class KnownShapes:
-    """The shapes that triggers use, and from where they are known: a sentence for the log."""
+    """The shapes that triggers use, and from where they are known: a sentence for the log.
+
+    `kinds` are the kinds of connections that there are; None when nobody can tell.
+    """
 
     shapes: tuple[Shape, ...]
     source: str
+    kinds: frozenset[str] | None = None
 
 
 def read_shapes(database: Database) -> tuple[Shape, ...]:
@@ -39,6 +43,12 @@ def read_shapes(database: Database) -> tuple[Shape, ...]:
     with database.connect() as connection:
         rows = connection.execute(select(shapes.c.actions).order_by(shapes.c.created_at, shapes.c.job_name))
         return tuple(tuple(row.actions) for row in rows)
+
+
+def read_kinds(database: Database) -> frozenset[str]:
+    """The kinds of connections that there are."""
+    with database.connect() as connection:
+        return frozenset(connection.scalars(select(connections.c.kind).distinct()))
 
 
 def known_shapes(settings: StoreSettings) -> KnownShapes:
@@ -51,13 +61,13 @@ def known_shapes(settings: StoreSettings) -> KnownShapes:
     try:
         if database.embedded is not None and not database.embedded.connect_arguments():
             return KnownShapes((), "no database yet: only built-in shapes")
-        found = read_shapes(database)
+        found, kinds = read_shapes(database), read_kinds(database)
     except (DctError, SQLAlchemyError) as error:
         return KnownShapes(_cached(cache), f"as last read, since the database gave none ({_short(error)})")
     finally:
         database.dispose()
     _remember(cache, found)
-    return KnownShapes(found, "read from the database")
+    return KnownShapes(found, "read from the database", kinds)
 
 
 def _cached(path: Path) -> tuple[Shape, ...]:

@@ -7,13 +7,18 @@ archived, or as the execution that is about to make it is at work: it needs no h
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Integer,
+    Row,
     Select,
     case,
+    cast,
     delete,
     exists,
     func,
@@ -22,7 +27,6 @@ from sqlalchemy import (
     or_,
     select,
     true,
-    union,
     update,
 )
 
@@ -31,7 +35,7 @@ from dct_pipelines.domain.execution import HOLDING
 from dct_pipelines.domain.operations import WorkspaceState
 from dct_pipelines.domain.quotas import HIGH_PRIORITY, AgentClass, Quotas, SlotKind, Usage, refusal
 from dct_pipelines.store.executions.reading import older_than
-from dct_pipelines.store.tables import slots, trigger_executions, workspaces
+from dct_pipelines.store.tables import dynamic_context_triggers, slots, trigger_executions, workspaces
 
 SLOT_LOCK = 7_266_012
 """Advisory lock of whoever counts slots in order to change them; `usage` alone needs none."""
@@ -54,15 +58,27 @@ class Slot:
 
 def usage(connection: Connection) -> Usage:
     """What is in use: slots, and what executions at work will take and have not taken yet."""
-    taken, expected = _taken().subquery(), _expected().subquery()
-    both = select(taken, expected).select_from(taken.join(expected, true()))
-    row = connection.execute(both).one()
+    return _usage(_counts(connection))
+
+
+def usage_beyond_runs(connection: Connection) -> Usage:
+    """What is in use beyond one for each execution at work that takes any of a kind.
+
+    To be taken off a limit that counts the runs of such executions, one each. Negative where an execution
+    that needed something needs it no more.
+    """
+    row = _counts(connection)
+    used = _usage(row)
     return Usage(
-        executions=row.executions,
-        agents=row.agents + row.expected_agents,
-        standard_agents=row.standard_agents + row.expected_standard_agents,
-        workspaces=row.workspaces + row.expected_workspaces,
+        agents=used.agents - row.with_agents,
+        standard_agents=used.standard_agents - row.with_standard_agents,
+        workspaces=used.workspaces - row.with_workspaces,
     )
+
+
+def limits_of_triggers(connection: Connection) -> dict[str, int]:
+    """How many executions may run at once of each trigger that has such a limit and work under way."""
+    return {row.name: row.most for row in connection.execute(_limited_triggers())}
 
 
 def take(connection: Connection, slot: Slot, quotas: Quotas) -> None:
@@ -126,7 +142,35 @@ def _is(kind: SlotKind, holder: UUID | ColumnElement[UUID]) -> tuple[ColumnEleme
     return _SLOT.kind == kind, _SLOT.holder == holder
 
 
-def _taken() -> Select[tuple[int, int, int]]:
+@cache
+def _limited_triggers() -> Select[Any]:
+    trigger = dynamic_context_triggers.c
+    most = trigger.resource_limits["max_concurrent_executions"].as_integer()
+    works = exists().where(_EXECUTION.trigger_id == trigger.id, _IS_HOLDING)
+    return select(trigger.name, most.label("most")).where(works, most.is_not(None))
+
+
+def _counts(connection: Connection) -> Row[Any]:
+    return connection.execute(_taken_and_expected()).one()
+
+
+@cache
+def _taken_and_expected() -> Select[Any]:
+    """Built once: it is asked at every pass of the queue."""
+    taken, expected = _taken().subquery(), _expected().subquery()
+    return select(taken, expected).select_from(taken.join(expected, true()))
+
+
+def _usage(row: Row[Any]) -> Usage:
+    return Usage(
+        executions=row.executions,
+        agents=row.agents + row.expected_agents,
+        standard_agents=row.standard_agents + row.expected_standard_agents,
+        workspaces=row.workspaces + row.expected_workspaces,
+    )
+
+
+def _taken() -> Select[Any]:
     """Agents, standard agents and workspaces that have a slot: one row."""
     is_agent, is_workspace = _SLOT.kind == SlotKind.AGENT, _SLOT.kind == SlotKind.WORKSPACE
     is_standard = _SLOT.agent_class == AgentClass.STANDARD
@@ -137,39 +181,49 @@ def _taken() -> Select[tuple[int, int, int]]:
     ).select_from(slots)
 
 
-def _expected() -> Select[tuple[int, int, int, int]]:
-    """Executions at work, and what they will take beyond what they have taken: one row.
+def _expected() -> Select[Any]:
+    """Executions at work, how many of them take what, and what they have not taken yet: one row.
 
     A workspace that was archived again has been taken all the same; an agent that has ended counts as
     expected until its execution ends.
     """
     mine = _SLOT.execution_id == _EXECUTION.id
-    agents = select(func.count()).where(mine, _SLOT.kind == SlotKind.AGENT).scalar_subquery()
-    made = union(
-        select(_SLOT.holder).where(mine, _SLOT.kind == SlotKind.WORKSPACE),
-        select(workspaces.c.id).where(workspaces.c.execution_id == _EXECUTION.id),
-    ).subquery()
-    more_agents = case((_EXECUTION.agents > 0, func.greatest(_EXECUTION.agents - agents, 0)), else_=0)
-    made_count = select(func.count()).select_from(made).scalar_subquery()
-    more_workspaces = case(
-        (_EXECUTION.workspaces > 0, func.greatest(_EXECUTION.workspaces - made_count, 0)), else_=0
-    )
+    agents = _count_of(mine, _SLOT.kind == SlotKind.AGENT)
+    opening_or_open = _count_of(mine, _SLOT.kind == SlotKind.WORKSPACE)
+    archived = _count_of(workspaces.c.execution_id == _EXECUTION.id, ~_IS_LIVE)
     at_work = (
         select(
             (_EXECUTION.priority < HIGH_PRIORITY).label("is_standard"),
-            more_agents.label("agents"),
-            more_workspaces.label("workspaces"),
+            (_EXECUTION.agents > 0).label("has_agents"),
+            (_EXECUTION.workspaces > 0).label("has_workspaces"),
+            _more(_EXECUTION.agents, agents).label("agents"),
+            _more(_EXECUTION.workspaces, opening_or_open + archived).label("workspaces"),
         )
         .where(_IS_HOLDING)
         .subquery()
     )
+    has_agents = at_work.c.has_agents
     return select(
         func.count().label("executions"),
+        func.count().filter(has_agents).label("with_agents"),
+        func.count().filter(has_agents, at_work.c.is_standard).label("with_standard_agents"),
+        func.count().filter(at_work.c.has_workspaces).label("with_workspaces"),
         _total(at_work.c.agents).label("expected_agents"),
         _total(at_work.c.agents, at_work.c.is_standard).label("expected_standard_agents"),
         _total(at_work.c.workspaces).label("expected_workspaces"),
     ).select_from(at_work)
 
 
+def _count_of(*of_execution: ColumnElement[bool]) -> ColumnElement[int]:
+    """How many rows of another table go with the execution of the statement around."""
+    counted = select(func.count()).where(*of_execution)
+    return counted.correlate(trigger_executions).scalar_subquery()
+
+
+def _more(needed: ColumnElement[int], taken: ColumnElement[int]) -> ColumnElement[int]:
+    return case((needed > 0, func.greatest(needed - taken, 0)), else_=0)
+
+
 def _total(column: ColumnElement[int], *only: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.coalesce(func.sum(column).filter(*only) if only else func.sum(column), 0)
+    total = func.sum(column).filter(*only) if only else func.sum(column)
+    return cast(func.coalesce(total, 0), Integer)

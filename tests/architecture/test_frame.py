@@ -18,7 +18,7 @@ PIN = re.compile(r"([A-Za-z0-9._-]+)==([0-9][A-Za-z0-9.+!]*)")
 
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-DEVELOPMENT = PROJECT["optional-dependencies"]["dev"]
+DEVELOPMENT = [text for extra in PROJECT["optional-dependencies"].values() for text in extra]
 
 
 def foreign(*folders: str) -> dict[str, str]:

@@ -8,18 +8,13 @@ from uuid import UUID, uuid4
 
 import dagster as dg
 import pytest
-from dagster._core.remote_origin import (
-    RegisteredCodeLocationOrigin,
-    RemoteJobOrigin,
-    RemoteRepositoryOrigin,
-)
-from dagster._core.test_utils import create_run_for_test
 
 from dct_pipelines.clients.stack.notes import CodeServerAddress, write_address, write_loaded_jobs
 from dct_pipelines.domain.gateway import RunGateway, RunInfo
 from dct_pipelines.instance.gateway import DagsterGateway
 from tests.fakes.gateway import FakeGateway
 from tests.support.deployment import *  # noqa: F403
+from tests.support.runs import a_run
 
 pytestmark = pytest.mark.dagster
 EXECUTION = uuid4()
@@ -45,24 +40,6 @@ def gateway(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Ru
         return a_run(instance, status, {"dct/execution": str(execution), "dct/attempt": str(attempt)}).run_id
 
     yield DagsterGateway(tmp_path, lambda: instance), begin
-
-
-def a_run(instance: dg.DagsterInstance, status: str, tags: dict[str, str] | None = None) -> dg.DagsterRun:
-    """A run as Dagster's daemon makes one; a queued one has to say where its job is."""
-    location = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("dct_pipelines"), "__repository__")
-    return create_run_for_test(
-        instance,
-        "job",
-        status=dg.DagsterRunStatus(status),
-        tags=tags,
-        remote_job_origin=RemoteJobOrigin(location, "job"),
-        job_code_origin=dg.reconstructable(a_job).get_python_origin(),
-    )
-
-
-@dg.job
-def a_job() -> None:
-    """Stands for any job."""
 
 
 def known(gateway: RunGateway, run_id: str) -> RunInfo:

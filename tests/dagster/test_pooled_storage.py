@@ -16,7 +16,7 @@ from dagster._daemon.types import DaemonHeartbeat
 from sqlalchemy import event, text
 
 from dct_pipelines.instance.storage import PooledRunStorage, PooledStorage
-from tests.support.postgres import administrator
+from tests.support.postgres import administrator, terminate_all
 
 pytestmark = pytest.mark.dagster
 
@@ -47,16 +47,6 @@ def environment(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def instance(environment: dict[str, str]) -> Iterator[dg.DagsterInstance]:
     with dg.DagsterInstance.get() as opened:
         yield opened
-
-
-def terminate_all(url: str) -> int:
-    """End every session of the database but the one that does it; return how many."""
-    with administrator(url) as connection:
-        statement = (
-            "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-        return int(connection.scalar(text(statement)) or 0)
 
 
 def test_our_dagster_yaml_is_valid_and_names_this_storage(instance: dg.DagsterInstance) -> None:

@@ -16,10 +16,11 @@ from dct_pipelines.domain.errors import DatabaseUnavailable
 from dct_pipelines.domain.shapes import job_name, step_names
 from dct_pipelines.sensors.dispatching import dispatch_sensor
 from dct_pipelines.sensors.listening import listener_sensor
-from dct_pipelines.sensors.reconciling import reconcile_sensor, sweep_now
+from dct_pipelines.sensors.reconciling import reconcile_sensor
 from dct_pipelines.sensors.ticks import RESOURCE, ticking
 from dct_pipelines.settings import load_settings
 from dct_pipelines.store import tables
+from dct_pipelines.store.lane import Lane
 from tests.fakes.gateway import FakeGateway
 from tests.support.deployment import *  # noqa: F403
 from tests.support.deployment import loaded, outbox_config
@@ -170,35 +171,50 @@ def test_the_sweep_says_what_it_settled(app: App, gateway: FakeGateway):
     assert tick(reconcile_sensor(), app).skip_message == "every execution is where it should be"
 
 
-def test_a_run_that_died_is_settled_by_the_sensor_of_failed_runs(app: App, gateway: FakeGateway):
+def test_a_run_that_died_is_settled_by_the_sweep(app: App, gateway: FakeGateway):
     waiting(app)
     (order,) = app.dispatcher.dispatch(frozenset({"notify_users"}), 1).orders
     gateway.begin("run", order.execution_id, order.attempt)
     gateway.end("run", "FAILURE")
-    with dg.instance_for_test() as instance:
-        failed = broken.execute_in_process(instance=instance, raise_on_error=False)
-        context = dg.build_run_status_sensor_context(
-            sensor_name="run_failure",
-            dagster_event=failed.all_events[-1],
-            dagster_instance=instance,
-            dagster_run=failed.dagster_run,
-            resources={RESOURCE: Resource(app)},
-        )
-        assert sweep_now(context) is None
+    assert "before it began" in str(tick(reconcile_sensor(), app).skip_message)
     rows = tables.trigger_executions
     with app.database.connect() as connection:
         row = connection.execute(select(rows).where(rows.c.id == order.execution_id)).one()
     assert (row.status, row.wait_reason) == ("waiting", "retry_backoff")
 
 
-@dg.op
-def breaks() -> None:
-    raise RuntimeError("on purpose")
+def connection_row(app: App, kind: str) -> None:
+    with app.database.begin() as connection:
+        connection.execute(insert(tables.connections).values(name=kind, kind=kind, created_by="local"))
 
 
-@dg.job(executor_def=dg.in_process_executor)
-def broken() -> None:
-    breaks()
+def test_the_first_connection_of_a_kind_has_the_listeners_loaded_anew(app: App, gateway: FakeGateway):
+    sensor = dispatch_sensor(jobs("notify_users"), frozenset({"git"}))
+    connection_row(app, "git")
+    tick(sensor, app)
+    assert gateway.reloads == 0
+    connection_row(app, "jira")
+    assert "new kind of connection" in str(tick(sensor, app).skip_message)
+    assert gateway.reloads == 1
+
+
+def test_listeners_of_kinds_without_a_connection_tick_rarely(app: App):
+    connection_row(app, "git")
+    intervals = {sensor.name: sensor.minimum_interval_seconds for sensor in loaded().sensors or []}
+    assert intervals["git_listener"] == 4
+    assert intervals["jira_listener"] == 299
+
+
+def test_while_a_daemon_hands_over_directly_no_sensor_does(app: App):
+    waiting(app)
+    lane = Lane(app.settings)
+    assert lane.take()
+    sensor = dispatch_sensor(jobs("notify_users"))
+    assert not tick(sensor, app).run_requests
+    listener = listener_sensor("git", "Reads repositories.", jobs("notify_users"), 5)
+    assert "the daemon hands over" in (tick(listener, app).skip_message or "")
+    lane.leave()
+    assert tick(sensor, app).run_requests
 
 
 def test_every_sensor_runs_unless_somebody_stops_it(project: Path):
@@ -208,7 +224,5 @@ def test_every_sensor_runs_unless_somebody_stops_it(project: Path):
         *(f"{provider}_listener" for provider in providers),
         "dispatcher",
         "reconciler",
-        "run_failure",
-        "run_canceled",
     }
     assert all(sensor.default_status is dg.DefaultSensorStatus.RUNNING for sensor in sensors)

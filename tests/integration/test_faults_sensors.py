@@ -9,7 +9,6 @@ import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from dct_pipelines.bootstrap import App, build
-from dct_pipelines.sensors.reconciling import sweep_now
 from dct_pipelines.sensors.ticks import RESOURCE
 from dct_pipelines.settings import load_settings
 from tests.fakes.gateway import FakeGateway
@@ -81,30 +80,3 @@ def test_a_tick_whose_database_goes_away_in_the_middle_is_skipped(
             assert (answer.skip_message or "").startswith("waiting for the database: ")
         proxy.up()
     assert message > 3
-
-
-def test_the_sensor_of_ended_runs_leaves_it_to_the_sweep(proxy: Proxy, resource: Resource):
-    resource.app.database.dispose()
-    proxy.down()
-    with dg.instance_for_test() as instance:
-        failed = broken.execute_in_process(instance=instance, raise_on_error=False)
-        context = dg.build_run_status_sensor_context(
-            sensor_name="run_failure",
-            dagster_event=failed.all_events[-1],
-            dagster_instance=instance,
-            dagster_run=failed.dagster_run,
-            resources={RESOURCE: resource},
-        )
-        answer = sweep_now(context)
-    assert answer is not None
-    assert "the next sweep will see it" in str(answer.skip_message)
-
-
-@dg.op
-def breaks() -> None:
-    raise RuntimeError("on purpose")
-
-
-@dg.job(executor_def=dg.in_process_executor)
-def broken() -> None:
-    breaks()

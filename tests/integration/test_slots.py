@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple
 from uuid import UUID, uuid4
 
 import pytest
@@ -126,7 +127,9 @@ def test_an_execution_at_work_counts_what_it_will_take(stage: Stage):
     stage.execution(priority=5, agents=3, workspaces=1)
     stage.execution(priority=8, agents=2)
     stage.execution(dispatched=False, agents=9, workspaces=9)
-    assert usage(stage.database) == Usage(executions=2, agents=5, standard_agents=3, workspaces=1)
+    found = usage(stage.database)
+    assert found == Usage(executions=2, agents=5, standard_agents=3, workspaces=1)
+    assert {type(count) for count in astuple(found)} == {int}
 
 
 def test_what_an_execution_has_taken_is_not_counted_twice(stage: Stage):
@@ -134,6 +137,15 @@ def test_what_an_execution_has_taken_is_not_counted_twice(stage: Stage):
     take(stage.database, Slot(SlotKind.WORKSPACE, uuid4(), None, execution_id), quotas())
     take(stage.database, agent(execution_id=execution_id), quotas())
     assert usage(stage.database) == Usage(executions=1, agents=2, standard_agents=2, workspaces=1)
+
+
+def test_what_one_execution_has_taken_is_expected_of_the_others_all_the_same(stage: Stage):
+    first, _ = (stage.execution(agents=1, workspaces=1) for _ in range(2))
+    take(stage.database, Slot(SlotKind.WORKSPACE, uuid4(), None, first), quotas())
+    take(stage.database, agent(execution_id=first), quotas())
+    assert usage(stage.database) == Usage(executions=2, agents=2, standard_agents=2, workspaces=2)
+    make_workspace(stage, first, WorkspaceState.ARCHIVED)
+    assert usage(stage.database).workspaces == 2
 
 
 def test_a_workspace_that_its_execution_archived_again_is_expected_no_more(stage: Stage):

@@ -45,6 +45,16 @@ def administrator(url: str) -> Iterator[Connection]:
         yield connection
 
 
+def terminate_all(url: str) -> int:
+    """End every session of the database but the one that does it; return how many."""
+    with administrator(url) as connection:
+        statement = (
+            "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        return int(connection.scalar(text(statement)) or 0)
+
+
 def session_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory that all workers of this session share."""
     base = tmp_path_factory.getbasetemp()

@@ -71,11 +71,20 @@ class MovableDatabase(Database):
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
+        with self._answering(), super().begin() as connection:
+            yield connection
+
+    @contextmanager
+    def at_once(self) -> Iterator[Connection]:
+        with self._answering(), super().at_once() as connection:
+            yield connection
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
         if self.away > 0:
             self.away -= 1
             raise DatabaseUnavailable("the database does not answer (it was taken away)")
-        with super().begin() as connection:
-            yield connection
+        yield
         self.answers += 1
         if self.is_lossy and self.answers % 2:
             raise DatabaseUnavailable("the connection broke (the answer got lost)")

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from dct_pipelines.clients.pool.roster import Launch, LaunchState
-from dct_pipelines.clients.pool.worker import encode
+from dct_pipelines.clients.pool.launch import Launch, LaunchState, encode
 from dct_pipelines.clients.stack.notes import read_pools
 from dct_pipelines.domain.errors import PoolUnreachable
 
 PATIENCE_SECONDS = 5.0
+Answer = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Health:
     ended: Mapping[str, str]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Pools:
     """The pools of one home."""
 
@@ -40,41 +41,66 @@ class Pools:
         """Whether this home has a pool, or is about to have it back."""
         return bool(read_pools(self.home))
 
-    def hello(self) -> Mapping[str, Any]:
-        """What the newest pool says of itself; `PoolUnreachable` when none answers."""
-        return self._first({"ask": "hello"}, lambda _answer: True)
+    def hello(self) -> Answer:
+        """What the newest pool that takes work says of itself; `PoolUnreachable` when none does.
+
+        Its `trouble`, when it is not empty, is why it has no workers at present.
+        """
+        return self._first({"ask": "hello"}, lambda answer: not answer["draining"])
 
     def launch(self, launches: Sequence[Launch]) -> None:
-        """Have the newest pool that takes work take these; those that it knows already are left as they are.
+        """Have the newest pool that takes work take these; what a pool knows already stays as it is.
 
         `PoolUnreachable` when none takes them; then it is not known whether one did, and asking again is
         safe.
         """
-        message = {"ask": "launch", "launches": [asdict(launch) for launch in launches]}
+        known = self._known_to_older([launch.key for launch in launches])
+        new = [one for one in launches if not (known.get(one.key) and not _goes_on(one, known[one.key]))]
+        message = {"ask": "launch", "launches": [asdict(launch) for launch in new]}
         self._first(message, lambda answer: "accepted" in answer)
 
     def stop(self, key: str) -> LaunchState:
-        """Ask whoever has the launch to stop it; returns what it was, UNKNOWN when nobody has it."""
-        for answer in self._all({"ask": "stop", "key": key}):
-            if (was := LaunchState(answer["was"])) is not LaunchState.UNKNOWN:
-                return was
-        return LaunchState.UNKNOWN
+        """Ask whoever has the launch to stop it; returns what it was, UNKNOWN when nobody has it.
+
+        `PoolUnreachable` when a pool that may have it does not answer.
+        """
+        answers, away = self._all({"ask": "stop", "key": key})
+        known = [was for one in answers if (was := LaunchState(one["was"])) is not LaunchState.UNKNOWN]
+        if not known and away is not None:
+            raise away
+        return next(iter(known), LaunchState.UNKNOWN)
 
     def health(self, keys: Iterable[str]) -> Health:
-        """How launches stand; `PoolUnreachable` unless every pool answered, because one of them may know."""
+        """How launches stand; `PoolUnreachable` unless every pool there is answered."""
         wanted = list(keys)
+        answers, away = self._all({"ask": "health", "keys": wanted})
+        if away is not None:
+            raise away
+        if not answers:
+            raise PoolUnreachable(f"no worker pool of {self.home} is noted; `dct up` runs one")
         states = dict.fromkeys(wanted, LaunchState.UNKNOWN)
         ended: dict[str, str] = {}
-        for answer in self._all({"ask": "health", "keys": wanted}):
-            ended |= {key: how for key, how in answer["ended"].items() if how}
-            states |= {
-                key: state
-                for key, told in answer["states"].items()
-                if (state := LaunchState(told)) is not LaunchState.UNKNOWN
-            }
+        for answer in reversed(answers):
+            # Oldest first: what a newer pool knows better than "unknown" is newer.
+            for key, told in answer["states"].items():
+                if (state := LaunchState(told)) is not LaunchState.UNKNOWN:
+                    states[key] = state
+                    ended.pop(key, None)
+            ended |= answer["ended"]
         return Health(states, ended)
 
-    def _first(self, message: object, fits: Any) -> Mapping[str, Any]:
+    def _known_to_older(self, keys: Sequence[str]) -> dict[str, LaunchState]:
+        """What pools that give way to the newest have; one that does not answer has to be left out."""
+        known: dict[str, LaunchState] = {}
+        for door in read_pools(self.home)[1:]:
+            with suppress(OSError):
+                states = ask(door, {"ask": "health", "keys": list(keys)})["states"]
+                known |= {
+                    key: LaunchState(state) for key, state in states.items() if state != LaunchState.UNKNOWN
+                }
+        return known
+
+    def _first(self, message: object, fits: Callable[[Answer], bool]) -> Answer:
         said = "no pool is noted"
         for door in read_pools(self.home):
             try:
@@ -87,20 +113,22 @@ class Pools:
             said = "it is about to end"
         raise PoolUnreachable(f"no worker pool of {self.home} takes work ({said}); `dct up` runs one")
 
-    def _all(self, message: object) -> list[Mapping[str, Any]]:
-        answers = []
+    def _all(self, message: object) -> tuple[list[Answer], PoolUnreachable | None]:
+        """Every answer, the newest pool's first, and the error of the first that should have answered."""
+        answers: list[Answer] = []
+        away: PoolUnreachable | None = None
         doors = read_pools(self.home)
         for door in doors:
             try:
                 answers.append(ask(door, message))
             except OSError as error:
                 if door.exists() or len(doors) == 1:
-                    raise PoolUnreachable(f"the worker pool at {door} does not answer ({error})") from error
-        return answers
+                    away = away or PoolUnreachable(f"the worker pool at {door} does not answer ({error})")
+        return answers, away
 
 
-def ask(door: Path, message: object, timeout_seconds: float = PATIENCE_SECONDS) -> Mapping[str, Any]:
-    """The answer of the pool behind this socket; OSError when there is none."""
+def ask(door: Path, message: object, timeout_seconds: float = PATIENCE_SECONDS) -> Answer:
+    """The answer of the pool behind this socket; OSError when there is none, or it is a complaint."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
         line.settimeout(timeout_seconds)
         line.connect(str(door))
@@ -109,5 +137,14 @@ def ask(door: Path, message: object, timeout_seconds: float = PATIENCE_SECONDS) 
             text = answers.readline()
     if not text.endswith(b"\n"):
         raise ConnectionResetError("the pool hung up")
-    answer: Mapping[str, Any] = json.loads(text)
+    try:
+        answer: Answer = json.loads(text)
+    except ValueError as error:
+        raise ConnectionResetError("the pool's answer is no JSON") from error
+    if "error" in answer:
+        raise ConnectionRefusedError(f"the pool refused it: {answer['error']}")
     return answer
+
+
+def _goes_on(launch: Launch, state: LaunchState) -> bool:
+    return launch.again and state is LaunchState.ENDED

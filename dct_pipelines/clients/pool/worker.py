@@ -3,49 +3,60 @@
 from __future__ import annotations
 
 import json
-import os
+import signal
 import socket
 from collections.abc import Callable
-from dataclasses import asdict
-from pathlib import Path
 
+import psutil
+
+from dct_pipelines.clients.pool.launch import Launch, encode
 from dct_pipelines.clients.pool.marks import Mark
-from dct_pipelines.clients.pool.roster import Launch
 
 Work = Callable[[Launch], None]
-"""Does one launch. What it raises ends the worker, and so tells the zygote that the launch went wrong."""
-READY = "ready"
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+"""Does one launch. What it raises ends the worker, and so tells the zygote that the launch went wrong.
+
+SIGINT asks it to stop: it raises KeyboardInterrupt, unless `Work` handles it in a way of its own."""
+READY, BEGUN, DONE, ERROR = "ready", "begun", "done", "error"
 
 
-def serve(line: socket.socket, marks: Path, prepare: Callable[[], Work]) -> None:
-    """Prepare, say so, and do what the zygote sends until it hangs up, which the death of it is, too."""
-    mark = Mark(marks)
-    work = prepare()
-    with line.makefile("r", encoding="utf-8") as lines:
-        line.sendall(encode({"state": READY}))
+def serve(line: socket.socket, mark: Mark, prepare: Callable[[], Work]) -> None:
+    """Prepare, say so, and do what the zygote sends until it hangs up, which the death of it is, too.
+
+    Nothing is begun before the zygote can know it: what nobody knows to have begun is begun by another one.
+    """
+    heed_nothing()
+    work, process = prepare(), psutil.Process()
+    with line.makefile("r", encoding="utf-8", newline="\n") as lines:
+        if not _tell(line, {READY: True}):
+            return
         for text in lines:
+            if not text.endswith("\n"):
+                return  # the zygote died while it sent this
             launch = Launch(**json.loads(text))
-            mark.write(launch.key)
+            mark.begin(launch)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            if not _tell(line, {BEGUN: launch.key}):
+                return
             work(launch)
-            mark.write("")
-            try:
-                line.sendall(encode({"done": launch.key, "bytes": resident_bytes()}))
-            except OSError:
+            heed_nothing()
+            mark.end()
+            if not _tell(line, {DONE: launch.key, "bytes": process.memory_info().rss}):
                 return
 
 
-def encode(message: object) -> bytes:
-    """One line of JSON."""
-    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+def heed_nothing() -> None:
+    """Between launches nothing is to be stopped: an interrupt came too late for what is over.
+
+    A handler that does nothing, not SIG_IGN: programs that this process starts would inherit that.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
 
 
-def encode_launch(launch: Launch) -> bytes:
-    """A launch as the worker reads it."""
-    return encode(asdict(launch))
-
-
-def resident_bytes() -> int:
-    """What this process has in memory, shared pages included."""
-    with Path("/proc/self/statm").open("rb") as file:
-        return int(file.read().split()[1]) * PAGE_BYTES
+def _tell(line: socket.socket, message: dict[str, object]) -> bool:
+    """Whether the zygote is there to be told."""
+    try:
+        line.sendall(encode(message))
+    except OSError:
+        return False
+    return True

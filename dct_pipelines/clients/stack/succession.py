@@ -19,6 +19,8 @@ from dct_pipelines.clients.stack.service import Service
 LOOK_EVERY_SECONDS = 1.0
 TRY_AGAIN_SECONDS = 30.0
 """After a new pool did not come up: its log says why, and the old one goes on."""
+READY_WITHIN_SECONDS = 300.0
+"""A new pool that is not ready by then is given up."""
 END_SECONDS = 12.0
 """A pool lets runs finish for some seconds before it interrupts them."""
 
@@ -43,6 +45,7 @@ class Succession:
     _retired: list[Service] = field(default_factory=list)
     _looked_at: float = 0.0
     _not_before: float = 0.0
+    _begun_at: float = 0.0
 
     def begin(self) -> None:
         """The first pool and its leader are ready."""
@@ -64,27 +67,40 @@ class Succession:
         generation = self.leader.worker_pid
         if generation is not None and generation != self._generation and now >= self._not_before:
             self._number += 1
-            self._next = self.make(self.directory / f"pool-{self._number}.sock")
-            self._next.start()
-            self._wanted = generation
+            successor = self.make(self.directory / f"pool-{self._number}.sock")
+            self._not_before = now + TRY_AGAIN_SECONDS
+            successor.start()
+            self._next, self._wanted, self._begun_at = successor, generation, now
             self.say("the definitions were loaded anew; another worker pool starts")
 
+    def ask_to_stop(self) -> None:
+        """Tell every pool but the one that others know to end, so that they do while others end."""
+        for one in self._others:
+            one.ask_to_stop()
+
     def end(self) -> None:
-        """End every pool but the one that others know."""
-        remove_pools(self.home)
-        for one in (*self._retired, *([self._next] if self._next else [])):
+        """End every pool but the one that others know, and say that there is none any more."""
+        self.ask_to_stop()
+        for one in self._others:
             one.stop(END_SECONDS)
+        remove_pools(self.home)
+
+    @property
+    def _others(self) -> list[Service]:
+        return [*self._retired, *([self._next] if self._next else [])]
 
     def _promote(self, successor: Service, now: float) -> None:
-        if not successor.is_running:
+        is_late = now - self._begun_at > READY_WITHIN_SECONDS
+        if not successor.is_running or (is_late and not successor.is_ready):
             self.say(f"the new worker pool did not start, the old one goes on; see {successor.log}")
+            successor.stop()
             self._next, self._not_before = None, now + TRY_AGAIN_SECONDS
             return
         if not successor.is_ready:
             return
         old = self.pool.copy()
         self.pool.become(successor)
-        self._generation, self._next = self._wanted, None
+        self._generation, self._next, self._not_before = self._wanted, None, 0.0
         self._retired.append(old)
         self._note()
         with contextlib.suppress(ProcessLookupError):

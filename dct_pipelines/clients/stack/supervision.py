@@ -76,7 +76,8 @@ class Supervision:
     def _look(self, watched: _Watched) -> None:
         service, now = watched.service, time.monotonic()
         if service.is_running:
-            if watched.restart_at is None and now - watched.started_at > STEADY_SECONDS:
+            watched.restart_at = None  # another one took over while this one waited for its start
+            if now - watched.started_at > STEADY_SECONDS:
                 watched.pause_seconds = FIRST_PAUSE_SECONDS
             if watched.is_headless(now):
                 self._say(f"{service.name} lost the process behind it")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, Table, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, Table, bindparam, func, insert, select, update
 
 from dct_pipelines.domain.manifest import Kind
 from dct_pipelines.store.tables import (
@@ -52,13 +53,17 @@ class Shelf:
 
     def find(self, connection: Connection, name: str) -> Stored | None:
         """The definition of that name."""
-        row = connection.execute(self.query.where(self.table.c.name == name)).one_or_none()
+        row = connection.execute(self._by_name, {"the_name": name}).one_or_none()
         return self._stored(row) if row is not None else None
 
     def find_by_id(self, connection: Connection, definition_id: UUID) -> Stored | None:
         """The definition of that id."""
         row = connection.execute(self.query.where(self.table.c.id == definition_id)).one_or_none()
         return self._stored(row) if row is not None else None
+
+    @cached_property
+    def _by_name(self) -> Select[Any]:
+        return self.query.where(self.table.c.name == bindparam("the_name"))
 
     def names(self, connection: Connection) -> list[str]:
         """The names of all definitions."""

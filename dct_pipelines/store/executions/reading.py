@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, DateTime, and_, func, select
+from sqlalchemy import ColumnElement, Connection, DateTime, Select, and_, bindparam, func, select
 
 from dct_pipelines.domain.errors import NotFound, StaleAttempt
 from dct_pipelines.domain.execution import AttemptState, ExecutionState
@@ -17,6 +18,16 @@ from dct_pipelines.store.tables import execution_attempts, trigger_executions
 LIVE = (AttemptState.DISPATCHED, AttemptState.RUNNING)
 _ATTEMPT = execution_attempts.c
 _EXECUTION = trigger_executions.c
+_LOCK = select(trigger_executions).where(_EXECUTION.id == bindparam("the_execution")).with_for_update()
+_FENCE = (
+    select(_EXECUTION.id)
+    .where(
+        _EXECUTION.id == bindparam("the_execution"),
+        _EXECUTION.attempt == bindparam("the_attempt"),
+        _EXECUTION.status == ExecutionState.RUNNING,
+    )
+    .with_for_update()
+)
 
 
 def older_than(column: ColumnElement[Any], seconds: float) -> ColumnElement[bool]:
@@ -36,8 +47,7 @@ def heartbeat_is_stale(seconds: float) -> ColumnElement[bool]:
 
 def lock(connection: Connection, execution_id: UUID) -> Execution:
     """The execution, locked until the end of the transaction; NotFound when there is none."""
-    statement = select(trigger_executions).where(_EXECUTION.id == execution_id).with_for_update()
-    row = connection.execute(statement).one_or_none()
+    row = connection.execute(_LOCK, {"the_execution": execution_id}).one_or_none()
     if row is None:
         raise NotFound(f"there is no execution {execution_id}; list them with `dct execution list`")
     return to_execution(row)
@@ -50,25 +60,40 @@ def try_lock(connection: Connection, execution_id: UUID) -> Execution | None:
     return to_execution(row) if row is not None else None
 
 
-def fence(connection: Connection, execution_id: UUID, attempt: int) -> Execution:
+def fence(connection: Connection, execution_id: UUID, attempt: int) -> None:
     """Lock the execution for a write of that attempt; StaleAttempt when it does not hold it any more."""
-    execution = lock(connection, execution_id)
+    held = connection.execute(_FENCE, {"the_execution": execution_id, "the_attempt": attempt}).one_or_none()
+    if held is None:
+        raise stale(lock(connection, execution_id), attempt)
+
+
+def check_holds(execution: Execution, attempt: int) -> None:
+    """The same for an execution that is locked already."""
     if execution.status is not ExecutionState.RUNNING or execution.attempt != attempt:
-        raise StaleAttempt(
-            f"attempt {attempt} no longer holds execution {execution_id}, which is {execution.status} "
-            f"with attempt {execution.attempt}; what it was doing is not recorded"
-        )
-    return execution
+        raise stale(execution, attempt)
+
+
+def stale(execution: Execution, attempt: int) -> StaleAttempt:
+    """The refusal of a write by an attempt that does not hold the execution."""
+    return StaleAttempt(
+        f"attempt {attempt} no longer holds execution {execution.id}, which is {execution.status} "
+        f"with attempt {execution.attempt}; what it was doing is not recorded"
+    )
 
 
 def attempts(connection: Connection, execution_id: UUID, stale_seconds: float) -> tuple[Attempt, ...]:
     """Every attempt of the execution, the first one first."""
-    statement = (
+    rows = connection.execute(_attempts(stale_seconds), {"the_execution": execution_id})
+    return tuple(map(to_attempt, rows))
+
+
+@cache
+def _attempts(stale_seconds: float) -> Select[Any]:
+    return (
         select(execution_attempts, heartbeat_is_stale(stale_seconds).label("is_stale"))
-        .where(_ATTEMPT.execution_id == execution_id)
+        .where(_ATTEMPT.execution_id == bindparam("the_execution"))
         .order_by(_ATTEMPT.attempt)
     )
-    return tuple(map(to_attempt, connection.execute(statement)))
 
 
 def execution_of_run(connection: Connection, run_id: str) -> UUID | None:

@@ -7,12 +7,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, Row, Select, func, or_, select
+from sqlalchemy import Connection, Row, Select, bindparam, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from dct_pipelines.domain.event import Cause, Event, EventDraft
 from dct_pipelines.domain.git_refs import HEADS
 from dct_pipelines.store.tables import context_library, event_keys, events, own_writes
+
+_BY_ID = select(events).where(events.c.id == bindparam("the_event"))
 
 
 def claim_keys(connection: Connection, connection_id: UUID, drafts: Sequence[EventDraft]) -> dict[str, UUID]:
@@ -80,7 +82,7 @@ def to_event(row: Row[Any]) -> Event:
 
 def get(connection: Connection, event_id: UUID) -> Event | None:
     """One event."""
-    row = connection.execute(select(events).where(events.c.id == event_id)).one_or_none()
+    row = connection.execute(_BY_ID, {"the_event": event_id}).one_or_none()
     return to_event(row) if row is not None else None
 
 

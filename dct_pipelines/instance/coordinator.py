@@ -1,0 +1,127 @@
+"""The limits of Dagster's own queue, read anew at every pass: quotas change without a restart.
+
+The queue counts runs by their tags, one each however many agents or workspaces a run takes, and forgets a run
+once it is over. So what is in use beyond the runs that count for themselves is taken off the limits. These
+limits are the first line, for what people launch by hand and for a plain `dagster-daemon`; that a quota holds
+exactly is due to the slots (`store/slots.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import dagster as dg
+from dagster._core.run_coordinator.queued_run_coordinator import QueuedRunCoordinator, RunQueueConfig
+from sqlalchemy.exc import SQLAlchemyError
+
+from dct_pipelines.domain import run_tags
+from dct_pipelines.domain.errors import DctError
+from dct_pipelines.domain.quotas import AgentClass, Quotas, Usage
+from dct_pipelines.instance.launcher import WarmRunLauncher
+from dct_pipelines.settings import load_settings
+from dct_pipelines.store import quotas, slots
+from dct_pipelines.store.database import Database
+
+UNLIMITED = -1
+"""Dagster's word for no limit of concurrent runs."""
+PROCESSES_WITHOUT_POOL = 10
+"""Each takes seconds of processor time to begin; of more on a small machine none gets anywhere."""
+PATIENCE_SECONDS = 5
+"""A pass of the queue must not hang for longer on one of our statements."""
+EACH = {"applyLimitPerUniqueValue": True}
+
+_log = logging.getLogger(__name__)
+
+
+class QuotaRunCoordinator(QueuedRunCoordinator[dg.DagsterInstance]):
+    """A `QueuedRunCoordinator` whose limits are the quotas in force.
+
+    Configured like that one: `max_concurrent_runs` and `tag_concurrency_limits` are further limits, of this
+    machine alone. While the database is away the limits are those that were read last; before any was read,
+    nothing starts.
+    """
+
+    def __init__(self, *, max_concurrent_runs: int | None = None, **config: Any) -> None:
+        super().__init__(max_concurrent_runs=max_concurrent_runs, **config)
+        self._of_machine = max_concurrent_runs if max_concurrent_runs is not None else UNLIMITED
+        self._last_read: RunQueueConfig | None = None
+        self._is_away = False
+
+    @cached_property
+    def _database(self) -> Database:
+        settings = load_settings()
+        hurried = {"statement_timeout_seconds": PATIENCE_SECONDS, "database_pool_size": 1}
+        return Database.open(settings.model_copy(update=hurried), application="dct-queue")
+
+    @cached_property
+    def _defaults(self) -> Quotas:
+        return load_settings().quotas
+
+    def get_run_queue_config(self) -> RunQueueConfig:
+        """The limits as they are now; Dagster asks at each pass."""
+        try:
+            self._last_read = self._read()
+            self._note_away(None)
+        except (DctError, SQLAlchemyError) as error:
+            self._note_away(error)
+        if self._last_read is None:
+            return super().get_run_queue_config()._replace(max_concurrent_runs=0)
+        return self._last_read
+
+    def dispose(self) -> None:
+        """Close the connection to the quotas."""
+        if "_database" in self.__dict__:
+            self._database.dispose()
+
+    def _read(self) -> RunQueueConfig:
+        with self._database.connect() as connection:
+            in_force = quotas.in_force(connection, self._defaults)
+            beyond_runs = slots.usage_beyond_runs(connection)
+            triggers = slots.limits_of_triggers(connection)
+        stock = super().get_run_queue_config()
+        limits = [*stock.tag_concurrency_limits, *tag_limits(in_force, beyond_runs, triggers)]
+        bounds = (self._of_machine, self._without_pool, _runs(in_force))
+        runs = min((bound for bound in bounds if bound != UNLIMITED), default=UNLIMITED)
+        return stock._replace(max_concurrent_runs=runs, tag_concurrency_limits=limits)
+
+    @property
+    def _without_pool(self) -> int:
+        """How many runs may each have a process of their own here, which is what a missing pool means."""
+        launcher: Any = self._instance.run_launcher if self.has_instance else None
+        needs_processes = isinstance(launcher, WarmRunLauncher) and not launcher.pools.are_noted
+        return PROCESSES_WITHOUT_POOL if needs_processes else UNLIMITED
+
+    def _note_away(self, error: Exception | None) -> None:
+        """Say once that the quotas cannot be read, and once that they can again."""
+        if error is not None and not self._is_away:
+            follows = "the last ones go on to count" if self._last_read else "no queued run starts"
+            _log.warning("the quotas cannot be read, %s: %s", follows, error)
+        if error is None and self._is_away:
+            _log.info("the quotas can be read again")
+        self._is_away = error is not None
+
+
+def tag_limits(in_force: Quotas, beyond_runs: Usage, triggers: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Dagster's limits by tags. Two runs never deploy to one environment, whether quotas are on or off.
+
+    `triggers` is how many executions of each may run; `beyond_runs` what `usage_beyond_runs` says.
+    """
+    exclusive = [{"key": run_tags.ENVIRONMENT, "value": EACH, "limit": 1}]
+    if not in_force.enabled:
+        return exclusive
+    standard = max(0, in_force.standard_agents - beyond_runs.standard_agents)
+    return [
+        *exclusive,
+        {"key": run_tags.LINE, "value": EACH, "limit": 1},
+        {"key": run_tags.AGENT, "limit": max(0, in_force.agents - beyond_runs.agents)},
+        {"key": run_tags.AGENT_CLASS, "value": AgentClass.STANDARD.value, "limit": standard},
+        {"key": run_tags.WORKSPACE, "limit": max(0, in_force.workspaces - beyond_runs.workspaces)},
+        *({"key": run_tags.TRIGGER, "value": name, "limit": limit} for name, limit in triggers.items()),
+    ]
+
+
+def _runs(in_force: Quotas) -> int:
+    return in_force.executions if in_force.enabled else UNLIMITED

@@ -1,0 +1,103 @@
+"""Shortcuts through Dagster's engine, pulled in a worker's process and nowhere else, before its first run.
+
+Each replaces one private name by something that gives the same answer with less work, and gives back how to
+undo it, by which `tests/dagster/test_levers.py` compares the two on the pinned Dagster, and `make bench`
+measures what each is worth. The levers that need no private name are elsewhere: the ledger and what storage
+remembers (`storage`), plans (`running`), runs made in bulk (`making`), steps without data between them
+(`jobs/build`).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from dagster import DagsterEvent, EventLogEntry
+from dagster._core.definitions import scoped_resources_builder
+from dagster._core.execution import context_creation_job
+from dagster._core.instance.types import _EventListenerLogHandler
+from dagster._core.log_manager import DagsterLogManager
+
+Undo = Callable[[], None]
+
+
+def without_console() -> Undo:
+    """Runs log into the event log only. By default each event is also formatted, coloured, for a terminal."""
+    return _replace(context_creation_job, "default_system_loggers", lambda _instance: ())
+
+
+def events_without_logging() -> Undo:
+    """Events of a run go straight to the instance, not through Python's logging and back.
+
+    Where somebody has configured handlers of their own, they get theirs as before.
+    """
+    stock = DagsterLogManager.log_dagster_event
+
+    def log_dagster_event(
+        self: DagsterLogManager,
+        level: str | int,
+        msg: str,
+        dagster_event: DagsterEvent,
+        batch_metadata: Any = None,
+    ) -> None:
+        handler = self._dagster_handler
+        only = handler._handlers[0] if len(handler._handlers) == 1 and not handler._loggers else None
+        if not isinstance(only, _EventListenerLogHandler):
+            stock(self, level, msg, dagster_event, batch_metadata)
+            return
+        known = handler.metadata
+        entry = EventLogEntry(  # type: ignore[no-untyped-call]
+            error_info=None,
+            level=logging.getLevelName(level) if isinstance(level, str) else level,
+            user_message=msg,
+            run_id=known["run_id"],
+            timestamp=time.time(),
+            step_key=known["step_key"] or dagster_event.step_key,
+            job_name=known["job_name"],
+            dagster_event=dagster_event,
+        )
+        only._instance.handle_new_event(entry, batch_metadata=batch_metadata)
+
+    return _replace(DagsterLogManager, "log_dagster_event", log_dagster_event)
+
+
+def resource_types_once() -> Undo:
+    """The type that holds a step's resources is made once for its names, not anew for each step."""
+
+    @lru_cache(maxsize=1000)
+    def made(name: str, fields: tuple[str, ...]) -> type:
+        return namedtuple(name, fields)
+
+    def namedtuple_once(name: str, fields: Iterable[str]) -> type:
+        return made(name, tuple(fields))
+
+    return _replace(scoped_resources_builder, "namedtuple", namedtuple_once)
+
+
+LEVERS: Mapping[str, Callable[[], Undo]] = {
+    "without console": without_console,
+    "events without logging": events_without_logging,
+    "resource types once": resource_types_once,
+}
+
+
+def pull_all() -> Undo:
+    """Pull every lever; the answer undoes them all."""
+    undone = [pull() for pull in LEVERS.values()]
+
+    def undo() -> None:
+        for one in reversed(undone):
+            one()
+
+    return undo
+
+
+def _replace(place: Any, name: str, instead: Any) -> Undo:
+    """Put something else in the place of a private name, which must be there."""
+    stock = getattr(place, name)
+    setattr(place, name, instead)
+    return lambda: setattr(place, name, stock)

@@ -1,0 +1,109 @@
+"""Each shortcut through the pinned Dagster gives what the long way gives, and can be undone."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.definitions import scoped_resources_builder
+from dagster._core.execution import context_creation_job
+from dagster._core.log_manager import DagsterLogManager
+
+from dct_pipelines.instance import levers
+from tests.support.deployment import *  # noqa: F403
+from tests.support.warm import Workshop
+
+pytestmark = pytest.mark.dagster
+MODULE = "tests.support.warm_jobs"
+PLACES: dict[str, tuple[Any, str]] = {
+    "without console": (context_creation_job, "default_system_loggers"),
+    "events without logging": (DagsterLogManager, "log_dagster_event"),
+    "resource types once": (scoped_resources_builder, "namedtuple"),
+}
+
+
+@pytest.fixture
+def workshop(project: Path) -> Iterator[Workshop]:
+    opened = Workshop(project, MODULE)
+    yield opened
+    opened.close()
+
+
+def entries(workshop: Workshop, job_name: str) -> list[tuple[Any, ...]]:
+    """All that an entry of a run says, but for times, ids and the stack of an error."""
+    run = workshop.do(workshop.make(job_name))
+    found = []
+    for one in workshop.instance.all_logs(run.run_id):
+        event = one.dagster_event
+        kind = event.event_type_value if event is not None else None
+        message = event.message if event is not None else one.user_message
+        untimed = re.sub(r"[\d.]+m?s\b", "soon", message or "")
+        found.append((kind, one.level, one.step_key, one.job_name, untimed))
+    return found
+
+
+def test_every_lever_is_compared():
+    assert PLACES.keys() == levers.LEVERS.keys()
+
+
+@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize("job_name", ["three", "breaks"])
+def test_a_run_says_the_same_with_and_without_the_lever(workshop: Workshop, name: str, job_name: str):
+    expected = entries(workshop, job_name)
+    undo = levers.LEVERS[name]()
+    try:
+        assert entries(workshop, job_name) == expected
+    finally:
+        undo()
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_undoing_a_lever_restores_what_was_there(name: str):
+    place, attribute = PLACES[name]
+    before = getattr(place, attribute)
+    undo = levers.LEVERS[name]()
+    assert getattr(place, attribute) is not before
+    undo()
+    assert getattr(place, attribute) is before
+
+
+def test_no_event_is_formatted_for_a_console(workshop: Workshop, capfd: pytest.CaptureFixture[str]):
+    undo = levers.without_console()
+    try:
+        entries(workshop, "three")
+    finally:
+        undo()
+    assert "STEP_SUCCESS" not in capfd.readouterr().err
+
+
+def test_whoever_configured_a_handler_gets_events_as_before(workshop: Workshop):
+    heard: list[str] = []
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            heard.append(record.getMessage())
+
+    @dg.job(executor_def=dg.in_process_executor)
+    def one() -> None:
+        says()
+
+    undo = levers.events_without_logging()
+    try:
+        manager = DagsterLogManager.create([], [Handler()], instance=workshop.instance)
+        event = dg.DagsterEvent(event_type_value="PIPELINE_START", job_name="one")
+        manager._dagster_handler.metadata["run_id"] = workshop.make("three").run_id
+        manager._dagster_handler.metadata["job_name"] = "three"
+        manager.log_dagster_event(logging.INFO, "it began", event)
+    finally:
+        undo()
+    assert any("it began" in line for line in heard)
+
+
+@dg.op
+def says(context) -> None:
+    context.log.info("said")

@@ -1,0 +1,108 @@
+"""Whatever callers send, or do not read, a pool answers them and goes on."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from dct_pipelines.clients.pool.caller import ask
+from dct_pipelines.clients.pool.launch import Launch, LaunchState
+from dct_pipelines.clients.pool.lines import LONGEST_LINE_BYTES, MOST_CALLERS
+from dct_pipelines.clients.stack.notes import write_pools
+from dct_pipelines.domain.errors import PoolUnreachable
+from tests.support.pools import *  # noqa: F403
+from tests.support.toy_pool import ToyPool
+
+pytestmark = pytest.mark.integration
+
+
+def test_without_a_note_there_is_no_pool(tmp_path: Path):
+    pools = ToyPool(tmp_path).pools
+    assert not pools.are_noted
+    assert pools.stop("a") is LaunchState.UNKNOWN
+    for ask_pools in (pools.hello, lambda: pools.health(["a"]), lambda: pools.launch([Launch("a")])):
+        with pytest.raises(PoolUnreachable, match="`dct up` runs one"):
+            ask_pools()
+    write_pools(tmp_path, [tmp_path / "gone.sock"])
+    with pytest.raises(PoolUnreachable, match="does not answer"):
+        pools.health(["a"])
+
+
+GARBAGE = (
+    b"what?\n",
+    b"\xff\xfe\n",
+    b"7\n",
+    b"[]\n",
+    b'{"ask": "dance"}\n',
+    b'{"ask": []}\n',
+    b'{"ask": "launch"}\n',
+    b'{"ask": "launch", "launches": [{"key": 7}]}\n',
+    b'{"ask": "launch", "launches": [{"key": "two\\nlines"}]}\n',
+    b'{"ask": "launch", "launches": [{"key": "a", "limit_seconds": "soon"}]}\n',
+    b'{"ask": "launch", "launches": [{"key": "a", "limit_seconds": NaN}]}\n',
+    b'{"ask": "health", "keys": [[]]}\n',
+    b'{"ask": "stop", "key": {}}\n',
+    b"[" * 100_000 + b"\n",
+)
+
+
+@pytest.mark.parametrize("garbage", GARBAGE, ids=range(len(GARBAGE)))
+def test_what_cannot_be_understood_is_answered_and_does_no_harm(pool: ToyPool, garbage: bytes):
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.connect(str(pool.door))
+        caller.settimeout(10)
+        caller.sendall(garbage)
+        with caller.makefile() as answers:
+            assert "cannot be understood" in json.loads(answers.readline())["error"]
+    pool.launch("b")
+    assert pool.ended("b")
+
+
+def test_a_pool_that_complains_is_one_that_did_not_take_it(pool: ToyPool):
+    with pytest.raises(PoolUnreachable, match="cannot be understood"):
+        pool.launch("a key with spaces")
+
+
+def test_callers_who_say_nothing_half_a_line_or_do_not_read_hold_nobody_up(pool: ToyPool):
+    callers = [socket.socket(socket.AF_UNIX) for _ in range(MOST_CALLERS + 20)]
+    question = json.dumps({"ask": "health", "keys": ["x" * 100] * 1000}).encode() + b"\n"
+    try:
+        for number, caller in enumerate(callers):
+            caller.connect(str(pool.door))
+            if number % 10 == 1:
+                caller.sendall(b'{"ask": "hel')
+            if number % 10 == 2:
+                caller.sendall(question)  # and never reads the answer
+        begun = time.monotonic()
+        pool.launch("a")
+        assert pool.ended("a")
+        assert time.monotonic() - begun < 5
+    finally:
+        for caller in callers:
+            caller.close()
+
+
+def test_a_line_without_end_is_not_listened_to_for_ever(pool: ToyPool):
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.connect(str(pool.door))
+        caller.settimeout(20)
+        with pytest.raises(OSError, match=r"Broken pipe|reset"):
+            caller.sendall(b"x" * 2 * LONGEST_LINE_BYTES)
+    assert pool.hello()["workers"] == 2
+
+
+def test_a_door_whose_path_is_too_long_is_named(tmp_path: Path):
+    pool = ToyPool(tmp_path, "long" * 30)
+    pool.service.start()
+    assert not pool.service.wait_until_ready(30)
+    assert f"cannot listen at {pool.door}" in pool.service.last_words()
+
+
+def test_a_body_larger_than_any_buffer_arrives_while_others_are_served(pool: ToyPool):
+    pool.launch("large", "larger", padding="x" * 2_000_000)
+    assert pool.ended("large", "larger")
+    assert ask(pool.door, {"ask": "hello"})["draining"] is False

@@ -1,0 +1,95 @@
+"""Runs as a worker of the pool carries them out, in the test's own process: no fork, no socket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import dagster as dg
+from dagster._core.definitions.reconstruct import ReconstructableRepository
+from dagster._core.execution.api import create_execution_plan
+from dagster._core.instance.runs.run_domain import RunDomain
+from dagster._core.snap import snapshot_from_execution_plan
+from dagster._core.utils import make_new_run_id
+from sqlalchemy import Connection, event
+
+from dct_pipelines.instance.launcher import launch_of
+from dct_pipelines.instance.running import RunWorker
+from dct_pipelines.instance.warm import load_repository
+
+__all__ = ["Workshop", "counted", "kinds"]
+
+
+class Workshop:
+    """A worker over the definitions of a module, and runs for it."""
+
+    def __init__(self, project: Path, module: str) -> None:
+        self.repository: ReconstructableRepository = load_repository(module, project)
+        self.worker = RunWorker(self.repository, project)
+        self.instance: dg.DagsterInstance = self.worker._instance
+
+    def make(self, job_name: str, tags: Mapping[str, str] | None = None) -> dg.DagsterRun:
+        """A run of the whole job, as the daemon makes it: about to start."""
+        job = self.repository.get_definition().get_job(job_name)
+        plan = create_execution_plan(job)
+        run = RunDomain(self.instance).construct_run_with_snapshots(
+            job_name=job_name,
+            run_id=make_new_run_id(),
+            run_config={},
+            resolved_op_selection=None,
+            step_keys_to_execute=None,
+            status=dg.DagsterRunStatus.STARTING,
+            tags=dict(tags or {}),
+            root_run_id=None,
+            parent_run_id=None,
+            job_snapshot=job.get_job_snapshot(),
+            execution_plan_snapshot=snapshot_from_execution_plan(plan, job.get_job_snapshot_id()),
+            parent_job_snapshot=None,
+            asset_selection=None,
+        )
+        self.instance.run_storage.add_run(run)
+        return run
+
+    def do(self, run: dg.DagsterRun) -> dg.DagsterRun:
+        """Carry it out as a launch; the run as the database then has it."""
+        self.worker.work(launch_of(run))
+        found = self.instance.get_run_by_id(run.run_id)
+        assert found is not None
+        return found
+
+    def close(self) -> None:
+        """Close the worker's connections."""
+        self.instance.dispose()
+
+
+def kinds(instance: dg.DagsterInstance, run_id: str) -> list[tuple[str, str | None]]:
+    """The run's events in order: their type (`log` for a line of a step), and the step."""
+    found = []
+    for entry in instance.all_logs(run_id):
+        what = entry.dagster_event.event_type_value if entry.dagster_event is not None else "log"
+        found.append((what, entry.step_key))
+    return found
+
+
+class counted:  # noqa: N801 (used as a function)
+    """Statements and commits of an engine during the block."""
+
+    def __init__(self, engine: object) -> None:
+        self._engine = engine
+        self.statements: list[str] = []
+        self.commits = 0
+
+    def __enter__(self) -> counted:
+        event.listen(self._engine, "before_cursor_execute", self._execute)
+        event.listen(self._engine, "commit", self._commit)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        event.remove(self._engine, "before_cursor_execute", self._execute)
+        event.remove(self._engine, "commit", self._commit)
+
+    def _execute(self, _connection: Connection, _cursor: object, statement: str, *_rest: object) -> None:
+        self.statements.append(statement)
+
+    def _commit(self, _connection: Connection) -> None:
+        self.commits += 1

@@ -1,0 +1,58 @@
+"""A code location of a few small jobs, for tests of what carries runs out."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import dagster as dg
+
+SLOW_SECONDS = 1.2
+"""Longer than a ledger waits before it writes."""
+
+
+def _job(name: str, *works: Callable[[Any], None]) -> dg.JobDefinition:
+    """A job of these steps in this order, without data between them."""
+    ops = [
+        dg.op(
+            name=f"{name}_{number}",
+            ins={"after": dg.In(dg.Nothing)} if number else {},
+            out=dg.Out(dg.Nothing),
+        )(work)
+        for number, work in enumerate(works)
+    ]
+    dependencies: dict[str, dict[str, Any]] = {ops[0].name: {}}
+    for before, op in pairwise(ops):
+        dependencies[op.name] = {"after": dg.DependencyDefinition(before.name)}
+    graph = dg.GraphDefinition(name=name, node_defs=ops, dependencies=dependencies)
+    return graph.to_job(executor_def=dg.in_process_executor)
+
+
+def says(context) -> None:
+    context.log.info("said by a step")
+    context.add_output_metadata({"what": "said"})
+
+
+def fails(_context) -> None:
+    raise RuntimeError("on purpose")
+
+
+def waits(_context) -> None:
+    time.sleep(SLOW_SECONDS)
+
+
+def interrupts_itself(_context) -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(10)
+
+
+defs = dg.Definitions(
+    jobs=[
+        _job("three", says, says, says),
+        _job("breaks", says, fails, says),
+        _job("slow", says, waits),
+        _job("interrupted", interrupts_itself),
+    ]
+)
