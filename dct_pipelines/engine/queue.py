@@ -129,7 +129,7 @@ class Queue:
         return Looked(row, cohort.head, hold)
 
     def _read(self, cohort: Cohort, entries: Sequence[Entry]) -> None:
-        """Read on in it, and in the best of the others that have to be read next, if any of it may start.
+        """Read on in it, and in the best of others that have to be read soon, if any of it may start.
 
         The first time whoever comes next is read, later only those that nobody of their line is before.
         """
@@ -140,7 +140,8 @@ class Queue:
         free = self.admission.load.free_slots
         some = [cohort]
         for _, _, other in heapq.nsmallest(free, entries):
-            is_like_it = not other.rows and not other.is_read and (other.last_read is None) is is_first
+            is_low = len(other.rows) < LEAST_READ // 2 and not other.is_read
+            is_like_it = is_low and (other.last_read is None) is is_first
             if is_like_it and self.admission.hold(other.candidate) is None:
                 some.append(other)
         most = free + TOLD_WHEN_FULL

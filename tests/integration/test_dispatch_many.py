@@ -212,7 +212,7 @@ def test_a_pass_hands_over_what_it_would_if_it_read_everything(world: World, see
 
 def _random_needs(dice: random.Random, world: World, limits: ResourceLimits) -> dict[str, Any]:
     since = world.clock.now() - timedelta(seconds=dice.randint(0, 4000))
-    needs = dice.choice(
+    needs: dict[str, Any] = dice.choice(
         [
             {},
             {},
