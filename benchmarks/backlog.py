@@ -1,8 +1,8 @@
 """`python -m benchmarks.backlog`: what dispatching and looking cost while very much waits.
 
 Fills a fresh embedded database by SQL and measures, in one run: passes that hand over fifty each, passes
-while nothing may start, passes beside a trigger that holds back most of what waits, and while one line is very
-long; an idle pass; `dct status`, as a function and as a whole command. CPU seconds are those of this process
+while nothing may start, passes beside a trigger that holds back most of what waits, and behind one very long
+line; an idle pass; `dct status`, as a function and as a whole command. CPU seconds are those of this process
 and of the database's.
 """
 

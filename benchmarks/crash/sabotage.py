@@ -20,8 +20,15 @@ BREAKS = {
         "one execution in ten is stored a second time, as if its event had fired twice",
         """
         CREATE FUNCTION dct.sabotage() RETURNS trigger LANGUAGE plpgsql AS $$
+        DECLARE columns text;
         BEGIN IF pg_trigger_depth() = 1 AND random() < 0.1 THEN
-          NEW.id := gen_random_uuid(); INSERT INTO dct.trigger_executions SELECT NEW.*; END IF;
+          SELECT string_agg(column_name, ', ') INTO columns FROM information_schema.columns
+          WHERE table_schema = 'dct' AND table_name = 'trigger_executions' AND is_generated = 'NEVER';
+          NEW.id := gen_random_uuid();
+          EXECUTE format(
+            'INSERT INTO dct.trigger_executions (%1$s) SELECT %1$s FROM (SELECT ($1).*) AS made', columns
+          ) USING NEW;
+        END IF;
         RETURN NULL; END $$;
         CREATE TRIGGER sabotage AFTER INSERT ON dct.trigger_executions
         FOR EACH ROW EXECUTE FUNCTION dct.sabotage();

@@ -119,12 +119,8 @@ class App:
         """Hands waiting executions to Dagster."""
         from dct_pipelines.engine.dispatch import Dispatcher
 
-        return Dispatcher(
-            self.database,
-            self.outside.clock,
-            quotas=self.settings.quotas,
-            ageing_step_seconds=self.settings.ageing_step_seconds,
-        )
+        step_seconds = self.settings.ageing_step_seconds
+        return Dispatcher(self.database, self.outside.clock, self.settings.quotas, step_seconds)
 
     @cached_property
     def explainer(self) -> Explainer:

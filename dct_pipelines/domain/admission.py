@@ -144,7 +144,7 @@ class Admission:
         return hold
 
     def keep(self, candidate: Candidate, hold: Hold) -> None:
-        """Keep what is free for one that is held, if it has aged and is the first in its line and for its keys.
+        """Keep what is free for one that is held, if it has aged and is the next for its line and keys.
 
         While it lacks workspaces, which may be taken for days, it keeps only those.
         """

@@ -22,14 +22,17 @@ WITH newest AS (
 ), older AS (
     SELECT e.id, newest.id AS newest_id FROM newest
     JOIN dct.trigger_executions AS e
-        ON e.line = newest.line AND e.line_order < newest.line_order AND e.status = 'waiting' AND e.attempt = 0
+        ON e.line = newest.line AND e.line_order < newest.line_order
+        AND e.status = 'waiting' AND e.attempt = 0
     ORDER BY e.id
     FOR UPDATE OF e
 )
 UPDATE dct.trigger_executions AS e
 SET status = 'cancelled', completed_at = clock_timestamp(), not_before = NULL, wait_reason = NULL,
     wait_detail = NULL, metrics = e.metrics || jsonb_build_object('attempts', 0),
-    error_message = format('superseded by execution %s, which fired later for the same subject', older.newest_id)
+    error_message = format(
+        'superseded by execution %s, which fired later for the same subject', older.newest_id
+    )
 FROM older
 WHERE e.id = older.id AND e.status = 'waiting'
 RETURNING e.id, e.trigger_id, e.item_id, e.waits_since, e.error_message, older.newest_id

@@ -13,15 +13,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, func, insert, select, text, update
+from sqlalchemy import Connection, Row, func, select, text, update
 
 from dct_pipelines.domain.admission import Hold
-from dct_pipelines.domain.execution import AttemptState, ExecutionState
-from dct_pipelines.store.tables import activity, execution_attempts, trigger_executions
+from dct_pipelines.store.tables import trigger_executions
 
 DISPATCH_LOCK = 7_266_011
 _EXECUTION = trigger_executions.c
-_IS_WAITING = _EXECUTION.status == ExecutionState.WAITING
 
 
 @dataclass(frozen=True)
@@ -37,50 +35,36 @@ def try_lock(connection: Connection) -> bool:
     return bool(connection.scalar(select(func.pg_try_advisory_xact_lock(DISPATCH_LOCK))))
 
 
+_DISPATCH = text("""
+WITH free AS (
+    SELECT id FROM dct.trigger_executions
+    WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'waiting' AND cancel_requested_at IS NULL
+    FOR UPDATE SKIP LOCKED
+), moved AS (
+    UPDATE dct.trigger_executions AS e
+    SET status = 'dispatched', attempt = e.attempt + 1, dispatched_at = :now,
+        first_dispatched_at = COALESCE(e.first_dispatched_at, :now),
+        not_before = NULL, wait_reason = NULL, wait_detail = NULL
+    FROM free WHERE e.id = free.id
+    RETURNING e.id, e.attempt, e.trigger_id
+), opened AS (
+    INSERT INTO dct.execution_attempts (execution_id, attempt, state)
+    SELECT id, attempt, 'dispatched' FROM moved
+), told AS (
+    INSERT INTO dct.activity (kind, execution_id, trigger_id, data)
+    SELECT 'execution_dispatched', id, trigger_id, jsonb_build_object('attempt', attempt) FROM moved
+)
+SELECT id, attempt FROM moved
+""")
+
+
 def dispatch(connection: Connection, execution_ids: Sequence[UUID], now: datetime) -> list[Dispatched]:
     """Compare and set: waiting → dispatched, attempt + 1. Those that are no longer waiting are left out."""
     if not execution_ids:
         return []
-    free = select(_EXECUTION.id).where(
-        _EXECUTION.id.in_(execution_ids), _IS_WAITING, _EXECUTION.cancel_requested_at.is_(None)
-    )
-    moved = connection.execute(
-        update(trigger_executions)
-        .where(_EXECUTION.id.in_(free.with_for_update(skip_locked=True)))
-        .values(
-            status=ExecutionState.DISPATCHED,
-            attempt=_EXECUTION.attempt + 1,
-            dispatched_at=now,
-            first_dispatched_at=func.coalesce(_EXECUTION.first_dispatched_at, now),
-            not_before=None,
-            wait_reason=None,
-            wait_detail=None,
-        )
-        .returning(_EXECUTION.id, _EXECUTION.attempt, _EXECUTION.trigger_id)
-    ).all()
-    if moved:
-        _open_attempts(connection, moved)
+    moved = connection.execute(_DISPATCH, {"ids": [str(key) for key in execution_ids], "now": now})
     attempts = {row.id: row.attempt for row in moved}
     return [Dispatched(key, attempts[key]) for key in execution_ids if key in attempts]
-
-
-def _open_attempts(connection: Connection, moved: Sequence[Row[Any]]) -> None:
-    connection.execute(
-        insert(execution_attempts),
-        [{"execution_id": row.id, "attempt": row.attempt, "state": AttemptState.DISPATCHED} for row in moved],
-    )
-    connection.execute(
-        insert(activity),
-        [
-            {
-                "kind": "execution_dispatched",
-                "execution_id": row.id,
-                "trigger_id": row.trigger_id,
-                "data": {"attempt": row.attempt},
-            }
-            for row in moved
-        ],
-    )
 
 
 def store_holds(connection: Connection, holds: Mapping[UUID, Hold]) -> None:

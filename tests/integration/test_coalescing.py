@@ -1,4 +1,4 @@
-"""Debounce and coalesce: what is put off until when, which firing stands for which, and that both are told."""
+"""Debounce and coalesce: what is put off until when, which firing stands for which; both are told."""
 
 from __future__ import annotations
 

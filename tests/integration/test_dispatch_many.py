@@ -1,4 +1,4 @@
-"""Dispatch while much waits: the same as if all of it was read, whoever is blocked slows nobody, quotas hold."""
+"""Dispatch while much waits: as if all of it was read; whoever is blocked slows nobody; quotas hold."""
 
 from __future__ import annotations
 

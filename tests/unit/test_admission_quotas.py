@@ -1,4 +1,4 @@
-"""Admission within the quotas: none is exceeded, the reserve is kept for high priority, and nothing starves."""
+"""Admission within the quotas: none is exceeded, high priority has its reserve, and nothing starves."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def test_no_quota_is_ever_exceeded_and_whatever_waits_starts_within_the_bound(se
 
 
 def _the_reserve_is_there(site: Site, planned: Plan) -> None:
-    """The best of those of high priority that wait for agents waits because others of high priority have them."""
+    """The best of high priority that waits for agents does so because others of high priority have them."""
     high = [one for one in site.waiting if one.priority >= HIGH_PRIORITY]
     best = min(high, key=lambda one: place(one.priority, one.waits_since, one.order, STEP), default=None)
     if best is None or planned.held[best.execution_id].reason is not WaitReason.AGENT_QUOTA:

@@ -31,9 +31,10 @@ def test_a_relative_location_is_relative_to_the_manifests_folder():
         ("on_own_writes: [1]", "team.yaml:14: on_own_writes: should be a valid boolean"),
         ("limits: {max_concurent_executions: 2}", "did you mean 'max_concurrent_executions'?"),
         (
-            "limits: {debounce_ms: 100}",
-            "limits.debounce_ms: the key 'debounce_ms' comes with a later release",
+            "limits: {max_cost_usd: 1}",
+            "limits.max_cost_usd: the key 'max_cost_usd' comes with a later release",
         ),
+        ("limits: {coalesce: newest}", "limits.coalesce: 'newest' is not known here; did you mean 'latest'?"),
         (
             "deliverables: [merge_branches.comit]",
             "deliverables[0]: merge_branches has no output 'comit'; did you",
