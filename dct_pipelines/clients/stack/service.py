@@ -145,8 +145,8 @@ class Service:
 
 
 def _children(pid: int) -> Iterator[int]:
-    """Processes that a process has started. The kernel keeps them by thread; asking it for those of one process
-    costs nothing, while looking for a parent reads every process of the machine.
+    """Processes that a process has started. The kernel keeps them by thread; asking it for those of one
+    process costs nothing, while looking for a parent reads every process of the machine.
     """
     with contextlib.suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():
