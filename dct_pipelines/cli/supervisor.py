@@ -186,7 +186,10 @@ def _daemon(settings: Settings, workspace: Path) -> Service:
 
 
 def _pool(settings: Settings, door: Path) -> Service:
-    return _service(settings, "warm pool", POOL, door, "--door", str(door))
+    pool = _service(settings, "warm pool", POOL, door, "--door", str(door))
+    # A worker does one thing at a time; there may be many of them.
+    pool.variables["DCT_DATABASE_POOL_SIZE"] = "1"
+    return pool
 
 
 def _has_sockets(settings: Settings) -> bool:

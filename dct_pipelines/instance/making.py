@@ -43,9 +43,12 @@ class RunMaker:
         self._patterns: dict[str, dg.DagsterRun] = {}
 
     def loaded_jobs(self, workspace: BaseWorkspaceRequestContext) -> frozenset[str]:
-        """Names of the jobs that the code server has now; none while it cannot be reached."""
+        """Names of the jobs that the code server has now.
+
+        While it cannot be reached, those of which runs can be made without it, because some were made before.
+        """
         if not workspace.has_code_location(LOCATION):
-            return frozenset()
+            return frozenset(self._patterns)
         location = workspace.get_code_location(LOCATION)
         if (server := _identity(location)) != self._server:
             (repository,) = location.get_repositories().values()

@@ -72,8 +72,10 @@ class Lane:
         return heard
 
     def leave(self) -> None:
-        """Give the lane back."""
+        """Give the lane back, at once where the session still answers."""
         if self._connection is not None:
+            with contextlib.suppress(SQLAlchemyError, DatabaseUnavailable):
+                self._connection.execute(text("SELECT pg_advisory_unlock_all()"))
             with contextlib.suppress(SQLAlchemyError):
                 self._connection.invalidate()
             with contextlib.suppress(SQLAlchemyError):

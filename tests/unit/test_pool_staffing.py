@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 from dct_pipelines.clients.pool.launch import Launch
+from dct_pipelines.clients.pool.pace import busy_seconds
 from dct_pipelines.clients.pool.roster import (
     FIRST_PAUSE_SECONDS,
     LONG_SECONDS,
@@ -22,14 +26,44 @@ def test_as_many_workers_are_kept_ready_as_were_asked_for():
     assert roster.missing(0) == (2, 0)
 
 
-def test_workers_that_are_held_up_are_no_reason_to_let_others_wait():
+def seen_after(busy: float) -> Roster:
+    """A roster with one worker that was seen twice, and was busy for this share of the time between."""
     roster = staffed(1, most=3)
     at_work(roster, Launch("long"))
-    later = LONG_SECONDS + 0.1
-    assert roster.missing(later) == (0, 0)
+    for now in (LONG_SECONDS + 0.1, LONG_SECONDS + 1.1):
+        roster.look_at_pace(now, lambda _pid, now=now: busy * now)  # type: ignore[misc]
+    return roster
+
+
+def test_workers_that_are_held_up_by_others_are_no_reason_to_let_launches_wait():
+    roster = seen_after(busy=0.1)
+    assert roster.missing(2) == (0, 0)
     roster.accept(Launch("waits"))
-    assert roster.missing(0.1) == (0, 0)
-    assert roster.missing(later) == (1, 0)
+    assert roster.missing(2) == (1, 0)
+
+
+def test_workers_that_need_the_processor_get_no_company_that_would_take_it_from_them():
+    roster = seen_after(busy=0.9)
+    roster.accept(Launch("waits"))
+    assert roster.missing(2) == (0, 0)
+
+
+def test_a_worker_that_begins_with_something_else_is_looked_at_anew():
+    roster = seen_after(busy=0.1)
+    roster.done(1, "long", 0, 2)
+    at_work(roster, Launch("next"), now=2)
+    roster.accept(Launch("waits"))
+    roster.look_at_pace(2 + LONG_SECONDS + 0.1, lambda _pid: 0)
+    assert roster.missing(3) == (0, 0)
+
+
+def test_the_kernel_tells_who_was_busy():
+    before = busy_seconds(os.getpid())
+    until = time.thread_time() + 0.2
+    while time.thread_time() < until:
+        pass
+    assert busy_seconds(os.getpid()) - before > 0.15
+    assert busy_seconds(0) == 0
 
 
 def test_few_workers_prepare_themselves_at_a_time():

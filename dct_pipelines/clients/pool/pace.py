@@ -6,6 +6,7 @@ The kernel counts both: https://docs.kernel.org/scheduler/sched-stats.html ("/pr
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,16 +20,15 @@ NANOSECONDS = 1e9
 class Pace:
     """What one worker did of late. Without the kernel's counts, everybody who takes long waits."""
 
-    pid: int
     waits: bool = False
     _seen_at: float | None = None
     _seen_seconds: float = 0.0
 
-    def look(self, now: float) -> None:
-        """Compare with the last look; the first one says nothing."""
+    def look(self, now: float, busy_seconds: Callable[[], float]) -> None:
+        """Compare with the last look; the first one says nothing. `busy_seconds` only ever grows."""
         if self._seen_at is not None and now - self._seen_at < LOOK_SECONDS:
             return
-        seconds = busy_seconds(self.pid)
+        seconds = busy_seconds()
         if self._seen_at is not None:
             self.waits = seconds - self._seen_seconds < WAITS_BELOW * (now - self._seen_at)
         self._seen_at, self._seen_seconds = now, seconds

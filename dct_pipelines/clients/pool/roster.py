@@ -8,8 +8,9 @@ what nobody has begun goes back into the queue when its worker dies.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 
 from dct_pipelines.clients.pool.launch import Launch, LaunchState
@@ -62,11 +63,7 @@ class Member:
     is_killed: bool = False
     is_retired: bool = False
     has_hung_up: bool = False
-
-    pace: Pace = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.pace = Pace(self.pid)
+    pace: Pace = field(default_factory=Pace)
 
     @property
     def is_idle(self) -> bool:
@@ -238,11 +235,11 @@ class Roster:
         alone = min(len(self._single) - free, places - max(len(shared), self.size.base), coming - forks)
         return forks, max(0, alone)
 
-    def look_at_pace(self, now: float) -> None:
-        """Find out which of those who take long are held up by others."""
+    def look_at_pace(self, now: float, busy_seconds: Callable[[int], float]) -> None:
+        """Find out, by how long each process was busy, which of those who take long are held up by others."""
         for one in self.members.values():
             if one.launch is not None and now - one.since > LONG_SECONDS:
-                one.pace.look(now)
+                one.pace.look(now, partial(busy_seconds, one.pid))
 
     def spare(self, now: float) -> Iterator[Member]:
         """Idle workers that nothing waits for, beyond those that are kept ready."""

@@ -25,6 +25,7 @@ from dct_pipelines.clients.pool.lines import Line, Lines
 from dct_pipelines.clients.pool.marks import forget
 from dct_pipelines.clients.pool.nursery import Nursery
 from dct_pipelines.clients.pool.orphans import Orphans
+from dct_pipelines.clients.pool.pace import busy_seconds
 from dct_pipelines.clients.pool.reception import Reception
 from dct_pipelines.clients.pool.roster import Member, Roster, Size
 from dct_pipelines.clients.pool.signals import Signals
@@ -101,7 +102,7 @@ class Zygote:
         self._let_go()
 
     def _recruit(self) -> None:
-        self._roster.look_at_pace(time.monotonic())
+        self._roster.look_at_pace(time.monotonic(), busy_seconds)
         shared, alone = self._roster.missing(time.monotonic())
         for number in range(shared + alone):
             try:
