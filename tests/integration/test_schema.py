@@ -100,8 +100,9 @@ def test_what_lives_or_waits_already_gets_its_slot_or_its_needs(empty: Database)
         connection.execute(waiting, {"actions": json.dumps(actions)})
     migrate(empty)
     with empty.begin() as connection:
-        needs = text("SELECT agents, workspaces FROM dct.trigger_executions")
-        assert tuple(connection.execute(needs).one()) == (0, 2)
+        columns = "agents, workspaces, lease_keys, waits_since = created_at"
+        needs = text(f"SELECT {columns} FROM dct.trigger_executions")
+        assert tuple(connection.execute(needs).one()) == (0, 2, ["environment:qa"], True)
         held = text("SELECT state FROM dct.slots JOIN dct.workspaces ON id = holder")
         assert connection.scalars(held).all() == ["open"]
 
