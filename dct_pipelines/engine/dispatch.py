@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from dct_pipelines.domain import run_tags
 from dct_pipelines.domain.admission import Admission, Hold, Load
 from dct_pipelines.domain.ageing import queue_priority
 from dct_pipelines.domain.debounce import debounce
@@ -179,17 +180,17 @@ def _tags(looked: Looked, attempt: int, priority: int) -> dict[str, str]:
     tags = {
         "dagster/priority": str(priority),
         "dagster/max_runtime": str(limits.timeout_seconds + SLACK_SECONDS),
-        "dct/execution": str(row.id),
-        "dct/attempt": str(attempt),
+        run_tags.EXECUTION: str(row.id),
+        run_tags.ATTEMPT: str(attempt),
     }
     environments = [key.partition(":")[2] for key in head.lease_keys if key.startswith("environment:")]
     optional = {
-        "dct/trigger": head.trigger_name,
+        run_tags.TRIGGER: head.trigger_name,
         "dct/item": row.item_id,
-        "dct/agent": head.agents or None,
-        "dct/agent_class": agent_class(head.priority) if head.agents else None,
-        "dct/workspace": head.workspaces or None,
-        "dct/environment": environments[0] if len(environments) == 1 else None,
-        "dct/line": row.line if limits.max_concurrent_per_item == 1 else None,
+        run_tags.AGENT: head.agents or None,
+        run_tags.AGENT_CLASS: agent_class(head.priority) if head.agents else None,
+        run_tags.WORKSPACE: head.workspaces or None,
+        run_tags.ENVIRONMENT: environments[0] if len(environments) == 1 else None,
+        run_tags.LINE: row.line if limits.max_concurrent_per_item == 1 else None,
     }
     return tags | {key: str(value) for key, value in optional.items() if value is not None}

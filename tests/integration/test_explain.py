@@ -144,6 +144,18 @@ def test_a_simulation_shows_what_would_have_fired_been_held_and_why_and_writes_n
     assert "bugfix/x" in found.nearest_misses[0].ruling.because
 
 
+def test_a_simulation_shows_until_when_a_debounce_would_have_held(world: World) -> None:
+    world.intake.ingest(world.connection_id, world.page(world.assessed("feature/x")))
+    limits = {"debounce_ms": 5000, "coalesce": "latest"}
+    spec = TriggerSpec.model_validate(
+        {"name": "new", "items": ["sample"], "conditions": [READY], "actions": [NOTIFY], "limits": limits}
+    )
+    found = Simulator(world.database, world.clock, world.decider.condition_types).simulate(spec, days=1)
+    [held] = found.decisions
+    assert (held.hold_reason, held.held_until) == ("debounce", world.clock.now() + timedelta(seconds=5))
+    assert "only the newest is carried out" in found.notes[0]
+
+
 @pytest.mark.parametrize(
     "as_saved",
     [
