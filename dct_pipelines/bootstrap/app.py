@@ -70,12 +70,13 @@ class App:
         """
         from dct_pipelines.store.schema import current_revision, head_revision, migrate
 
-        if self.settings.database_url is None:
-            migrate(self.database)
-            return self
         with self.database.connect() as connection:
             found = current_revision(connection)
-        if found != (wanted := head_revision()):
+        if found == (wanted := head_revision()):
+            return self
+        if self.settings.database_url is None:
+            migrate(self.database)
+        else:
             state = f"is at revision {found}" if found else "has no tables of ours yet"
             raise SchemaMismatch(f"the database {state}, this release needs {wanted}; run `dct db migrate`")
         return self

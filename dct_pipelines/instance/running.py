@@ -10,11 +10,11 @@ the job and its configuration. Everything else (a re-execution, a subset, a resu
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
-from dagster import DagsterEvent, DagsterInstance, DagsterRun
+from dagster import DagsterError, DagsterEvent, DagsterInstance, DagsterRun
 from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
 from dagster._core.execution.api import (
     ExecuteRunWithPlanIterable,
@@ -40,10 +40,15 @@ _log = logging.getLogger(__name__)
 class RunWorker:
     """One worker's process. Made after the fork; nothing in it is carried across one."""
 
-    def __init__(self, repository: ReconstructableRepository, project_root: Path) -> None:
+    def __init__(
+        self,
+        repository: ReconstructableRepository,
+        project_root: Path,
+        plans: Mapping[str, ExecutionPlan] | None = None,
+    ) -> None:
         self._repository = repository
         self._instance = DagsterInstance.from_config(str(project_root))
-        self._plans: dict[str, ExecutionPlan] = {}
+        self._plans = dict(plans or {})
 
     def work(self, launch: Launch) -> None:
         """Carry out one run. What goes wrong in it is in the run's log; nothing of it is raised."""
@@ -96,6 +101,15 @@ class RunWorker:
                 resume_from_failure=False,
             ),
         )
+
+
+def plans_of(repository: ReconstructableRepository) -> dict[str, ExecutionPlan]:
+    """The plan of each job without configuration, by the job's name; jobs that need some are left out."""
+    found = {}
+    for job in repository.get_definition().get_all_jobs():
+        with suppress(DagsterError):
+            found[job.name] = create_execution_plan(repository.get_reconstructable_job(job.name))
+    return found
 
 
 def _is_whole(run: DagsterRun) -> bool:

@@ -23,8 +23,9 @@ from dct_pipelines.clients.pool.roster import Size
 from dct_pipelines.clients.pool.worker import Work
 from dct_pipelines.clients.pool.zygote import Zygote
 from dct_pipelines.instance import levers
-from dct_pipelines.instance.running import RunWorker
+from dct_pipelines.instance.running import RunWorker, plans_of
 from dct_pipelines.settings import load_settings
+from dct_pipelines.store.schema import head_revision
 
 COLLECT_AFTER = 50_000
 """Allocations between a worker's collections: a run makes many objects that live until its end."""
@@ -66,12 +67,14 @@ def main() -> None:
     for name in USED_BY_RUNS:
         importlib.import_module(name)
     levers.pull_all()
+    plans = plans_of(repository)
+    head_revision()
     jobs = sorted(job.name for job in repository.get_definition().get_all_jobs())
 
     def prepare() -> Work:
         gc.set_threshold(COLLECT_AFTER, 20, 20)
         printed.capture()
-        return RunWorker(repository, settings.project_root).work
+        return RunWorker(repository, settings.project_root, plans).work
 
     marks = settings.home / "run" / "workers"
     size = Size(base=asked.workers)

@@ -14,15 +14,22 @@ GatewayFactory = Callable[[Settings], RunGateway]
 
 
 class DctResource:
-    """Gives `app`. Pools are shared by the threads of a process and never carried across a fork."""
+    """Gives `app`. Pools are shared by the threads of a process and never carried across a fork.
+
+    The settings are read once for each load of the definitions: steps ask for the services again and again.
+    """
 
     def __init__(self, make_gateway: GatewayFactory) -> None:
         self._make_gateway = make_gateway
+        self._found: tuple[int, App] | None = None
 
     @property
     def app(self) -> App:
         """The process's services, with a database that is migrated."""
-        return _app(os.getpid(), load_settings(), self._make_gateway)
+        process = os.getpid()
+        if self._found is None or self._found[0] != process:
+            self._found = process, _app(process, load_settings(), self._make_gateway)
+        return self._found[1]
 
 
 @lru_cache(maxsize=4)

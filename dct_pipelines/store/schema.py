@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -89,6 +90,7 @@ def current_revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection, opts=ALEMBIC_OPTIONS).get_current_revision()
 
 
+@cache
 def head_revision() -> str | None:
     """Return the revision of this release."""
     return ScriptDirectory.from_config(alembic_config(None)).get_current_head()
