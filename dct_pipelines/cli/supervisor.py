@@ -187,8 +187,8 @@ def _daemon(settings: Settings, workspace: Path) -> Service:
 
 def _pool(settings: Settings, door: Path) -> Service:
     pool = _service(settings, "warm pool", POOL, door, "--door", str(door))
-    # A worker does one thing at a time; there may be many of them.
-    pool.variables["DCT_DATABASE_POOL_SIZE"] = "1"
+    # A worker does one thing at a time, beside a sign of life; there may be many of them.
+    pool.variables["DCT_DATABASE_POOL_SIZE"] = "2"
     return pool
 
 

@@ -49,6 +49,7 @@ class QuotaRunCoordinator(QueuedRunCoordinator[dg.DagsterInstance]):
         self._of_machine = max_concurrent_runs if max_concurrent_runs is not None else UNLIMITED
         self._last_read: RunQueueConfig | None = None
         self._is_away = False
+        self._is_resting = False
 
     @cached_property
     def _database(self) -> Database:
@@ -60,8 +61,17 @@ class QuotaRunCoordinator(QueuedRunCoordinator[dg.DagsterInstance]):
     def _defaults(self) -> Quotas:
         return load_settings().quotas
 
+    def rest(self) -> None:
+        """From now on answer by the last limits: this process takes nothing from the queue.
+
+        Dagster asks at the beginning of each run, too, for the pools of ops.
+        """
+        self._is_resting = True
+
     def get_run_queue_config(self) -> RunQueueConfig:
         """The limits as they are now; Dagster asks at each pass."""
+        if self._is_resting and self._last_read is not None:
+            return self._last_read
         try:
             self._last_read = self._read()
             self._note_away(None)

@@ -9,7 +9,9 @@ remembers (`storage`), plans (`running`), runs made in bulk (`making`), steps wi
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
 import time
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping
@@ -78,10 +80,38 @@ def resource_types_once() -> Undo:
     return _replace(scoped_resources_builder, "namedtuple", namedtuple_once)
 
 
+def one_event_loop() -> Undo:
+    """Runs share an event loop, one a process. By default each makes and closes its own, needed or not."""
+    kept = _KeptLoops()
+    return _replace(context_creation_job, "asyncio", kept)
+
+
+class _KeptLoops:
+    """Stands for the module `asyncio` where Dagster asks it for a new loop."""
+
+    def __init__(self) -> None:
+        self._loops: dict[int, asyncio.AbstractEventLoop] = {}
+
+    def new_event_loop(self) -> asyncio.AbstractEventLoop:
+        """The loop of this process, as open as a new one."""
+        process = os.getpid()
+        if process not in self._loops:
+            self._loops = {process: _KeptLoop()}
+        return self._loops[process]
+
+
+class _KeptLoop(asyncio.SelectorEventLoop):
+    """A loop that the next run goes on with."""
+
+    def close(self) -> None:
+        """Stay open: whoever made it, as it believes, is through with it."""
+
+
 LEVERS: Mapping[str, Callable[[], Undo]] = {
     "without console": without_console,
     "events without logging": events_without_logging,
     "resource types once": resource_types_once,
+    "one event loop": one_event_loop,
 }
 
 

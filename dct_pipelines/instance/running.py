@@ -32,6 +32,7 @@ from dagster._serdes import deserialize_value
 from dagster._utils.interrupts import capture_interrupts
 
 from dct_pipelines.clients.pool.launch import Launch
+from dct_pipelines.instance.coordinator import QuotaRunCoordinator
 from dct_pipelines.instance.storage import PooledRunStorage
 
 _log = logging.getLogger(__name__)
@@ -49,6 +50,8 @@ class RunWorker:
         self._repository = repository
         self._instance = DagsterInstance.from_config(str(project_root))
         self._plans = dict(plans or {})
+        if isinstance(self._instance.run_coordinator, QuotaRunCoordinator):
+            self._instance.run_coordinator.rest()
 
     def work(self, launch: Launch) -> None:
         """Carry out one run. What goes wrong in it is in the run's log; nothing of it is raised."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from pydantic_core import from_json
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from dct_pipelines.store.embedded import EmbeddedPostgres
@@ -23,6 +25,8 @@ EMBEDDED_URL = "postgresql+psycopg2://dct@/dct"
 """Its host is filled in at each connection: it may lie elsewhere after a move."""
 IDLE_IN_TRANSACTION_SECONDS = 300
 """A process that hangs inside a transaction must not hold its locks for ever."""
+USED_AT = "used_at"
+RESTED_SECONDS = 0.25
 PATIENCE: dict[str, Any] = {
     "connect_timeout": 10,
     "keepalives_idle": 30,
@@ -61,11 +65,10 @@ def embedded_server(settings: StoreSettings) -> EmbeddedPostgres | None:
 
 
 def open_engine(settings: StoreSettings, session: Session, **pool: Any) -> Engine:
-    """Make an engine that connects when first used; broken connections are noticed and replaced (43 µs)."""
+    """Make an engine that connects when first used; broken connections are noticed and replaced."""
     url = settings.database_url.get_secret_value() if settings.database_url else EMBEDDED_URL
     engine = create_engine(
         url,
-        pool_pre_ping=True,
         pool_recycle=3600,
         pool_use_lifo=True,
         json_serializer=dump_json,
@@ -74,6 +77,8 @@ def open_engine(settings: StoreSettings, session: Session, **pool: Any) -> Engin
         **pool,
     )
     server = embedded_server(settings)
+    event.listen(engine, "checkout", _ping_if_rested)
+    event.listen(engine, "checkin", _note_use)
 
     @event.listens_for(engine, "do_connect")
     def connect(
@@ -87,6 +92,28 @@ def open_engine(settings: StoreSettings, session: Session, **pool: Any) -> Engin
         return connection
 
     return engine
+
+
+def _note_use(_raw: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
+    entry.info[USED_AT] = time.monotonic()
+
+
+def _ping_if_rested(raw: DBAPIConnection, entry: ConnectionPoolEntry, _proxy: object) -> None:
+    """Ask a connection that was not used of late whether it lives; the pool replaces one that does not.
+
+    Who works asks a hundred times a second; a connection that breaks between two of them is noticed by the
+    second one, as one that breaks in the middle is.
+    """
+    used_at = entry.info.get(USED_AT)
+    if used_at is None or time.monotonic() - used_at < RESTED_SECONDS:
+        return
+    try:
+        cursor = raw.cursor()
+        cursor.execute("SELECT 1")
+        cursor.close()
+        raw.rollback()
+    except psycopg2.Error as error:
+        raise InvalidatePoolError("the connection broke while nobody used it") from error
 
 
 def _connect(

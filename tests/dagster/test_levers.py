@@ -24,6 +24,7 @@ PLACES: dict[str, tuple[Any, str]] = {
     "without console": (context_creation_job, "default_system_loggers"),
     "events without logging": (DagsterLogManager, "log_dagster_event"),
     "resource types once": (scoped_resources_builder, "namedtuple"),
+    "one event loop": (context_creation_job, "asyncio"),
 }
 
 
