@@ -90,7 +90,13 @@ class Bench:
 
     def _stock_run(self) -> Callable[..., Iterator[dg.DagsterEvent]]:
         instance = self._workshop.instance
-        return lambda _self, job, run: core_execute_run(job, run, instance, inject_env_vars=False)
+        repository = self._workshop.repository
+
+        def run_it(_self: object, _planned: object, run: dg.DagsterRun) -> Iterator[dg.DagsterEvent]:
+            job = repository.get_reconstructable_job(run.job_name)
+            return core_execute_run(job, run, instance, inject_env_vars=False)
+
+        return run_it
 
     @contextmanager
     def _but(self, name: str) -> Iterator[None]:

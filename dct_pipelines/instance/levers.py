@@ -12,17 +12,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import time
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from dagster import DagsterEvent, EventLogEntry
+from dagster import DagsterEvent, EventLogEntry, JobDefinition
 from dagster._core.definitions import scoped_resources_builder
-from dagster._core.execution import context_creation_job
+from dagster._core.execution import api, context_creation_job
 from dagster._core.instance.types import _EventListenerLogHandler
 from dagster._core.log_manager import DagsterLogManager
+from dagster._core.system_config.objects import ResolvedRunConfig
+from dagster._utils import interrupts
 
 Undo = Callable[[], None]
 
@@ -83,14 +86,49 @@ def resource_types_once() -> Undo:
 def one_event_loop() -> Undo:
     """Runs share an event loop, one a process. By default each makes and closes its own, needed or not."""
     kept = _KeptLoops()
-    return _replace(context_creation_job, "asyncio", kept)
+    undo_it = _replace(context_creation_job, "asyncio", kept)
+
+    def undo() -> None:
+        undo_it()
+        kept.end()
+
+    return undo
+
+
+def configuration_once() -> Undo:
+    """What an empty run configuration resolves to is found out once for each job, not twice a run."""
+    stock = ResolvedRunConfig.build
+    found: dict[int, tuple[JobDefinition, ResolvedRunConfig]] = {}
+
+    def build(job_def: JobDefinition, run_config: Mapping[str, object] | None = None) -> ResolvedRunConfig:
+        if run_config:
+            return stock(job_def, run_config)
+        if id(job_def) not in found:
+            found[id(job_def)] = job_def, stock(job_def, run_config)
+        return found[id(job_def)][1]
+
+    return _replace(ResolvedRunConfig, "build", staticmethod(build))
+
+
+def without_telemetry() -> Undo:
+    """Events are not prepared for telemetry, which `dagster.yaml` switches off."""
+    return _replace(api, "log_dagster_event", lambda _event, _context: None)
+
+
+def one_signal() -> Undo:
+    """Between steps only what SIGINT means is set: a worker is interrupted by it, and heeds no SIGTERM."""
+
+    def replace_interrupt(handler: Any) -> None:
+        signal.signal(signal.SIGINT, handler)
+
+    return _replace(interrupts, "_replace_interrupt_signal", replace_interrupt)
 
 
 class _KeptLoops:
     """Stands for the module `asyncio` where Dagster asks it for a new loop."""
 
     def __init__(self) -> None:
-        self._loops: dict[int, asyncio.AbstractEventLoop] = {}
+        self._loops: dict[int, _KeptLoop] = {}
 
     def new_event_loop(self) -> asyncio.AbstractEventLoop:
         """The loop of this process, as open as a new one."""
@@ -99,6 +137,11 @@ class _KeptLoops:
             self._loops = {process: _KeptLoop()}
         return self._loops[process]
 
+    def end(self) -> None:
+        """Close what is open."""
+        for loop in self._loops.values():
+            loop.end()
+
 
 class _KeptLoop(asyncio.SelectorEventLoop):
     """A loop that the next run goes on with."""
@@ -106,12 +149,19 @@ class _KeptLoop(asyncio.SelectorEventLoop):
     def close(self) -> None:
         """Stay open: whoever made it, as it believes, is through with it."""
 
+    def end(self) -> None:
+        """Close it for good."""
+        super().close()
+
 
 LEVERS: Mapping[str, Callable[[], Undo]] = {
     "without console": without_console,
     "events without logging": events_without_logging,
     "resource types once": resource_types_once,
     "one event loop": one_event_loop,
+    "configuration once": configuration_once,
+    "without telemetry": without_telemetry,
+    "one signal": one_signal,
 }
 
 
@@ -128,6 +178,6 @@ def pull_all() -> Undo:
 
 def _replace(place: Any, name: str, instead: Any) -> Undo:
     """Put something else in the place of a private name, which must be there."""
-    stock = getattr(place, name)
+    stock = vars(place)[name]
     setattr(place, name, instead)
     return lambda: setattr(place, name, stock)

@@ -14,8 +14,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
-from dagster import DagsterError, DagsterEvent, DagsterInstance, DagsterRun
-from dagster._core.definitions.reconstruct import ReconstructableJob, ReconstructableRepository
+from dagster import DagsterError, DagsterEvent, DagsterInstance, DagsterRun, in_process_executor
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.definitions.reconstruct import ReconstructableRepository
 from dagster._core.execution.api import (
     ExecuteRunWithPlanIterable,
     create_execution_plan,
@@ -35,6 +36,7 @@ from dct_pipelines.clients.pool.launch import Launch
 from dct_pipelines.instance.coordinator import QuotaRunCoordinator
 from dct_pipelines.instance.storage import PooledRunStorage
 
+PlannedJob = tuple[InMemoryJob, ExecutionPlan]
 _log = logging.getLogger(__name__)
 
 
@@ -45,11 +47,11 @@ class RunWorker:
         self,
         repository: ReconstructableRepository,
         project_root: Path,
-        plans: Mapping[str, ExecutionPlan] | None = None,
+        plans: Mapping[str, PlannedJob],
     ) -> None:
         self._repository = repository
         self._instance = DagsterInstance.from_config(str(project_root))
-        self._plans = dict(plans or {})
+        self._plans = plans
         if isinstance(self._instance.run_coordinator, QuotaRunCoordinator):
             self._instance.run_coordinator.rest()
 
@@ -76,18 +78,16 @@ class RunWorker:
         return storage.ledger.recording(run) if isinstance(storage, PooledRunStorage) else nullcontext()
 
     def _events(self, run: DagsterRun, *, is_resumed: bool) -> Iterable[DagsterEvent]:
+        planned = self._plans.get(run.job_name)
+        if planned is not None and not is_resumed and _is_whole(run):
+            return self._whole(planned, run)
         job = self._repository.get_reconstructable_job(run.job_name)
-        if is_resumed or not _is_whole(run):
-            return core_execute_run(
-                job, run, self._instance, inject_env_vars=False, resume_from_failure=is_resumed
-            )
-        return self._whole(job, run)
+        return core_execute_run(
+            job, run, self._instance, inject_env_vars=False, resume_from_failure=is_resumed
+        )
 
-    def _whole(self, job: ReconstructableJob, run: DagsterRun) -> Iterator[DagsterEvent]:
-        plan = self._plans.get(run.job_name)
-        if plan is None:
-            plan = create_execution_plan(job, run_config=run.run_config, tags=run.tags)
-            self._plans[run.job_name] = plan
+    def _whole(self, planned: PlannedJob, run: DagsterRun) -> Iterator[DagsterEvent]:
+        job, plan = planned
         yield from ExecuteRunWithPlanIterable(
             execution_plan=plan,
             iterator=job_execution_iterator,
@@ -106,12 +106,17 @@ class RunWorker:
         )
 
 
-def plans_of(repository: ReconstructableRepository) -> dict[str, ExecutionPlan]:
-    """The plan of each job without configuration, by the job's name; jobs that need some are left out."""
+def plans_of(repository: ReconstructableRepository) -> dict[str, PlannedJob]:
+    """The plan of each job whose steps all run in the run's own process, by the job's name.
+
+    Left out are jobs that need configuration. The definitions are those that are loaded already: Dagster's
+    reconstructable jobs remember one at a time, and load everything anew for the next one.
+    """
     found = {}
     for job in repository.get_definition().get_all_jobs():
-        with suppress(DagsterError):
-            found[job.name] = create_execution_plan(repository.get_reconstructable_job(job.name))
+        if job.executor_def.name == in_process_executor.name:
+            with suppress(DagsterError):
+                found[job.name] = InMemoryJob(job), create_execution_plan(job)
     return found
 
 

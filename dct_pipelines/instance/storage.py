@@ -83,6 +83,11 @@ class PooledRunStorage(_Pooled, PostgresRunStorage):
     def has_backfill_id_column(self) -> bool:
         return self._once("backfill id", super().has_backfill_id_column)
 
+    def _has_snapshot_id(self, snapshot_id: str) -> bool:
+        return self._once(
+            f"snapshot {snapshot_id}", lambda: super(PooledRunStorage, self)._has_snapshot_id(snapshot_id)
+        )
+
     def _get_snapshot(self, snapshot_id: str) -> Any:
         """Remember what is there: a snapshot's id is the digest of what it says."""
         found = self._snapshots.get(snapshot_id)

@@ -11,7 +11,9 @@ import faulthandler
 import gc
 import importlib
 import logging
+import pkgutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from dagster._core.definitions.reconstruct import ReconstructableRepository
@@ -40,17 +42,10 @@ USED_BY_RUNS = (
     "dagster._core.secrets.env_file",
     "dagster._core.storage.fs_io_manager",
     "dagster._core.storage.noop_compute_log_manager",
-    "dct_pipelines.bootstrap.connected",
-    "dct_pipelines.clients.processes.runner",
-    "dct_pipelines.engine.execute",
-    "dct_pipelines.engine.reconcile",
-    "dct_pipelines.instance.launcher",
-    "dct_pipelines.instance.storage",
-    "dct_pipelines.store.records",
-    "dct_pipelines.store.schema",
     "sqlalchemy.dialects.postgresql.psycopg2",
 )
-"""What a run would import on its way: once here instead of once in each worker."""
+"""What a run would import on its way, besides our own rooms: here once, instead of once in each worker."""
+ROOMS = ("bootstrap", "clients", "engine", "instance", "store")
 
 
 def main() -> None:
@@ -64,7 +59,7 @@ def main() -> None:
     faulthandler.enable()
     settings = load_settings()
     repository = load_repository(asked.module, settings.project_root)
-    for name in USED_BY_RUNS:
+    for name in (*USED_BY_RUNS, *_our_modules()):
         importlib.import_module(name)
     levers.pull_all()
     plans = plans_of(repository)
@@ -80,6 +75,15 @@ def main() -> None:
     size = Size(base=asked.workers)
     logging.getLogger(__name__).info("%d jobs are loaded", len(jobs))
     Zygote(asked.door, marks, prepare, {"jobs": jobs}, size).run()
+
+
+def _our_modules() -> Iterator[str]:
+    """Every module of the rooms that a run goes through; migrations and programs are not among them."""
+    for room in ROOMS:
+        package = importlib.import_module(f"dct_pipelines.{room}")
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if ".migrations." not in module.name and not module.name.endswith("__main__"):
+                yield module.name
 
 
 def load_repository(module: str, directory: Path) -> ReconstructableRepository:

@@ -11,8 +11,10 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster._core.definitions import scoped_resources_builder
-from dagster._core.execution import context_creation_job
+from dagster._core.execution import api, context_creation_job
 from dagster._core.log_manager import DagsterLogManager
+from dagster._core.system_config.objects import ResolvedRunConfig
+from dagster._utils import interrupts
 
 from dct_pipelines.instance import levers
 from tests.support.deployment import *  # noqa: F403
@@ -25,6 +27,9 @@ PLACES: dict[str, tuple[Any, str]] = {
     "events without logging": (DagsterLogManager, "log_dagster_event"),
     "resource types once": (scoped_resources_builder, "namedtuple"),
     "one event loop": (context_creation_job, "asyncio"),
+    "configuration once": (ResolvedRunConfig, "build"),
+    "without telemetry": (api, "log_dagster_event"),
+    "one signal": (interrupts, "_replace_interrupt_signal"),
 }
 
 
@@ -53,7 +58,7 @@ def test_every_lever_is_compared():
 
 
 @pytest.mark.parametrize("name", PLACES)
-@pytest.mark.parametrize("job_name", ["three", "breaks"])
+@pytest.mark.parametrize("job_name", ["three", "breaks", "interrupted"])
 def test_a_run_says_the_same_with_and_without_the_lever(workshop: Workshop, name: str, job_name: str):
     expected = entries(workshop, job_name)
     undo = levers.LEVERS[name]()

@@ -14,7 +14,7 @@ from dagster._core.utils import make_new_run_id
 from sqlalchemy import Connection, event
 
 from dct_pipelines.instance.launcher import launch_of
-from dct_pipelines.instance.running import RunWorker
+from dct_pipelines.instance.running import RunWorker, plans_of
 from dct_pipelines.instance.warm import load_repository
 
 __all__ = ["Workshop", "counted", "kinds"]
@@ -25,7 +25,7 @@ class Workshop:
 
     def __init__(self, project: Path, module: str) -> None:
         self.repository: ReconstructableRepository = load_repository(module, project)
-        self.worker = RunWorker(self.repository, project)
+        self.worker = RunWorker(self.repository, project, plans_of(self.repository))
         self.instance: dg.DagsterInstance = self.worker._instance
 
     def make(self, job_name: str, tags: Mapping[str, str] | None = None) -> dg.DagsterRun:
