@@ -11,8 +11,12 @@ import pytest
 from dagster._serdes import deserialize_value
 
 from dct_pipelines.domain import run_tags
+from dct_pipelines.domain.errors import DatabaseUnavailable
+from dct_pipelines.domain.quotas import Quota
 from dct_pipelines.instance import census
+from dct_pipelines.instance.coordinator import PROCESSES_WITHOUT_POOL, WORKERS
 from dct_pipelines.instance.launcher import WARM
+from dct_pipelines.store import quotas
 from dct_pipelines.store.lane import Lane, is_taken
 from dct_pipelines.store.wakeups import notify
 from tests.support.deployment import *  # noqa: F403
@@ -88,6 +92,22 @@ def test_runs_by_hand_and_executions_share_the_quota(ground: Ground):
     assert ground.statuses() == {"dispatched": 1, "waiting": 3}
 
 
+def test_no_more_runs_are_active_than_there_are_processes_for_whatever_the_quota_allows(ground: Ground):
+    with ground.app.database.begin() as connection:
+        quotas.put(connection, Quota.EXECUTIONS, WORKERS + 50, "local")
+    assert ground.daemon._slots() == WORKERS
+    ground.pools.is_noted = False
+    assert ground.daemon._slots() == PROCESSES_WITHOUT_POOL
+
+
+def test_a_queue_that_waits_for_no_end_of_work_is_not_looked_at_ten_times_a_second(ground: Ground):
+    paused = ground.trigger(status="paused")
+    ground.wait(2, trigger_id=paused)
+    assert ground.turn().is_more is False
+    ground.wait(LIMIT + 1)
+    assert ground.turn().is_more is True
+
+
 def test_while_the_pool_is_away_nothing_is_dispatched_and_then_everything(ground: Ground):
     ground.wait(2)
     ground.pools.is_there = False
@@ -114,6 +134,18 @@ def test_whoever_gets_the_lane_gives_a_run_to_what_was_dispatched_without_one(gr
     ground.turn()
     (run,) = ground.runs()
     assert run.tags["dct/execution"] == str(execution)
+    assert run.tags["dct/attempt"] == "2"
+
+
+def test_whoever_lost_the_lane_for_a_moment_does_the_same(ground: Ground, database_url: str):
+    ground.turn()
+    ground.wait()
+    assert ground.app.dispatcher.dispatch(frozenset({"notify_users"}), 1).orders
+    terminate_all(database_url)
+    with pytest.raises(DatabaseUnavailable):
+        ground.turn()
+    ground.turn()
+    (run,) = ground.runs()
     assert run.tags["dct/attempt"] == "2"
 
 
