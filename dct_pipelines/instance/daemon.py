@@ -84,12 +84,13 @@ class QueueDaemon(QueuedRunCoordinatorDaemon):
             # Whoever had it before may have dispatched what it then could not make a run of.
             self._app.reconciler.sweep(start_within_seconds=0)
         self._has_lane = has_lane
+        if not has_lane:
+            # Whoever has it takes from Dagster's queue, too: two at it would begin a run twice.
+            return Turn()
         found = census.count(self._storage)
         if found.queued:
             yield from self.run_iteration(context)
             found = census.count(self._storage)
-        if not has_lane:
-            return Turn()
         workspace = context.create_request_context()
         if time.monotonic() - self._watched_at >= WATCH_SECONDS:
             self._watched_at = time.monotonic()

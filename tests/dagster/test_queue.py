@@ -74,17 +74,23 @@ def test_no_more_runs_are_active_than_the_quota_allows(ground: Ground):
     assert len({launch.key for launch in ground.pools.given}) == 7
 
 
+def launch_by_hand(ground: Ground) -> None:
+    """A run that waits in Dagster's own queue."""
+    workspace = ground.context.create_request_context()
+    location = workspace.get_code_location("dct_pipelines")
+    remote = next(iter(location.get_repositories().values())).get_full_job("run_tests")
+    made = ground.instance.create_run_for_job(
+        loaded().get_job_def("run_tests"),
+        remote_job_origin=remote.get_remote_origin(),
+        job_code_origin=remote.get_python_origin(),
+    )
+    ground.instance.submit_run(made.run_id, workspace)
+
+
 def test_runs_by_hand_and_executions_share_the_quota(ground: Ground):
     ground.wait(4)
-    job = ground.context.create_request_context().get_code_location("dct_pipelines")
-    remote = next(iter(job.get_repositories().values())).get_full_job("run_tests")
     for _ in range(2):
-        made = ground.instance.create_run_for_job(
-            loaded().get_job_def("run_tests"),
-            remote_job_origin=remote.get_remote_origin(),
-            job_code_origin=remote.get_python_origin(),
-        )
-        ground.instance.submit_run(made.run_id, ground.context.create_request_context())
+        launch_by_hand(ground)
     ground.turn()
     counted = census.count(ground.storage)
     assert (counted.active, counted.queued) == (LIMIT, 0)
@@ -156,8 +162,10 @@ def test_one_daemon_at_a_time_has_the_lane(ground: Ground):
     with ground.app.database.connect() as connection:
         assert is_taken(connection)
     ground.wait()
+    launch_by_hand(ground)
     ground.turn(other)
     assert ground.statuses() == {"waiting": 1}
+    assert census.count(ground.storage).queued == 1
     ground.lane.leave()
     ground.turn(other)
     assert ground.statuses() == {"dispatched": 1}
