@@ -119,15 +119,18 @@ def open_queue(
     defaults: Quotas,
     now: datetime,
     ageing_step_seconds: float,
+    *,
+    is_direct: bool = False,
 ) -> Queue:
     """The queue as it stands, with what holds slots now. Free are twice the slots that the quota allows.
 
-    The second half waits in Dagster's own queue, so that no slot is idle between two passes.
+    The second half waits in Dagster's own queue, so that no slot is idle between two passes; `is_direct` says
+    that nothing goes there, because a daemon of ours starts what has a slot.
     """
     holding = queueing.holding(connection)
     room = Room(quotas.in_force(connection, defaults), slots.usage(connection))
-    window = 2 * room.quotas.executions - len(holding) if room.quotas.enabled else UNLIMITED
-    load = Load(max(0, window), loaded_jobs, room)
+    window = room.quotas.executions * (1 if is_direct else 2) - len(holding)
+    load = Load(max(0, window) if room.quotas.enabled else UNLIMITED, loaded_jobs, room)
     lines: dict[int, UUID] = {}
     for row in holding:
         for key in row.lease_keys:

@@ -18,7 +18,7 @@ from dct_pipelines.domain.quotas import Quotas
 from dct_pipelines.domain.words import WaitReason
 from dct_pipelines.engine.dispatch import open_queue
 from dct_pipelines.engine.queue import Cohort, Queue, cohort_of
-from dct_pipelines.store import queueing
+from dct_pipelines.store import lane, queueing
 from dct_pipelines.store import waiting as store
 from dct_pipelines.store.database import Connection, Database, Row
 
@@ -110,7 +110,10 @@ class WaitingService:
         cohorts = [cohort_of(head) for head in queueing.heads(connection)]
         jobs = self.loaded_jobs() or frozenset(cohort.head.job_name for cohort in cohorts)
         now = self.clock.now()
-        queue = open_queue(connection, cohorts, jobs, self.quotas, now, self.ageing_step_seconds)
+        is_direct = lane.is_taken(connection)
+        queue = open_queue(
+            connection, cohorts, jobs, self.quotas, now, self.ageing_step_seconds, is_direct=is_direct
+        )
         holds: dict[int, Hold | None] = {}
         for cohort in sorted(cohorts, key=lambda one: one.next(self.ageing_step_seconds)):
             hold = queue.admission.hold(cohort.candidate)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dagster._core.storage.dagster_run import ACTIVE_RUN_STATUSES, DagsterRunStatus
+from dagster._core.storage.dagster_run import ACTIVE_RUN_STATUSES, FINISHED_STATUSES, DagsterRunStatus
 from dagster._core.storage.runs.schema import RunsTable as Runs
 from dagster._core.storage.runs.schema import RunTagsTable as RunTags
+from dagster._core.storage.tags import GRPC_INFO_TAG
 from sqlalchemy import and_, func, select
 
 from dct_pipelines.instance.storage import PooledRunStorage
 
 _ACTIVE = [status.value for status in ACTIVE_RUN_STATUSES]
+_FINISHED = [status.value for status in FINISHED_STATUSES]
 _QUEUED = DagsterRunStatus.QUEUED.value
 
 
@@ -45,3 +47,13 @@ def active_with_tag(
     wanted = select(Runs.c.run_id, Runs.c.status).join(RunTags, tagged).where(Runs.c.status.in_(_ACTIVE))
     with storage.connect() as connection:
         return [(run_id, DagsterRunStatus(status)) for run_id, status in connection.execute(wanted)]
+
+
+def is_to_be_done(storage: PooledRunStorage, run_id: str) -> bool:
+    """Whether a worker may begin the run: it is there, not over, and nobody gave it a process of its own."""
+    elsewhere = select(RunTags.c.id).where(RunTags.c.run_id == run_id, RunTags.c.key == GRPC_INFO_TAG)
+    wanted = select(Runs.c.id).where(
+        Runs.c.run_id == run_id, Runs.c.status.not_in(_FINISHED), ~elsewhere.exists()
+    )
+    with storage.connect() as connection:
+        return connection.scalar(wanted) is not None

@@ -17,6 +17,7 @@ import dagster as dg
 from dagster._core.run_coordinator.queued_run_coordinator import QueuedRunCoordinator, RunQueueConfig
 from sqlalchemy.exc import SQLAlchemyError
 
+from dct_pipelines.clients.pool.roster import Size
 from dct_pipelines.domain import run_tags
 from dct_pipelines.domain.errors import DctError
 from dct_pipelines.domain.quotas import AgentClass, Quotas, Usage
@@ -29,6 +30,8 @@ UNLIMITED = -1
 """Dagster's word for no limit of concurrent runs."""
 PROCESSES_WITHOUT_POOL = 10
 """Each takes seconds of processor time to begin; of more on a small machine none gets anywhere."""
+WORKERS = Size().most
+"""A pool has no more."""
 PATIENCE_SECONDS = 5
 """A pass of the queue must not hang for longer on one of our statements."""
 EACH = {"applyLimitPerUniqueValue": True}
@@ -93,16 +96,19 @@ class QuotaRunCoordinator(QueuedRunCoordinator[dg.DagsterInstance]):
             triggers = slots.limits_of_triggers(connection)
         stock = super().get_run_queue_config()
         limits = [*stock.tag_concurrency_limits, *tag_limits(in_force, beyond_runs, triggers)]
-        bounds = (self._of_machine, self._without_pool, _runs(in_force))
-        runs = min((bound for bound in bounds if bound != UNLIMITED), default=UNLIMITED)
+        runs = _least(self.most_here, _runs(in_force))
         return stock._replace(max_concurrent_runs=runs, tag_concurrency_limits=limits)
 
     @property
-    def _without_pool(self) -> int:
-        """How many runs may each have a process of their own here, which is what a missing pool means."""
+    def most_here(self) -> int:
+        """How many runs there may be at once for want of processes, whatever the quotas allow.
+
+        More would be STARTING while they wait for a worker, and Dagster fails a run that is so for minutes.
+        """
         launcher: Any = self._instance.run_launcher if self.has_instance else None
-        needs_processes = isinstance(launcher, WarmRunLauncher) and not launcher.pools.are_noted
-        return PROCESSES_WITHOUT_POOL if needs_processes else UNLIMITED
+        if not isinstance(launcher, WarmRunLauncher):
+            return self._of_machine
+        return _least(self._of_machine, WORKERS if launcher.pools.are_noted else PROCESSES_WITHOUT_POOL)
 
     def _note_away(self, error: Exception | None) -> None:
         """Say once that the quotas cannot be read, and once that they can again."""
@@ -135,3 +141,7 @@ def tag_limits(in_force: Quotas, beyond_runs: Usage, triggers: Mapping[str, int]
 
 def _runs(in_force: Quotas) -> int:
     return in_force.executions if in_force.enabled else UNLIMITED
+
+
+def _least(*bounds: int) -> int:
+    return min((bound for bound in bounds if bound != UNLIMITED), default=UNLIMITED)

@@ -29,6 +29,8 @@ from dagster._utils.interrupts import capture_interrupts, setup_interrupt_handle
 from dct_pipelines.bootstrap import App, build
 from dct_pipelines.domain.errors import DctError
 from dct_pipelines.instance import census
+from dct_pipelines.instance.coordinator import UNLIMITED as NO_BOUND
+from dct_pipelines.instance.coordinator import QuotaRunCoordinator
 from dct_pipelines.instance.gateway import DagsterGateway
 from dct_pipelines.instance.handover import HandOver, Turn
 from dct_pipelines.instance.storage import PooledRunStorage
@@ -42,7 +44,7 @@ IDLE_SECONDS = 1.0
 """Between two turns otherwise, unless somebody says that executions wait."""
 WATCH_SECONDS = 1.0
 UNLIMITED = 10_000
-"""Slots while limits are switched off; more would only wait in the pool."""
+"""Slots while limits are switched off."""
 HEARTBEAT_TOLERANCE_SECONDS = 1800
 
 
@@ -51,7 +53,7 @@ class QueueDaemon(QueuedRunCoordinatorDaemon):
 
     def __init__(self, instance: dg.DagsterInstance, storage: PooledRunStorage, app: App, lane: Lane) -> None:
         super().__init__(interval_seconds=IDLE_SECONDS)
-        self._storage = storage
+        self._instance, self._storage = instance, storage
         self._app = app
         self._lane = lane
         self._hand_over = HandOver(instance, storage, app)
@@ -76,26 +78,34 @@ class QueueDaemon(QueuedRunCoordinatorDaemon):
             yield SpanMarker.END_SPAN
 
     def _turn(self, context: IWorkspaceProcessContext[Any]) -> Any:
+        had_lane, self._has_lane = self._has_lane, False
         has_lane = self._lane.take()
-        if has_lane and not self._has_lane:
+        if has_lane and not had_lane:
             # Whoever had it before may have dispatched what it then could not make a run of.
             self._app.reconciler.sweep(start_within_seconds=0)
         self._has_lane = has_lane
+        if not has_lane:
+            # Whoever has it takes from Dagster's queue, too: two at it would begin a run twice.
+            return Turn()
         found = census.count(self._storage)
         if found.queued:
             yield from self.run_iteration(context)
             found = census.count(self._storage)
-        if not has_lane:
-            return Turn()
         workspace = context.create_request_context()
         if time.monotonic() - self._watched_at >= WATCH_SECONDS:
             self._watched_at = time.monotonic()
             self._watch.look(workspace)
-        quotas = self._app.quotas.in_force()
-        slots = quotas.executions if quotas.enabled else UNLIMITED
-        turn = self._hand_over.turn(workspace, slots - found.active)
+        turn = self._hand_over.turn(workspace, self._slots() - found.active)
         yield None
         return turn
+
+    def _slots(self) -> int:
+        """How many runs there may be now, by the quota and by what there are processes for."""
+        quotas = self._app.quotas.in_force()
+        slots = quotas.executions if quotas.enabled else UNLIMITED
+        coordinator = self._instance.run_coordinator
+        most = coordinator.most_here if isinstance(coordinator, QuotaRunCoordinator) else NO_BOUND
+        return slots if most == NO_BOUND else min(slots, most)
 
     def _wait(self, seconds: float, shutdown_event: threading.Event) -> None:
         if self._has_lane:

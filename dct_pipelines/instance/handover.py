@@ -20,6 +20,7 @@ from dagster._core.workspace.context import BaseWorkspaceRequestContext
 from dct_pipelines.bootstrap import App
 from dct_pipelines.domain import run_tags
 from dct_pipelines.domain.errors import PoolUnreachable
+from dct_pipelines.domain.words import WaitReason
 from dct_pipelines.instance.launcher import WARM, WarmRunLauncher
 from dct_pipelines.instance.making import RunMaker
 from dct_pipelines.instance.storage import PooledRunStorage
@@ -27,12 +28,21 @@ from dct_pipelines.instance.storage import PooledRunStorage
 MOST_AT_ONCE = 100
 """Runs made in one transaction: it should be over before anybody waits for it."""
 HELLO_SECONDS = 1.0
+FREED_BY_ENDS = frozenset(
+    {
+        WaitReason.RUN_SLOTS.value,
+        WaitReason.TRIGGER_BUSY.value,
+        WaitReason.ITEM_BUSY.value,
+        WaitReason.ENVIRONMENT_BUSY.value,
+    }
+)
+"""Reasons to wait that may be gone any moment. A paused trigger may stay so for months."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Turn:
-    """What a turn did. `is_more`: others would start as soon as slots are free."""
+    """What a turn did. `is_more`: others may start as soon as work that is under way ends."""
 
     handed_over: int = 0
     is_more: bool = False
@@ -63,7 +73,7 @@ class HandOver:
         tags = {run_tags.LAUNCHER: WARM} if self._pools_are_noted else {}
         runs = self._maker.make(workspace, report.orders, tags)
         self._launch(workspace, runs)
-        return Turn(len(runs), is_more=bool(report.waiting))
+        return Turn(len(runs), is_more=not FREED_BY_ENDS.isdisjoint(report.waiting))
 
     def _jobs(self, workspace: BaseWorkspaceRequestContext) -> frozenset[str]:
         """What can be started now: the code server knows it, and so does the pool, if there is one."""

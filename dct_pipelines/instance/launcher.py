@@ -8,6 +8,7 @@ own `dagster.yaml`; nothing else in this project depends on this one.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -80,7 +81,7 @@ class WarmRunLauncher(RunLauncher[dg.DagsterInstance], ConfigurableClass):
         run = self._instance.get_run_by_id(run_id)
         if run is None or run.is_finished:
             return False
-        if GRPC_INFO_TAG in run.tags:
+        if has_own_process(run):
             return bool(self._default.terminate(run_id))  # type: ignore[no-untyped-call]
         self._instance.report_run_canceling(run)
         try:
@@ -104,7 +105,7 @@ class WarmRunLauncher(RunLauncher[dg.DagsterInstance], ConfigurableClass):
         Dagster fails a run whose health is unknown, so nothing is claimed of runs that no pool was given,
         and a pool that is away for a moment is an error of this question, not of the run.
         """
-        if run.tags.get(run_tags.LAUNCHER) != WARM or GRPC_INFO_TAG in run.tags:
+        if run.tags.get(run_tags.LAUNCHER) != WARM or has_own_process(run):
             return CheckRunHealthResult(WorkerStatus.RUNNING, "it has a process of its own")
         health = self.pools.health([run.run_id])
         if health.states[run.run_id] in (LaunchState.QUEUED, LaunchState.RUNNING):
@@ -143,12 +144,25 @@ class WarmRunLauncher(RunLauncher[dg.DagsterInstance], ConfigurableClass):
         self._default.launch_run(context)
 
 
+def has_own_process(run: dg.DagsterRun) -> bool:
+    """Whether the run was launched by default, also one that a pool was to have first."""
+    return GRPC_INFO_TAG in run.tags
+
+
 def launch_of(run: dg.DagsterRun) -> Launch:
     """The launch of a run, with all that its worker has to know of it."""
-    limit = run.tags.get(MAX_RUNTIME_SECONDS_TAG)
     return Launch(
         key=run.run_id,
         body=serialize_value(run),
-        limit_seconds=float(limit) if limit else None,
+        limit_seconds=_limit_of(run),
         alone=run.tags.get(run_tags.UNTRUSTED) == "true",
     )
+
+
+def _limit_of(run: dg.DagsterRun) -> float | None:
+    """How long it may run. Anybody can write the tag by hand; what is no span of time limits nothing."""
+    try:
+        seconds = float(run.tags.get(MAX_RUNTIME_SECONDS_TAG, ""))
+    except ValueError:
+        return None
+    return seconds if math.isfinite(seconds) and seconds > 0 else None

@@ -9,6 +9,7 @@ job's and plan's snapshots are stored, and one run of it is kept as the pattern 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -30,6 +31,7 @@ from dct_pipelines.engine.dispatch import DispatchOrder
 from dct_pipelines.instance.storage import PooledRunStorage
 
 LOCATION = "dct_pipelines"
+_log = logging.getLogger(__name__)
 
 
 class RunMaker:
@@ -59,11 +61,19 @@ class RunMaker:
     def make(
         self, workspace: BaseWorkspaceRequestContext, orders: Sequence[DispatchOrder], tags: Mapping[str, str]
     ) -> list[dg.DagsterRun]:
-        """Store one run for each order, STARTING, with its tags and `tags`; all of them or none."""
-        if not orders:
-            return []
+        """Store one run for each order, STARTING, with its tags and `tags`; all of them or none.
+
+        Left out are orders for a job that the code server cannot plan: others do not wait for it.
+        """
         now = datetime.now(UTC)
-        runs = [self._run(workspace, order, tags) for order in orders]
+        patterns = {name: self._known(workspace, name) for name in {order.job_name for order in orders}}
+        runs = [
+            pattern._replace(run_id=make_new_run_id(), tags={**pattern.tags, **tags, **order.tags})
+            for order in orders
+            if (pattern := patterns[order.job_name]) is not None
+        ]
+        if not runs:
+            return []
         starting = [_starting(run, now) for run in runs]
         with self._storage.transaction() as connection:
             connection.execute(insert(Runs), [self._row(run, now) for run in runs])
@@ -78,14 +88,17 @@ class RunMaker:
             connection.execute(insert(EventLogs), starting)
         return runs
 
-    def _run(
-        self, workspace: BaseWorkspaceRequestContext, order: DispatchOrder, tags: Mapping[str, str]
-    ) -> dg.DagsterRun:
-        pattern = self._patterns.get(order.job_name)
-        if pattern is None:
-            location = workspace.get_code_location(LOCATION)
-            pattern = self._patterns[order.job_name] = self._pattern(location, self._jobs[order.job_name])
-        return pattern._replace(run_id=make_new_run_id(), tags={**pattern.tags, **tags, **order.tags})
+    def _known(self, workspace: BaseWorkspaceRequestContext, job_name: str) -> dg.DagsterRun | None:
+        """The pattern of the job's runs; None when it has none and cannot get one now."""
+        if job_name not in self._patterns:
+            try:
+                location = workspace.get_code_location(LOCATION)
+                self._patterns[job_name] = self._pattern(location, self._jobs[job_name])
+            except dg.DagsterError:
+                _log.exception(
+                    "no run of %s can be made; the sweep gives its executions another attempt", job_name
+                )
+        return self._patterns.get(job_name)
 
     def _pattern(self, location: CodeLocation, job: RemoteJob) -> dg.DagsterRun:
         """A run of the job that is not stored; its snapshots are."""

@@ -33,6 +33,7 @@ from dagster._serdes import deserialize_value
 from dagster._utils.interrupts import capture_interrupts
 
 from dct_pipelines.clients.pool.launch import Launch
+from dct_pipelines.instance import census
 from dct_pipelines.instance.coordinator import QuotaRunCoordinator
 from dct_pipelines.instance.storage import PooledRunStorage
 
@@ -58,8 +59,8 @@ class RunWorker:
     def work(self, launch: Launch) -> None:
         """Carry out one run. What goes wrong in it is in the run's log; nothing of it is raised."""
         run = self._run_of(launch)
-        if run is None or run.is_finished:
-            _log.warning("run %s is gone or over; nothing is done", launch.key)
+        if run is None:
+            _log.warning("run %s is gone or over, or has another process; nothing is done", launch.key)
             return
         with capture_interrupts(), self._recording(run):
             try:
@@ -69,9 +70,13 @@ class RunWorker:
                 _log.exception("run %s", run.run_id)
 
     def _run_of(self, launch: Launch) -> DagsterRun | None:
-        if launch.body:
-            return deserialize_value(launch.body, DagsterRun)
-        return self._instance.get_run_by_id(launch.key)
+        """The run, if it is still to be done: what the launch says of it may be minutes old."""
+        storage = self._instance.run_storage
+        if isinstance(storage, PooledRunStorage) and launch.body:
+            is_due = census.is_to_be_done(storage, launch.key)
+            return deserialize_value(launch.body, DagsterRun) if is_due else None
+        run = self._instance.get_run_by_id(launch.key)
+        return None if run is None or run.is_finished else run
 
     def _recording(self, run: DagsterRun) -> AbstractContextManager[None]:
         storage = self._instance.run_storage

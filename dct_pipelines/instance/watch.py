@@ -14,14 +14,15 @@ import dagster as dg
 from dagster._core.launcher import LaunchRunContext
 from dagster._core.storage.dagster_run import DagsterRunStatus
 from dagster._core.workspace.context import BaseWorkspaceRequestContext
+from sqlalchemy.exc import SQLAlchemyError
 
 from dct_pipelines.bootstrap import App
 from dct_pipelines.clients.pool.caller import Health
 from dct_pipelines.clients.pool.launch import LaunchState
 from dct_pipelines.domain import run_tags
-from dct_pipelines.domain.errors import PoolUnreachable
+from dct_pipelines.domain.errors import DatabaseUnavailable, PoolUnreachable
 from dct_pipelines.instance import census
-from dct_pipelines.instance.launcher import WARM, WarmRunLauncher
+from dct_pipelines.instance.launcher import WARM, WarmRunLauncher, has_own_process
 from dct_pipelines.instance.storage import PooledRunStorage
 
 ALIVE = (LaunchState.QUEUED, LaunchState.RUNNING)
@@ -49,11 +50,29 @@ class PoolWatch:
         except PoolUnreachable:
             return self._without_pool(launcher, workspace, [run_id for run_id, _ in active])
         missing = [run_id for run_id, _ in active if health.states[run_id] not in ALIVE]
-        lost = [run_id for run_id in missing if self._settle(launcher, workspace, run_id, health)]
+        lost = [run_id for run_id in missing if self._try_to_settle(launcher, workspace, run_id, health)]
         if lost:
             # Their executions get the next attempt now, not at the next sweep.
             self._app.reconciler.sweep()
         return len(missing)
+
+    def _try_to_settle(
+        self,
+        launcher: WarmRunLauncher,
+        workspace: BaseWorkspaceRequestContext,
+        run_id: str,
+        health: Health,
+    ) -> bool:
+        """The same as `_settle`, but one run that cannot be settled now keeps nobody from the others."""
+        try:
+            return self._settle(launcher, workspace, run_id, health)
+        except (DatabaseUnavailable, SQLAlchemyError):
+            raise
+        except PoolUnreachable as error:
+            _log.warning("run %s is launched as soon as the worker pool is back: %s", run_id, error)
+        except Exception:  # noqa: BLE001 (whatever it is, it is about this run only)
+            _log.exception("run %s cannot be settled now", run_id)
+        return False
 
     def _settle(
         self,
@@ -64,7 +83,7 @@ class PoolWatch:
     ) -> bool:
         """Whether the run was lost. Read again: a run that ended was written down before it was forgotten."""
         run = self._instance.get_run_by_id(run_id)
-        if run is None or run.is_finished:
+        if run is None or run.is_finished or has_own_process(run):
             return False
         if run.status is DagsterRunStatus.STARTING and run_id not in health.ended:
             launcher.launch([run])
@@ -87,6 +106,6 @@ class PoolWatch:
             return 0
         for run_id in run_ids:
             run = self._instance.get_run_by_id(run_id)
-            if run is not None and run.status is DagsterRunStatus.STARTING:
+            if run is not None and run.status is DagsterRunStatus.STARTING and not has_own_process(run):
                 launcher.launch_run(LaunchRunContext(dagster_run=run, workspace=workspace))
         return 0

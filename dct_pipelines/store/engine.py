@@ -36,6 +36,9 @@ PATIENCE: dict[str, Any] = {
 }
 """So that a server that vanished without a word is noticed within a minute; the URL may say otherwise."""
 
+SERVER_PATIENCE = {"tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"}
+"""The same the other way round: a client that vanished with its machine must not keep its locks for hours."""
+
 
 class StoreSettings(Protocol):
     """What this room reads of the settings."""
@@ -141,6 +144,7 @@ def _set_up(connection: Any, session: Session) -> None:
         "statement_timeout": str(session.statement_timeout_ms),
         "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_SECONDS * 1000),
         "timezone": "UTC",
+        **SERVER_PATIENCE,
     }
     with connection.cursor() as cursor:
         calls = ", ".join(["set_config(%s, %s, false)"] * len(values))

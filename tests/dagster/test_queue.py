@@ -11,8 +11,12 @@ import pytest
 from dagster._serdes import deserialize_value
 
 from dct_pipelines.domain import run_tags
+from dct_pipelines.domain.errors import DatabaseUnavailable
+from dct_pipelines.domain.quotas import Quota
 from dct_pipelines.instance import census
+from dct_pipelines.instance.coordinator import PROCESSES_WITHOUT_POOL, WORKERS
 from dct_pipelines.instance.launcher import WARM
+from dct_pipelines.store import quotas
 from dct_pipelines.store.lane import Lane, is_taken
 from dct_pipelines.store.wakeups import notify
 from tests.support.deployment import *  # noqa: F403
@@ -70,22 +74,44 @@ def test_no_more_runs_are_active_than_the_quota_allows(ground: Ground):
     assert len({launch.key for launch in ground.pools.given}) == 7
 
 
+def launch_by_hand(ground: Ground) -> None:
+    """A run that waits in Dagster's own queue."""
+    workspace = ground.context.create_request_context()
+    location = workspace.get_code_location("dct_pipelines")
+    remote = next(iter(location.get_repositories().values())).get_full_job("run_tests")
+    made = ground.instance.create_run_for_job(
+        loaded().get_job_def("run_tests"),
+        remote_job_origin=remote.get_remote_origin(),
+        job_code_origin=remote.get_python_origin(),
+    )
+    ground.instance.submit_run(made.run_id, workspace)
+
+
 def test_runs_by_hand_and_executions_share_the_quota(ground: Ground):
     ground.wait(4)
-    job = ground.context.create_request_context().get_code_location("dct_pipelines")
-    remote = next(iter(job.get_repositories().values())).get_full_job("run_tests")
     for _ in range(2):
-        made = ground.instance.create_run_for_job(
-            loaded().get_job_def("run_tests"),
-            remote_job_origin=remote.get_remote_origin(),
-            job_code_origin=remote.get_python_origin(),
-        )
-        ground.instance.submit_run(made.run_id, ground.context.create_request_context())
+        launch_by_hand(ground)
     ground.turn()
     counted = census.count(ground.storage)
     assert (counted.active, counted.queued) == (LIMIT, 0)
     assert [run.job_name for run in ground.runs(dg.DagsterRunStatus.STARTING)].count("run_tests") == 2
     assert ground.statuses() == {"dispatched": 1, "waiting": 3}
+
+
+def test_no_more_runs_are_active_than_there_are_processes_for_whatever_the_quota_allows(ground: Ground):
+    with ground.app.database.begin() as connection:
+        quotas.put(connection, Quota.EXECUTIONS, WORKERS + 50, "local")
+    assert ground.daemon._slots() == WORKERS
+    ground.pools.is_noted = False
+    assert ground.daemon._slots() == PROCESSES_WITHOUT_POOL
+
+
+def test_a_queue_that_waits_for_no_end_of_work_is_not_looked_at_ten_times_a_second(ground: Ground):
+    paused = ground.trigger(status="paused")
+    ground.wait(2, trigger_id=paused)
+    assert ground.turn().is_more is False
+    ground.wait(LIMIT + 1)
+    assert ground.turn().is_more is True
 
 
 def test_while_the_pool_is_away_nothing_is_dispatched_and_then_everything(ground: Ground):
@@ -117,6 +143,18 @@ def test_whoever_gets_the_lane_gives_a_run_to_what_was_dispatched_without_one(gr
     assert run.tags["dct/attempt"] == "2"
 
 
+def test_whoever_lost_the_lane_for_a_moment_does_the_same(ground: Ground, database_url: str):
+    ground.turn()
+    ground.wait()
+    assert ground.app.dispatcher.dispatch(frozenset({"notify_users"}), 1).orders
+    terminate_all(database_url)
+    with pytest.raises(DatabaseUnavailable):
+        ground.turn()
+    ground.turn()
+    (run,) = ground.runs()
+    assert run.tags["dct/attempt"] == "2"
+
+
 def test_one_daemon_at_a_time_has_the_lane(ground: Ground):
     ground.turn()
     other_lane = Lane(ground.app.settings)
@@ -124,8 +162,10 @@ def test_one_daemon_at_a_time_has_the_lane(ground: Ground):
     with ground.app.database.connect() as connection:
         assert is_taken(connection)
     ground.wait()
+    launch_by_hand(ground)
     ground.turn(other)
     assert ground.statuses() == {"waiting": 1}
+    assert census.count(ground.storage).queued == 1
     ground.lane.leave()
     ground.turn(other)
     assert ground.statuses() == {"dispatched": 1}

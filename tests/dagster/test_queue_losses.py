@@ -5,8 +5,11 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 from dagster._core.launcher import WorkerStatus
+from dagster._core.storage.tags import GRPC_INFO_TAG, MAX_RUNTIME_SECONDS_TAG
 from sqlalchemy import select
 
+from dct_pipelines.domain import run_tags
+from dct_pipelines.instance.launcher import WARM, launch_of
 from dct_pipelines.store import tables
 from tests.support.deployment import *  # noqa: F403
 from tests.support.deployment import loaded
@@ -92,3 +95,39 @@ def test_a_run_that_nobody_gave_to_a_pool_is_not_looked_after(ground: Ground):
     assert ground.status_of(run) is dg.DagsterRunStatus.STARTED
     health = ground.instance.run_launcher.check_run_worker_health(run)
     assert health.status is WorkerStatus.RUNNING
+
+
+def by_hand(ground: Ground, status: dg.DagsterRunStatus, tags: dict[str, str]) -> dg.DagsterRun:
+    """A run that somebody launched, and that a pool was to have."""
+    job = loaded().get_job_def("notify_users")
+    return ground.instance.create_run_for_job(job, status=status, tags={run_tags.LAUNCHER: WARM} | tags)
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
+def test_a_run_that_got_a_process_because_no_pool_answered_is_neither_lost_nor_begun_twice(
+    ground: Ground, status: dg.DagsterRunStatus
+):
+    run = by_hand(ground, status, {GRPC_INFO_TAG: "{}"})
+    ground.turn()
+    assert ground.status_of(run) is status
+    assert ground.pools.given == []
+
+
+def test_a_run_that_cannot_be_settled_keeps_nobody_from_the_others(ground: Ground):
+    bad = by_hand(ground, dg.DagsterRunStatus.STARTING, {})
+    ground.pools.refuses.add(bad.run_id)
+    ground.wait()
+    ground.turn()
+    ground.turn()
+    assert ground.statuses() == {"dispatched": 1}
+    assert [launch.key for launch in ground.pools.given] == [ground.runs()[-1].run_id]
+
+
+@pytest.mark.parametrize(
+    ("said", "means"), [("90", 90.0), ("soon", None), ("0", None), ("-3", None), ("nan", None)]
+)
+def test_a_limit_that_somebody_wrote_by_hand_and_that_is_none_does_not_keep_a_run_from_starting(
+    ground: Ground, said: str, means: float | None
+):
+    run = by_hand(ground, dg.DagsterRunStatus.STARTING, {MAX_RUNTIME_SECONDS_TAG: said})
+    assert launch_of(run).limit_seconds == means

@@ -22,6 +22,8 @@ class FakePools(Pools):
         self.how: dict[str, str] = {}
         self.is_there = True
         self.is_noted = True
+        self.refuses: set[str] = set()
+        """Runs that it does not take."""
 
     @property
     def are_noted(self) -> bool:
@@ -34,6 +36,8 @@ class FakePools(Pools):
     def launch(self, launches: Sequence[Launch]) -> None:
         self._answer()
         for launch in launches:
+            if launch.key in self.refuses:
+                raise PoolUnreachable(f"the pool does not take {launch.key}")
             self.given.append(launch)
             if self.states.get(launch.key, LaunchState.UNKNOWN) is LaunchState.UNKNOWN or launch.again:
                 self.states[launch.key] = LaunchState.RUNNING

@@ -84,6 +84,15 @@ def test_a_session_says_what_it_belongs_to_and_has_a_timeout(database_settings: 
     opened.dispose()
 
 
+def test_the_server_looks_whether_a_client_that_says_nothing_is_still_there(database: Database) -> None:
+    """Through a socket of the machine, as here, the values themselves show as 0."""
+    with database.connect() as connection:
+        asked = text(
+            "SELECT count(*) FROM pg_settings WHERE name LIKE 'tcp_keepalives%' AND source = 'session'"
+        )
+        assert connection.scalar(asked) == 3
+
+
 def test_a_session_that_the_server_ended_is_a_transient_error_and_the_next_one_works(
     database: Database,
 ) -> None:

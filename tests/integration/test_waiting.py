@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -13,8 +14,10 @@ from dct_pipelines.domain.quotas import Quotas
 from dct_pipelines.domain.trigger import ResourceLimits
 from dct_pipelines.domain.words import WaitReason
 from dct_pipelines.engine.waiting import Wait, WaitingService
+from dct_pipelines.settings import Settings
 from dct_pipelines.store import tables
 from dct_pipelines.store.database import Database
+from dct_pipelines.store.lane import Lane
 from tests.integration.test_dispatch_many import JOB, STEP, dispatch, wait
 from tests.support.stage import QUOTAS
 from tests.support.world import World
@@ -120,3 +123,20 @@ def test_what_does_not_wait_has_no_reason_to(world: World) -> None:
     told = [{"id": first, "status": "dispatched"}]
     service(world).tell(told)
     assert told[0]["ahead"] is None
+
+
+def test_where_a_daemon_starts_what_has_a_slot_nothing_else_is_said_to_be_next(
+    world: World, database_settings: Settings
+) -> None:
+    two = replace(QUOTAS, executions=2)
+    waiting = wait(world, world.trigger("to-qa"), 5)
+    lane = Lane(database_settings)
+    assert lane.take()
+    try:
+        dispatch(world, limit=2, quotas=two)
+        held = service(world, two)
+        assert held.of([waiting[2]])[waiting[2]].reason is WaitReason.RUN_SLOTS
+        assert {one.reason: one.count for one in held.by_reason()} == {WaitReason.RUN_SLOTS: 3}
+    finally:
+        lane.leave()
+    assert service(world, two).of([waiting[2]])[waiting[2]].reason is None

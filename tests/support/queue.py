@@ -16,12 +16,13 @@ from dagster._core.remote_origin import InProcessCodeLocationOrigin
 from dagster._core.test_utils import create_test_daemon_workspace_context
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
-from sqlalchemy import insert, text
+from sqlalchemy import func, insert, text
 
 from dct_pipelines.bootstrap import App
 from dct_pipelines.domain.execution import ExecutionState
 from dct_pipelines.domain.quotas import Quota
 from dct_pipelines.instance.daemon import QueueDaemon
+from dct_pipelines.instance.handover import Turn
 from dct_pipelines.instance.launcher import WarmRunLauncher
 from dct_pipelines.instance.storage import PooledRunStorage
 from dct_pipelines.store import quotas, tables
@@ -57,15 +58,35 @@ class Ground:
     def new_daemon(self, lane: Lane) -> QueueDaemon:
         return QueueDaemon(self.instance, self.storage, self.app, lane)
 
-    def turn(self, daemon: QueueDaemon | None = None) -> None:
+    def turn(self, daemon: QueueDaemon | None = None) -> Turn:
         """One turn, with a look at the pool's runs."""
         daemon = daemon or self.daemon
         daemon._watched_at = -1000.0
         daemon._hand_over._asked_pool_at = -1000.0
-        for _ in daemon._turn(self.context):
-            pass
+        steps = daemon._turn(self.context)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                turned: Turn = end.value
+                return turned
 
-    def wait(self, count: int = 1, job_name: str = "notify_users") -> list[UUID]:
+    def trigger(self, status: str) -> UUID:
+        """A trigger in that state."""
+        trigger = tables.dynamic_context_triggers
+        values = {
+            "name": f"is-{status}",
+            "status": status,
+            "trigger_type": "testing",
+            "active_since": func.now(),
+        }
+        with self.app.database.begin() as connection:
+            statement = insert(trigger).values(**values, job_name="notify_users", created_by="local")
+            return connection.execute(statement.returning(trigger.c.id)).scalar_one()
+
+    def wait(
+        self, count: int = 1, job_name: str = "notify_users", trigger_id: UUID | None = None
+    ) -> list[UUID]:
         """Executions that nothing holds back."""
         made = []
         action = {"type": job_name, "name": job_name, "config": outbox_config()}
@@ -73,6 +94,7 @@ class Ground:
             for _ in range(count):
                 statement = insert(tables.trigger_executions).values(
                     triggered_by="manual",
+                    trigger_id=trigger_id,
                     created_by="local",
                     job_name=job_name,
                     actions=[action],
