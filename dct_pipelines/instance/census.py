@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from dagster._core.storage.dagster_run import ACTIVE_RUN_STATUSES, FINISHED_STATUSES, DagsterRunStatus
 from dagster._core.storage.runs.schema import RunsTable as Runs
 from dagster._core.storage.runs.schema import RunTagsTable as RunTags
-from dagster._core.storage.tags import GRPC_INFO_TAG
 from sqlalchemy import and_, func, select
 
+from dct_pipelines.domain import run_tags
+from dct_pipelines.instance.launcher import PROCESS
 from dct_pipelines.instance.storage import PooledRunStorage
 
 _ACTIVE = [status.value for status in ACTIVE_RUN_STATUSES]
@@ -51,7 +52,8 @@ def active_with_tag(
 
 def is_to_be_done(storage: PooledRunStorage, run_id: str) -> bool:
     """Whether a worker may begin the run: it is there, not over, and nobody gave it a process of its own."""
-    elsewhere = select(RunTags.c.id).where(RunTags.c.run_id == run_id, RunTags.c.key == GRPC_INFO_TAG)
+    tag = RunTags.c
+    elsewhere = select(tag.id).where(tag.run_id == run_id, tag.key == run_tags.LAUNCHER, tag.value == PROCESS)
     wanted = select(Runs.c.id).where(
         Runs.c.run_id == run_id, Runs.c.status.not_in(_FINISHED), ~elsewhere.exists()
     )

@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
-from dagster._core.launcher import LaunchRunContext
 from dagster._core.workspace.context import BaseWorkspaceRequestContext
 
 from dct_pipelines.bootstrap import App
 from dct_pipelines.domain import run_tags
 from dct_pipelines.domain.errors import PoolUnreachable
 from dct_pipelines.domain.words import WaitReason
-from dct_pipelines.instance.launcher import WARM, WarmRunLauncher
+from dct_pipelines.instance.launcher import WARM, WarmRunLauncher, launch_or_fail
 from dct_pipelines.instance.making import RunMaker
 from dct_pipelines.instance.storage import PooledRunStorage
 
@@ -114,10 +113,4 @@ class HandOver:
                 _log.warning("%d runs are launched as soon as the worker pool is back: %s", len(runs), error)
             return
         for run in runs:
-            try:
-                launcher.launch_run(LaunchRunContext(dagster_run=run, workspace=workspace))
-            except Exception as error:  # noqa: BLE001
-                # Whatever a launcher of another kind raises: this run ends, the engine tries again, others
-                # go on.
-                _log.exception("run %s could not be launched", run.run_id)
-                self._instance.report_run_failed(run, f"it could not be launched: {error}")
+            launch_or_fail(self._instance, workspace, run)

@@ -19,6 +19,7 @@ from dagster._config.config_schema import UserConfigSchema
 from dagster._core.launcher import DefaultRunLauncher, LaunchRunContext, RunLauncher
 from dagster._core.launcher.base import CheckRunHealthResult, ResumeRunContext, WorkerStatus
 from dagster._core.storage.tags import GRPC_INFO_TAG, MAX_RUNTIME_SECONDS_TAG
+from dagster._core.workspace.context import BaseWorkspaceRequestContext
 from dagster._serdes import ConfigurableClass, ConfigurableClassData, serialize_value
 
 from dct_pipelines.clients.pool.caller import Pools
@@ -29,6 +30,8 @@ from dct_pipelines.settings import load_settings
 
 WARM = "warm"
 """Marks the runs that a pool was asked to do, for whoever looks after them."""
+PROCESS = "process"
+"""Marks those that got a process each, also when a pool was asked before."""
 RETURNS_WITHIN_SECONDS = 15.0
 """A pool that is noted and does not answer is being started again; after so long nobody waits for it."""
 LOOK_EVERY_SECONDS = 0.25
@@ -105,7 +108,7 @@ class WarmRunLauncher(RunLauncher[dg.DagsterInstance], ConfigurableClass):
         Dagster fails a run whose health is unknown, so nothing is claimed of runs that no pool was given,
         and a pool that is away for a moment is an error of this question, not of the run.
         """
-        if run.tags.get(run_tags.LAUNCHER) != WARM or has_own_process(run):
+        if run.tags.get(run_tags.LAUNCHER) != WARM:
             return CheckRunHealthResult(WorkerStatus.RUNNING, "it has a process of its own")
         health = self.pools.health([run.run_id])
         if health.states[run.run_id] in (LaunchState.QUEUED, LaunchState.RUNNING):
@@ -141,12 +144,25 @@ class WarmRunLauncher(RunLauncher[dg.DagsterInstance], ConfigurableClass):
                 "`dct up` keeps one",
                 because,
             )
+        # Said first, and over what it said before or had from the run that it repeats: it is no pool's now.
+        self._instance.add_run_tags(context.dagster_run.run_id, {run_tags.LAUNCHER: PROCESS})
         self._default.launch_run(context)
 
 
+def launch_or_fail(
+    instance: dg.DagsterInstance, workspace: BaseWorkspaceRequestContext, run: dg.DagsterRun
+) -> None:
+    """Launch by whatever launcher there is; what it refuses ends as failed, and others go on."""
+    try:
+        instance.run_launcher.launch_run(LaunchRunContext(dagster_run=run, workspace=workspace))
+    except Exception as error:  # noqa: BLE001 (whatever a launcher of another kind raises)
+        _log.exception("run %s could not be launched", run.run_id)
+        instance.report_run_failed(run, f"it could not be launched: {error}")
+
+
 def has_own_process(run: dg.DagsterRun) -> bool:
-    """Whether the run was launched by default, also one that a pool was to have first."""
-    return GRPC_INFO_TAG in run.tags
+    """Whether the run was launched by default. Dagster's own mark goes on to a run that repeats it."""
+    return GRPC_INFO_TAG in run.tags and run.tags.get(run_tags.LAUNCHER) != WARM
 
 
 def launch_of(run: dg.DagsterRun) -> Launch:

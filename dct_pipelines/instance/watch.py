@@ -11,7 +11,6 @@ import logging
 from collections.abc import Sequence
 
 import dagster as dg
-from dagster._core.launcher import LaunchRunContext
 from dagster._core.storage.dagster_run import DagsterRunStatus
 from dagster._core.workspace.context import BaseWorkspaceRequestContext
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,7 +21,7 @@ from dct_pipelines.clients.pool.launch import LaunchState
 from dct_pipelines.domain import run_tags
 from dct_pipelines.domain.errors import DatabaseUnavailable, PoolUnreachable
 from dct_pipelines.instance import census
-from dct_pipelines.instance.launcher import WARM, WarmRunLauncher, has_own_process
+from dct_pipelines.instance.launcher import WARM, WarmRunLauncher, launch_or_fail
 from dct_pipelines.instance.storage import PooledRunStorage
 
 ALIVE = (LaunchState.QUEUED, LaunchState.RUNNING)
@@ -83,7 +82,7 @@ class PoolWatch:
     ) -> bool:
         """Whether the run was lost. Read again: a run that ended was written down before it was forgotten."""
         run = self._instance.get_run_by_id(run_id)
-        if run is None or run.is_finished or has_own_process(run):
+        if run is None or run.is_finished:
             return False
         if run.status is DagsterRunStatus.STARTING and run_id not in health.ended:
             launcher.launch([run])
@@ -106,6 +105,6 @@ class PoolWatch:
             return 0
         for run_id in run_ids:
             run = self._instance.get_run_by_id(run_id)
-            if run is not None and run.status is DagsterRunStatus.STARTING and not has_own_process(run):
-                launcher.launch_run(LaunchRunContext(dagster_run=run, workspace=workspace))
+            if run is not None and run.status is DagsterRunStatus.STARTING:
+                launch_or_fail(self._instance, workspace, run)
         return 0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dagster as dg
 import pytest
-from dagster._core.launcher import WorkerStatus
-from dagster._core.storage.tags import GRPC_INFO_TAG, MAX_RUNTIME_SECONDS_TAG
+from dagster._core.launcher import LaunchRunContext, RunLauncher, WorkerStatus
+from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
 from sqlalchemy import select
 
 from dct_pipelines.domain import run_tags
-from dct_pipelines.instance.launcher import WARM, launch_of
+from dct_pipelines.instance.launcher import WARM, WarmRunLauncher, launch_of
 from dct_pipelines.store import tables
 from tests.support.deployment import *  # noqa: F403
 from tests.support.deployment import loaded
@@ -103,14 +103,40 @@ def by_hand(ground: Ground, status: dg.DagsterRunStatus, tags: dict[str, str]) -
     return ground.instance.create_run_for_job(job, status=status, tags={run_tags.LAUNCHER: WARM} | tags)
 
 
-@pytest.mark.parametrize("status", [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
-def test_a_run_that_got_a_process_because_no_pool_answered_is_neither_lost_nor_begun_twice(
-    ground: Ground, status: dg.DagsterRunStatus
-):
-    run = by_hand(ground, status, {GRPC_INFO_TAG: "{}"})
+class Processes(RunLauncher):
+    """Stands for Dagster's default launcher: `begun` are the runs that got a process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun: list[str] = []
+
+    def launch_run(self, context: LaunchRunContext) -> None:
+        self.begun.append(context.dagster_run.run_id)
+
+    def terminate(self, run_id: str) -> bool:
+        return run_id in self.begun
+
+
+def test_a_run_that_got_a_process_because_no_pool_is_there_is_neither_lost_nor_begun_twice(ground: Ground):
+    run = by_hand(ground, dg.DagsterRunStatus.STARTING, {})
+    launcher = ground.instance.run_launcher
+    assert isinstance(launcher, WarmRunLauncher)
+    launcher._default = processes = Processes()
+    ground.pools.is_noted = ground.pools.is_there = False
     ground.turn()
-    assert ground.status_of(run) is status
+    ground.turn()
+    assert processes.begun == [run.run_id]
+    ground.pools.is_noted = ground.pools.is_there = True
+    ground.turn()
+    assert ground.status_of(run) is dg.DagsterRunStatus.STARTING
     assert ground.pools.given == []
+
+
+def test_a_run_that_cannot_get_a_process_is_failed_and_holds_up_nobody(ground: Ground):
+    run = by_hand(ground, dg.DagsterRunStatus.STARTING, {})
+    ground.pools.is_noted = ground.pools.is_there = False
+    ground.turn()
+    assert ground.status_of(run) is dg.DagsterRunStatus.FAILURE
 
 
 def test_a_run_that_cannot_be_settled_keeps_nobody_from_the_others(ground: Ground):
