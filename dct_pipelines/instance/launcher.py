@@ -45,7 +45,7 @@ class WarmRunLauncher(RunLauncher[dg.DagsterInstance], ConfigurableClass):
         super().__init__()  # type: ignore[no-untyped-call]
         self._inst_data = inst_data
         self.pools = pools or Pools(load_settings().home)
-        self._default = DefaultRunLauncher()
+        self._default: RunLauncher[dg.DagsterInstance] = DefaultRunLauncher()
         self._has_warned = False
 
     def register_instance(self, instance: dg.DagsterInstance) -> None:
@@ -85,7 +85,7 @@ class WarmRunLauncher(RunLauncher[dg.DagsterInstance], ConfigurableClass):
         if run is None or run.is_finished:
             return False
         if has_own_process(run):
-            return bool(self._default.terminate(run_id))  # type: ignore[no-untyped-call]
+            return self._default.terminate(run_id)
         self._instance.report_run_canceling(run)
         try:
             was = self.pools.stop(run_id)

@@ -103,11 +103,11 @@ def by_hand(ground: Ground, status: dg.DagsterRunStatus, tags: dict[str, str]) -
     return ground.instance.create_run_for_job(job, status=status, tags={run_tags.LAUNCHER: WARM} | tags)
 
 
-class Processes(RunLauncher):
+class Processes(RunLauncher[dg.DagsterInstance]):
     """Stands for Dagster's default launcher: `begun` are the runs that got a process."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.begun: list[str] = []
 
     def launch_run(self, context: LaunchRunContext) -> None:
