@@ -18,6 +18,7 @@ from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from dagster import DagsterEvent, EventLogEntry, JobDefinition
 from dagster._core.definitions import scoped_resources_builder
@@ -98,14 +99,16 @@ def one_event_loop() -> Undo:
 def configuration_once() -> Undo:
     """What an empty run configuration resolves to is found out once for each job, not twice a run."""
     stock = ResolvedRunConfig.build
-    found: dict[int, tuple[JobDefinition, ResolvedRunConfig]] = {}
+    # Runs that go the stock way load their job anew each time: what they found goes with it.
+    found: WeakKeyDictionary[JobDefinition, ResolvedRunConfig] = WeakKeyDictionary()
 
     def build(job_def: JobDefinition, run_config: Mapping[str, object] | None = None) -> ResolvedRunConfig:
         if run_config:
             return stock(job_def, run_config)
-        if id(job_def) not in found:
-            found[id(job_def)] = job_def, stock(job_def, run_config)
-        return found[id(job_def)][1]
+        known = found.get(job_def)
+        if known is None:
+            known = found[job_def] = stock(job_def, run_config)
+        return known
 
     return _replace(ResolvedRunConfig, "build", staticmethod(build))
 

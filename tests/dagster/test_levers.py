@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import re
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -113,3 +115,17 @@ def test_whoever_configured_a_handler_gets_events_as_before(workshop: Workshop):
 @dg.op
 def says(context) -> None:
     context.log.info("said")
+
+
+def test_the_configuration_of_a_job_that_nobody_has_any_more_is_forgotten():
+    undo = levers.configuration_once()
+    try:
+        job = dg.GraphDefinition(name="passing", node_defs=[]).to_job()
+        known = ResolvedRunConfig.build(job)
+        assert ResolvedRunConfig.build(job) is known
+        gone = weakref.ref(job)
+        del job, known
+        gc.collect()
+        assert gone() is None
+    finally:
+        undo()
