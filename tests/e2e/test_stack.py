@@ -84,7 +84,7 @@ def stack(project: Path, said: list[str]) -> Iterator[Stack]:
 def test_a_new_shape_is_loaded_and_carried_out_and_parts_that_die_come_back(
     stack: Stack, app: App, said: list[str]
 ):
-    assert set(stack.pids) == {"code server", "daemon", "web UI"}
+    assert set(stack.pids) == {"code server", "warm pool", "daemon", "web UI"}
     with urlopen(f"{stack.ui_url}/server_info") as answer:
         assert answer.status == 200
 
