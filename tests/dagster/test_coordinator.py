@@ -62,7 +62,9 @@ class Queue:
 
 
 @pytest.fixture
-def queue(instance: dg.DagsterInstance) -> Queue:
+def queue(instance: dg.DagsterInstance, project: Path) -> Queue:
+    """Where a pool is, so that only quotas count."""
+    write_pools(project / ".dct", [project / "pool.sock"])
     return Queue(instance)
 
 
