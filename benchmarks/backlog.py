@@ -163,7 +163,7 @@ def figures(waiting: int, triggers: int = 50, repeats: int = 30) -> dict[str, ob
         idle = bench.measured(lambda: bench.app.dispatcher.dispatch(frozenset({JOB}), 50))
         bench.fill(waiting)
         fifty = bench.passes(50)
-        function = bench.measured(bench.app.status.status)
+        function = bench.measured(bench.app.status_by(None).status)
         command = _command(bench)
         bench.clear()
         bench.fill(waiting)

@@ -63,6 +63,7 @@ class Killer:
             "code server": self._code_server,
             "run worker": self._worker,
             "database": self.server.pid,
+            "zygote": lambda: self.stack.pids.get("warm pool"),
         }
         part = list(parts)[len(self.killed) % len(parts)]
         moment = self._await_moment(part, patience_seconds)

@@ -13,12 +13,13 @@ from dct_pipelines.bootstrap.outside import Outside
 from dct_pipelines.domain.channels import SlackChannel
 from dct_pipelines.domain.errors import SchemaMismatch
 from dct_pipelines.domain.event import Event
-from dct_pipelines.domain.gateway import RunGateway
+from dct_pipelines.domain.gateway import Daemons, RunGateway
 from dct_pipelines.domain.git import RepositoryRef
 from dct_pipelines.domain.ports import ActionPorts, ChannelPort, RecordsPort
 from dct_pipelines.domain.release import release_name
 from dct_pipelines.domain.shapes import job_name
 from dct_pipelines.settings import Settings
+from dct_pipelines.store import revision
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.shapes import read_kinds, read_shapes
 
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from dct_pipelines.store.library import Library
 
 HAIR_SECONDS = 1.0
-"""Off the polling interval: a connection that is due a hair after its tick would wait for the next one."""
+"""Off the polling interval: who is due a hair after its tick would wait for the next one."""
 
 
 @dataclass(frozen=True)
@@ -68,17 +69,16 @@ class App:
 
         Raises `SchemaMismatch` when `dct db migrate` has to be run first.
         """
-        from dct_pipelines.store.schema import current_revision, head_revision, migrate
-
         with self.database.connect() as connection:
-            found = current_revision(connection)
-        if found == (wanted := head_revision()):
+            found = revision.found(connection)
+        if found == (wanted := revision.newest()):
             return self
-        if self.settings.database_url is None:
-            migrate(self.database)
-        else:
+        if self.settings.database_url is not None:
             state = f"is at revision {found}" if found else "has no tables of ours yet"
             raise SchemaMismatch(f"the database {state}, this release needs {wanted}; run `dct db migrate`")
+        from dct_pipelines.store.schema import migrate
+
+        migrate(self.database)
         return self
 
     @cached_property
@@ -227,9 +227,8 @@ class App:
             loaded_jobs=partial(read_loaded_jobs, self.settings.home),
         )
 
-    @cached_property
-    def status(self) -> StatusService:
-        """Says how things stand."""
+    def status_by(self, daemons: Daemons | None) -> StatusService:
+        """Says how things stand, by somebody's word for which of Dagster's daemons are alive."""
         from dct_pipelines.engine.status import StatusService
 
         return StatusService(
@@ -239,7 +238,7 @@ class App:
             self.outside.processes,
             self.quotas,
             self.waiting,
-            self.gateway,
+            daemons,
         )
 
     def _hosted_ref(self, connection: str, location: str) -> RepositoryRef | None:

@@ -22,9 +22,10 @@ def status(json_output: Json = False) -> None:
     """
     from dct_pipelines.cli.output import print_json
     from dct_pipelines.cli.session import services
+    from dct_pipelines.instance.heartbeats import DaemonHeartbeats
 
-    with services(dagster=True) as app:
-        found = app.status.status()
+    with services() as app:
+        found = app.status_by(DaemonHeartbeats(app.database)).status()
     if json_output:
         print_json({**_plain(found), "problems": list(found.problems)})
     else:

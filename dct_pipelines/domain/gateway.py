@@ -35,7 +35,14 @@ class DaemonHealth:
     last_seen: datetime | None
 
 
-class RunGateway(Protocol):
+class Daemons(Protocol):
+    """Who knows which of Dagster's daemons are alive."""
+
+    def daemons(self) -> Sequence[DaemonHealth]:
+        """Dagster's daemons that this deployment needs, and whether each is alive."""
+
+
+class RunGateway(Daemons, Protocol):
     """What the engine asks of Dagster. The adapter is `instance/gateway.py`."""
 
     def find_runs(self, execution_id: UUID) -> Sequence[RunInfo]:
@@ -58,9 +65,6 @@ class RunGateway(Protocol):
 
     def loaded_jobs(self) -> frozenset[str]:
         """Names of the jobs of the code location as the daemon sees it now."""
-
-    def daemons(self) -> Sequence[DaemonHealth]:
-        """Dagster's daemons that this deployment needs, and whether each is alive."""
 
     def reload(self) -> None:
         """Ask the code location to load its definitions anew."""

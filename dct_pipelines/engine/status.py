@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from dct_pipelines.domain.facts import Fact
-from dct_pipelines.domain.gateway import DaemonHealth, RunGateway
+from dct_pipelines.domain.gateway import DaemonHealth, Daemons
 from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.process import IsolationStatus, ProcessPort
 from dct_pipelines.domain.story import SourceStory
@@ -67,7 +67,7 @@ class StatusService:
     processes: ProcessPort
     quotas: QuotaService
     waiting: WaitingService
-    gateway: RunGateway | None
+    daemons: Daemons | None
 
     def status(self) -> Status:
         """How things stand now."""
@@ -86,7 +86,7 @@ class StatusService:
             ended_last_hour=ended,
             leases=leases,
             quotas=self.quotas.show(),
-            daemons=tuple(self.gateway.daemons()) if self.gateway is not None else (),
+            daemons=tuple(self.daemons.daemons()) if self.daemons is not None else (),
             isolation=self.processes.isolation_status(),
             broken_triggers=self.explainer.broken_triggers(),
         )

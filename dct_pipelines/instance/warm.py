@@ -27,7 +27,7 @@ from dct_pipelines.clients.pool.zygote import Zygote
 from dct_pipelines.instance import levers
 from dct_pipelines.instance.running import RunWorker, plans_of
 from dct_pipelines.settings import load_settings
-from dct_pipelines.store.schema import head_revision
+from dct_pipelines.store.revision import newest
 
 COLLECT_AFTER = 50_000
 """Allocations between a worker's collections: a run makes many objects that live until its end."""
@@ -63,7 +63,7 @@ def main() -> None:
         importlib.import_module(name)
     levers.pull_all()
     plans = plans_of(repository)
-    head_revision()
+    newest()
     jobs = sorted(job.name for job in repository.get_definition().get_all_jobs())
 
     def prepare() -> Work:

@@ -13,11 +13,13 @@ from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
 from dct_pipelines.domain.errors import SchemaMismatch
+from dct_pipelines.store import revision
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.embedded import EmbeddedPostgres
 from dct_pipelines.store.schema import (
     NOTHING_THERE,
     alembic_config,
+    current_revision,
     head_revision,
     migrate,
     optimize,
@@ -219,3 +221,15 @@ def test_comparing_leaves_no_scratch_schema_behind(database: Database) -> None:
     verify(database)
     with database.connect() as connection:
         assert connection.scalar(text("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'dct_%'")) == 0
+
+
+def test_the_revision_is_told_without_alembic_as_alembic_tells_it(database: Database):
+    assert revision.newest() == head_revision()
+    with database.connect() as connection:
+        assert revision.found(connection) == current_revision(connection) == head_revision()
+
+
+def test_a_database_without_our_tables_has_no_revision(postgres: EmbeddedPostgres):
+    engine = create_engine(make_url(postgres.ensure()).set(database="postgres"), poolclass=NullPool)
+    with engine.connect() as connection:
+        assert revision.found(connection) is None

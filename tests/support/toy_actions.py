@@ -17,6 +17,7 @@ class ToyConfig(ActionConfig):
 
     do: Literal["print", "die", "wait"] = "print"
     text: str = ""
+    agents: int = 0
 
 
 def run(context: ActionContext, config: ToyConfig, _ports: ActionPorts) -> Outcome:
@@ -40,4 +41,5 @@ ACTION = ActionType(
     run=run,
     outputs=frozenset({"pid"}),
     example={"do": "print", "text": "hello"},
+    agents=lambda config: config.agents,
 )
