@@ -85,6 +85,9 @@ class Settings(BaseModel):
     email_service_key: SecretStr | None = Field(None, alias="EMAIL_SERVICE_KEY")
     git_integration_token: SecretStr | None = Field(None, alias="GIT_INTEGRATION_TOKEN")
 
+    run_retention_days: Count = Field(30, alias="DCT_RUN_RETENTION_DAYS")
+    """Dagster's runs of executions are kept so long after they ended. Our own tables keep what happened."""
+
     enable_trigger_metrics: bool = Field(True, alias="ENABLE_TRIGGER_METRICS")
     metrics_retention_days: Count = Field(90, alias="METRICS_RETENTION_DAYS")
     alert_webhook_url: SecretStr | None = Field(None, alias="ALERT_WEBHOOK_URL")

@@ -33,6 +33,7 @@ from dct_pipelines.instance.coordinator import UNLIMITED as NO_BOUND
 from dct_pipelines.instance.coordinator import QuotaRunCoordinator
 from dct_pipelines.instance.gateway import DagsterGateway
 from dct_pipelines.instance.handover import HandOver, Turn
+from dct_pipelines.instance.retention import RetentionDaemon
 from dct_pipelines.instance.storage import PooledRunStorage
 from dct_pipelines.instance.watch import PoolWatch
 from dct_pipelines.settings import load_settings
@@ -42,6 +43,8 @@ BUSY_SECONDS = 0.1
 """Between two turns while executions wait for slots: short work frees many in that time."""
 IDLE_SECONDS = 1.0
 """Between two turns otherwise, unless somebody says that executions wait."""
+REFILL_AT = 4
+"""While more waits, nothing is handed over before this part of the slots is free."""
 WATCH_SECONDS = 1.0
 UNLIMITED = 10_000
 """Slots while limits are switched off."""
@@ -60,6 +63,7 @@ class QueueDaemon(QueuedRunCoordinatorDaemon):
         self._watch = PoolWatch(instance, storage, app)
         self._watched_at = -WATCH_SECONDS
         self._has_lane = False
+        self._last = Turn()
 
     def core_loop(
         self, workspace_process_context: IWorkspaceProcessContext[Any], shutdown_event: threading.Event
@@ -95,9 +99,15 @@ class QueueDaemon(QueuedRunCoordinatorDaemon):
         if time.monotonic() - self._watched_at >= WATCH_SECONDS:
             self._watched_at = time.monotonic()
             self._watch.look(workspace)
-        turn = self._hand_over.turn(workspace, self._slots() - found.active)
+        slots = self._slots()
+        free = slots - found.active
+        if self._last.is_more and free < slots // REFILL_AT:
+            # The pool has enough before it; a pass for each slot that comes free would cost more than the work.
+            yield None
+            return self._last
+        self._last = self._hand_over.turn(workspace, free)
         yield None
-        return turn
+        return self._last
 
     def _slots(self) -> int:
         """How many runs there may be now, by the quota and by what there are processes for."""
@@ -129,9 +139,18 @@ class QueueDaemon(QueuedRunCoordinatorDaemon):
 
 
 def daemons(instance: dg.DagsterInstance, app: App) -> Sequence[DagsterDaemon[Any]]:
-    """Dagster's own, with our queue in place of its one."""
+    """Dagster's own, with our queue in place of its one, and one that deletes old runs."""
     storage = instance.run_storage
     assert isinstance(storage, PooledRunStorage)  # noqa: S101 (dagster.yaml of `dct up` names it)
+    return [
+        RetentionDaemon(storage, app.settings.run_retention_days),
+        *_with_our_queue(instance, storage, app),
+    ]
+
+
+def _with_our_queue(
+    instance: dg.DagsterInstance, storage: PooledRunStorage, app: App
+) -> Sequence[DagsterDaemon[Any]]:
     return [
         QueueDaemon(instance, storage, app, Lane(app.settings))
         if isinstance(daemon, QueuedRunCoordinatorDaemon)

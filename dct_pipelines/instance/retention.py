@@ -1,0 +1,71 @@
+"""Old runs go: at thirty a second a month of them is 80 million runs, and hundreds of gigabytes of events.
+
+Dagster keeps runs for ever and deletes one at a time. Here those of executions go, some hundred at once, a
+while after they ended. What happened stays known: executions, attempts, results, decisions are rows of ours.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from dagster._core.storage.dagster_run import FINISHED_STATUSES
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as EventLogs
+from dagster._core.storage.runs.schema import RunsTable as Runs
+from dagster._core.storage.runs.schema import RunTagsTable as RunTags
+from dagster._core.workspace.context import IWorkspaceProcessContext
+from dagster._daemon.daemon import DaemonIterator, IntervalDaemon
+from sqlalchemy import delete, exists, select
+
+from dct_pipelines.domain import run_tags
+from dct_pipelines.instance.storage import PooledRunStorage
+
+EVERY_SECONDS = 60
+RUNS_AT_ONCE = 200
+BATCHES = 30
+"""In one turn, which is 100 runs a second: more than can be done."""
+_FINISHED = [status.value for status in FINISHED_STATUSES]
+
+
+class RetentionDaemon(IntervalDaemon[IWorkspaceProcessContext[Any]]):
+    """Deletes, every minute, what is old enough."""
+
+    def __init__(self, storage: PooledRunStorage, kept_days: int) -> None:
+        super().__init__(EVERY_SECONDS)
+        self._storage = storage
+        self._kept = timedelta(days=kept_days)
+
+    @classmethod
+    def daemon_type(cls) -> str:
+        """Its name among Dagster's daemons."""
+        return "DCT_RETENTION"
+
+    def run_iteration(self, workspace_process_context: IWorkspaceProcessContext[Any]) -> DaemonIterator:
+        """One turn; the rest is left for the next one."""
+        for _ in range(BATCHES):
+            deleted = delete_runs(self._storage, datetime.now(UTC) - self._kept, RUNS_AT_ONCE)
+            yield None
+            if deleted < RUNS_AT_ONCE:
+                return
+
+
+def delete_runs(storage: PooledRunStorage, ended_before: datetime, limit: int) -> int:
+    """Delete runs of executions that ended before then, with their events and tags; returns how many."""
+    is_ours = exists().where(RunTags.c.run_id == Runs.c.run_id, RunTags.c.key == run_tags.EXECUTION)
+    old = (
+        select(Runs.c.run_id)
+        .where(
+            Runs.c.status.in_(_FINISHED),
+            Runs.c.update_timestamp < ended_before.replace(tzinfo=None),
+            is_ours,
+        )
+        .order_by(Runs.c.id)
+        .limit(limit)
+    )
+    with storage.transaction() as connection:
+        run_ids = list(connection.scalars(old))
+        if run_ids:
+            connection.execute(delete(EventLogs).where(EventLogs.c.run_id.in_(run_ids)))
+            connection.execute(delete(RunTags).where(RunTags.c.run_id.in_(run_ids)))
+            connection.execute(delete(Runs).where(Runs.c.run_id.in_(run_ids)))
+    return len(run_ids)
