@@ -102,7 +102,7 @@ class QueueDaemon(QueuedRunCoordinatorDaemon):
         slots = self._slots()
         free = slots - found.active
         if self._last.is_more and free < slots // REFILL_AT:
-            # The pool has enough before it; a pass for each slot that comes free would cost more than the work.
+            # The pool has enough before it; a pass for each slot that comes free costs more than the work.
             yield None
             return self._last
         self._last = self._hand_over.turn(workspace, free)
