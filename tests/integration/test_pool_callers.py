@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -106,3 +108,25 @@ def test_a_body_larger_than_any_buffer_arrives_while_others_are_served(pool: Toy
     pool.launch("large", "larger", padding="x" * 2_000_000)
     assert pool.ended("large", "larger")
     assert ask(pool.door, {"ask": "hello"})["draining"] is False
+
+
+def test_a_caller_waits_for_room_in_a_crowd_at_the_door(tmp_path: Path):
+    with socket.socket(socket.AF_UNIX) as door, ThreadPoolExecutor() as callers:
+        door.bind(str(tmp_path / "door"))
+        door.listen(1)
+        asked = [callers.submit(ask, tmp_path / "door", {"ask": "hello"}) for _ in range(4)]
+        for _ in asked:
+            caller, _address = door.accept()
+            with caller, caller.makefile("rb") as questions:
+                questions.readline()
+                caller.sendall(b'{"pid": 7}\n')
+        assert [one.result() for one in asked] == [{"pid": 7}] * 4
+
+
+def test_a_crowd_that_does_not_move_is_not_waited_for_for_ever(tmp_path: Path):
+    with socket.socket(socket.AF_UNIX) as door, ExitStack() as crowd:
+        door.bind(str(tmp_path / "door"))
+        door.listen(0)
+        crowd.enter_context(socket.socket(socket.AF_UNIX)).connect(str(tmp_path / "door"))
+        with pytest.raises(OSError, match="temporarily unavailable"):
+            ask(tmp_path / "door", {"ask": "hello"}, timeout_seconds=0.1)

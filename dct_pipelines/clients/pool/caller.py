@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -130,8 +131,13 @@ class Pools:
 def ask(door: Path, message: object, timeout_seconds: float = PATIENCE_SECONDS) -> Answer:
     """The answer of the pool behind this socket; OSError when there is none, or it is a complaint."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-        line.settimeout(timeout_seconds)
+        # The kernel waits for room in a crowd at the door; with a timeout of Python's it would refuse at once.
+        seconds, rest = divmod(timeout_seconds, 1)
+        line.setsockopt(
+            socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(seconds), int(rest * 1e6))
+        )
         line.connect(str(door))
+        line.settimeout(timeout_seconds)
         line.sendall(encode(message))
         with line.makefile("rb") as answers:
             text = answers.readline()
