@@ -56,8 +56,8 @@ def loaded() -> dg.Definitions:
     return defs()
 
 
-def job_named(name: str) -> dg.JobDefinition:
-    """The job as a run process finds it."""
+def job_named(name: str, _project: str = "") -> dg.JobDefinition:
+    """The job as a run process finds it; Dagster keeps one for each project that is named."""
     return loaded().get_job_def(name)
 
 
@@ -69,7 +69,8 @@ def run_job(
     again_from: str | None = None,
 ) -> dg.ExecuteJobResult:
     """Carry a run out in this process; `again_from` is a failed run to re-execute from its failure."""
-    recipe = dg.build_reconstructable_job("tests.support.deployment", "job_named", (name,))
+    whose = {"_project": instance.root_directory}
+    recipe = dg.build_reconstructable_job("tests.support.deployment", "job_named", (name,), whose)
     options = dg.ReexecutionOptions.from_failure(again_from, instance) if again_from else None
     return dg.execute_job(
         recipe, instance, run_config=config, tags=tags, raise_on_error=False, reexecution_options=options

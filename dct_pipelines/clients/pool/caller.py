@@ -131,11 +131,10 @@ class Pools:
 def ask(door: Path, message: object, timeout_seconds: float = PATIENCE_SECONDS) -> Answer:
     """The answer of the pool behind this socket; OSError when there is none, or it is a complaint."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-        # The kernel waits for room in a crowd at the door; with a timeout of Python's it would refuse at once.
+        # By the kernel's timeout a caller waits for room in a crowd; by Python's it would be refused at once.
         seconds, rest = divmod(timeout_seconds, 1)
-        line.setsockopt(
-            socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(seconds), int(rest * 1e6))
-        )
+        patience = struct.pack("ll", int(seconds), int(rest * 1e6))
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
         line.connect(str(door))
         line.settimeout(timeout_seconds)
         line.sendall(encode(message))
