@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 EXECUTIONS, AGENTS, RESERVED_PERCENT = 5, 3, 34
 STANDARD_AGENTS = AGENTS - AGENTS * RESERVED_PERCENT // 100
 STEP_SECONDS = 1
-RUNS = 400
+RUNS = 250
 PATIENCE_SECONDS = 240
 IN_USE = text(
     "SELECT (SELECT count(*) FROM dagster.runs WHERE status IN ('STARTING', 'STARTED', 'CANCELING')) "
@@ -131,6 +131,7 @@ def flood(app: App) -> Iterator[None]:
         while not stop.wait(0.25):
             ask(app, *[(10, 0)] * 15)
 
+    ask(app, *[(10, 0)] * 60)
     thread = threading.Thread(target=pour)
     thread.start()
     try:
@@ -150,6 +151,6 @@ def test_no_limit_is_ever_exceeded_and_nothing_starves(app: App):
         with flood(app):
             (low,) = ask(app, (1, 0))
             assert eventually(lambda: has_started(app, low), PATIENCE_SECONDS)
-            assert open_ones(app) > EXECUTIONS
+            assert open_ones(app) > EXECUTIONS, "nothing was there that could have starved it"
     assert highest.looks > 100
     assert highest == Highest(EXECUTIONS, EXECUTIONS, AGENTS, STANDARD_AGENTS)
