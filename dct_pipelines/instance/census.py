@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dagster._core.storage.dagster_run import ACTIVE_RUN_STATUSES, FINISHED_STATUSES, DagsterRunStatus
+from dagster._core.storage.dagster_run import ACTIVE_RUN_STATUSES, DagsterRunStatus
 from dagster._core.storage.runs.schema import RunsTable as Runs
 from dagster._core.storage.runs.schema import RunTagsTable as RunTags
 from sqlalchemy import and_, func, select
 
 from dct_pipelines.domain import run_tags
 from dct_pipelines.instance.launcher import PROCESS
+from dct_pipelines.instance.ledger import FINISHED
 from dct_pipelines.instance.storage import PooledRunStorage
 
 _ACTIVE = [status.value for status in ACTIVE_RUN_STATUSES]
-_FINISHED = [status.value for status in FINISHED_STATUSES]
 _QUEUED = DagsterRunStatus.QUEUED.value
 
 
@@ -55,7 +55,7 @@ def is_to_be_done(storage: PooledRunStorage, run_id: str) -> bool:
     tag = RunTags.c
     elsewhere = select(tag.id).where(tag.run_id == run_id, tag.key == run_tags.LAUNCHER, tag.value == PROCESS)
     wanted = select(Runs.c.id).where(
-        Runs.c.run_id == run_id, Runs.c.status.not_in(_FINISHED), ~elsewhere.exists()
+        Runs.c.run_id == run_id, Runs.c.status.not_in(FINISHED), ~elsewhere.exists()
     )
     with storage.connect() as connection:
         return connection.scalar(wanted) is not None

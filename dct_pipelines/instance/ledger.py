@@ -35,7 +35,8 @@ FLUSH_SECONDS = 0.5
 END_WAIT_SECONDS = 120
 """How long the end of a run waits for a database that is away."""
 _ENDS = frozenset({DagsterEventType.RUN_SUCCESS, DagsterEventType.RUN_FAILURE, DagsterEventType.RUN_CANCELED})
-_FINISHED = [status.value for status in FINISHED_STATUSES]
+FINISHED = [status.value for status in FINISHED_STATUSES]
+"""The statuses of a run that is over, as they are stored."""
 _log = logging.getLogger(__name__)
 
 
@@ -131,7 +132,7 @@ class RunLedger:
             connection.execute(insert(EventLogs), self._events)
         if self._columns:
             # Whoever ended the run meanwhile, because this process was taken for dead, keeps the last word.
-            mine = update(Runs).where(Runs.c.run_id == run_id, Runs.c.status.not_in(_FINISHED))
+            mine = update(Runs).where(Runs.c.run_id == run_id, Runs.c.status.not_in(FINISHED))
             if self._columns["status"] == DagsterRunStatus.STARTED.value:
                 mine = mine.where(Runs.c.status != DagsterRunStatus.CANCELING.value)
             connection.execute(mine.values(**self._columns))

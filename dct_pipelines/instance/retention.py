@@ -9,7 +9,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dagster._core.storage.dagster_run import FINISHED_STATUSES
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as EventLogs
 from dagster._core.storage.runs.schema import RunsTable as Runs
 from dagster._core.storage.runs.schema import RunTagsTable as RunTags
@@ -18,13 +17,13 @@ from dagster._daemon.daemon import DaemonIterator, IntervalDaemon
 from sqlalchemy import delete, exists, select
 
 from dct_pipelines.domain import run_tags
+from dct_pipelines.instance.ledger import FINISHED
 from dct_pipelines.instance.storage import PooledRunStorage
 
 EVERY_SECONDS = 60
 RUNS_AT_ONCE = 200
 BATCHES = 30
 """In one turn, which is 100 runs a second: more than can be done."""
-_FINISHED = [status.value for status in FINISHED_STATUSES]
 
 
 class RetentionDaemon(IntervalDaemon[IWorkspaceProcessContext[Any]]):
@@ -55,7 +54,7 @@ def delete_runs(storage: PooledRunStorage, ended_before: datetime, limit: int) -
     old = (
         select(Runs.c.run_id)
         .where(
-            Runs.c.status.in_(_FINISHED),
+            Runs.c.status.in_(FINISHED),
             Runs.c.update_timestamp < ended_before.replace(tzinfo=None),
             is_ours,
         )

@@ -15,12 +15,11 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, select, text
 
 from dct_pipelines.domain.admission import DAY, HOUR
-from dct_pipelines.domain.execution import HOLDING
 from dct_pipelines.domain.trigger import ResourceLimits
+from dct_pipelines.store.executions.reading import IS_HOLDING
 from dct_pipelines.store.tables import trigger_executions
 
 _EXECUTION = trigger_executions.c
-_HOLDING = [state.value for state in HOLDING]
 BEFORE_ALL = (datetime.min.replace(tzinfo=UTC), 0)
 """A place that every execution comes after."""
 
@@ -190,7 +189,7 @@ def holding(connection: Connection) -> Sequence[Row[Any]]:
         _EXECUTION.line,
         _EXECUTION.lease_keys,
     )
-    return connection.execute(statement.where(_EXECUTION.status.in_(_HOLDING))).all()
+    return connection.execute(statement.where(IS_HOLDING)).all()
 
 
 _STARTS = text("""

@@ -31,17 +31,15 @@ from sqlalchemy import (
 )
 
 from dct_pipelines.domain.errors import QuotaFull
-from dct_pipelines.domain.execution import HOLDING
 from dct_pipelines.domain.operations import WorkspaceState
 from dct_pipelines.domain.quotas import HIGH_PRIORITY, AgentClass, Quotas, SlotKind, Usage, refusal
-from dct_pipelines.store.executions.reading import older_than
+from dct_pipelines.store.executions.reading import IS_HOLDING, older_than
 from dct_pipelines.store.tables import dynamic_context_triggers, slots, trigger_executions, workspaces
 
 SLOT_LOCK = 7_266_012
 """Advisory lock of whoever counts slots in order to change them; `usage` alone needs none."""
 _SLOT = slots.c
 _EXECUTION = trigger_executions.c
-_IS_HOLDING = _EXECUTION.status.in_([state.value for state in HOLDING])
 _IS_LIVE = workspaces.c.state != WorkspaceState.ARCHIVED
 
 
@@ -115,7 +113,7 @@ def reclaim(connection: Connection, stale_seconds: float) -> list[str]:
     """Free the slots of the dead, and say which: of agents silent for so long, of workspaces gone."""
     _lock(connection)
     has_row = exists().where(workspaces.c.id == _SLOT.holder, _IS_LIVE)
-    is_awaited = exists().where(_EXECUTION.id == _SLOT.execution_id, _IS_HOLDING)
+    is_awaited = exists().where(_EXECUTION.id == _SLOT.execution_id, IS_HOLDING)
     dead = or_(
         (_SLOT.kind == SlotKind.AGENT) & older_than(_SLOT.heartbeat_at, stale_seconds),
         (_SLOT.kind == SlotKind.WORKSPACE) & ~has_row & ~is_awaited,
@@ -146,7 +144,7 @@ def _is(kind: SlotKind, holder: UUID | ColumnElement[UUID]) -> tuple[ColumnEleme
 def _limited_triggers() -> Select[Any]:
     trigger = dynamic_context_triggers.c
     most = trigger.resource_limits["max_concurrent_executions"].as_integer()
-    works = exists().where(_EXECUTION.trigger_id == trigger.id, _IS_HOLDING)
+    works = exists().where(_EXECUTION.trigger_id == trigger.id, IS_HOLDING)
     return select(trigger.name, most.label("most")).where(works, most.is_not(None))
 
 
@@ -199,7 +197,7 @@ def _expected() -> Select[Any]:
             _more(_EXECUTION.agents, agents).label("agents"),
             _more(_EXECUTION.workspaces, opening_or_open + archived).label("workspaces"),
         )
-        .where(_IS_HOLDING)
+        .where(IS_HOLDING)
         .subquery()
     )
     has_agents = at_work.c.has_agents

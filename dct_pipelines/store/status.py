@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from dct_pipelines.domain.execution import FINAL, HOLDING
+from dct_pipelines.domain.execution import FINAL
+from dct_pipelines.store.executions.reading import IS_HOLDING
 from dct_pipelines.store.tables import dynamic_context_triggers, leases, trigger_executions
 
 _EXECUTION = trigger_executions.c
@@ -31,7 +32,7 @@ def executing(connection: Connection, limit: int) -> Sequence[Row[Any]]:
             dynamic_context_triggers.c.name.label("trigger"),
         )
         .outerjoin(dynamic_context_triggers, dynamic_context_triggers.c.id == _EXECUTION.trigger_id)
-        .where(_EXECUTION.status.in_([state.value for state in HOLDING]))
+        .where(IS_HOLDING)
         .order_by(_EXECUTION.dispatched_at)
         .limit(limit)
     )

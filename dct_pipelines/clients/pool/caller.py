@@ -56,7 +56,7 @@ class Pools:
         safe.
         """
         known = self._known_to_older([launch.key for launch in launches])
-        new = [one for one in launches if not (known.get(one.key) and not _goes_on(one, known[one.key]))]
+        new = [one for one in launches if one.is_new_to(known.get(one.key, LaunchState.UNKNOWN))]
         message = {"ask": "launch", "launches": [asdict(launch) for launch in new]}
         self._first(message, lambda answer: "accepted" in answer)
 
@@ -149,7 +149,3 @@ def ask(door: Path, message: object, timeout_seconds: float = PATIENCE_SECONDS) 
     if "error" in answer:
         raise ConnectionRefusedError(f"the pool refused it: {answer['error']}")
     return answer
-
-
-def _goes_on(launch: Launch, state: LaunchState) -> bool:
-    return launch.again and state is LaunchState.ENDED

@@ -32,6 +32,10 @@ class Launch:
     again: bool = False
     """Take it also when it ended here before: it goes on from where it was."""
 
+    def is_new_to(self, state: LaunchState) -> bool:
+        """Whether a pool that knows this of it takes it; else it stays as it is."""
+        return state is LaunchState.UNKNOWN or (self.again and state is LaunchState.ENDED)
+
 
 def encode(message: object) -> bytes:
     """One line of JSON."""

@@ -102,9 +102,7 @@ class Roster:
 
     def accept(self, launch: Launch) -> bool:
         """Queue it; False when it is known already, or nothing is accepted."""
-        state = self.state(launch.key)
-        goes_on = launch.again and state is LaunchState.ENDED
-        if self.is_closing or not (state is LaunchState.UNKNOWN or goes_on):
+        if self.is_closing or not launch.is_new_to(self.state(launch.key)):
             return False
         self.ended.pop(launch.key, None)
         self._queue_of(launch)[launch.key] = launch

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, DateTime, Select, and_, bindparam, func, select
 
 from dct_pipelines.domain.errors import NotFound, StaleAttempt
-from dct_pipelines.domain.execution import AttemptState, ExecutionState
+from dct_pipelines.domain.execution import HOLDING, AttemptState, ExecutionState
 from dct_pipelines.store.executions.rows import Attempt, Execution, to_attempt, to_execution
 from dct_pipelines.store.tables import execution_attempts, trigger_executions
 
@@ -19,6 +19,8 @@ LIVE = (AttemptState.DISPATCHED, AttemptState.RUNNING)
 _ATTEMPT = execution_attempts.c
 _EXECUTION = trigger_executions.c
 _LOCK = select(trigger_executions).where(_EXECUTION.id == bindparam("the_execution")).with_for_update()
+IS_HOLDING = _EXECUTION.status.in_(HOLDING)
+"""Whether an execution has a slot: dispatched, running or compensating."""
 _FENCE = (
     select(_EXECUTION.id)
     .where(
