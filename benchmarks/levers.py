@@ -26,9 +26,10 @@ from typing import Any
 import dagster as dg
 import psutil
 from dagster._grpc.impl import core_execute_run
+from dagster._serdes import serialize_value
 
 from dct_pipelines.bootstrap import App, build
-from dct_pipelines.instance import ledger, levers, storage
+from dct_pipelines.instance import entries, ledger, levers, storage
 from dct_pipelines.instance.launcher import launch_of
 from dct_pipelines.settings import load_settings
 from tests.support.warm import Workshop
@@ -79,6 +80,7 @@ class Bench:
             "events and status in one transaction": lambda: _instead(
                 self._workshop.worker, "_recording", lambda _self, _run: nullcontext()
             ),
+            "events packed by class": lambda: _instead(storage, "row_of", _stock_row, bound=False),
             "noise left out": lambda: _instead(storage, "is_noise", lambda _event: False, bound=False),
             "plans kept": lambda: _instead(self._workshop.worker, "_whole", self._stock_run()),
             **{name: partial(self._but, name) for name in levers.LEVERS},
@@ -147,6 +149,10 @@ class Bench:
         self.undo()
         self._workshop.close()
         return found
+
+
+def _stock_row(entry: dg.EventLogEntry) -> entries.Row:
+    return entries.row_of(entry)._replace(event=serialize_value(entry))
 
 
 def _ask(_storage: Any, _what: str, ask: Callable[[], bool]) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
@@ -25,7 +26,7 @@ from dct_pipelines.engine.times import Times
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.executions import Connection, leases, reading, results
 from dct_pipelines.store.executions.rows import Execution
-from dct_pipelines.store.executions.transitions import RunStart, create_manual, move
+from dct_pipelines.store.executions.transitions import RunStart, claim_untried, create_manual, move
 from dct_pipelines.store.patience import patiently
 
 MAX_QUESTIONS = 3
@@ -68,6 +69,8 @@ class Attempts:
         Repeatable at any time. A run without an execution gets one if `manual` says what it is to do, and is
         InvalidInput otherwise. Waits for a database that is away.
         """
+        if (untried := self._take_untried(run)) is not None:
+            return self.heartbeats.watch(untried, {}, run.run_id)
         runs_over: dict[str, bool] = {}
         for _ in range(MAX_QUESTIONS):
             taken = patiently(lambda: self._try(run, manual, runs_over), self.times.record_wait_seconds)
@@ -83,6 +86,18 @@ class Attempts:
     def _is_over(self, run_id: str) -> bool:
         info = self.gateway.get_run(run_id) if self.gateway is not None else None
         return info is not None and info.is_over
+
+    def _take_untried(self, run: RunIdentity) -> Execution | None:
+        """What nearly every run finds, taken at once; None when it has to be looked at closely.
+
+        That is so, too, when the database did not answer: it may have been taken all the same.
+        """
+        if run.execution_id is None or run.attempt != 1 or run.is_by_hand:
+            return None
+        start = RunStart(run.run_id, _process(), claims=True)
+        with suppress(DatabaseUnavailable), self.database.at_once() as connection:
+            return claim_untried(connection, run.execution_id, start)
+        return None
 
     def _try(
         self, run: RunIdentity, manual: Manual | None, runs_over: Mapping[str, bool]
@@ -115,12 +130,15 @@ def _start(connection: Connection, execution: Execution, run: RunIdentity, *, cl
     message = None if claims or execution.attempt == 0 else f"taken over by run {run.run_id}"
     start = RunStart(
         run_id=run.run_id,
-        process=f"{platform.node()}:{os.getpid()}",
-        timeout_seconds=execution.limits.timeout_seconds,
+        process=_process(),
         claims=claims,
         by_hand=run.is_by_hand,
     )
     return move(connection, execution, ExecutionState.RUNNING, run=start, message=message)
+
+
+def _process() -> str:
+    return f"{platform.node()}:{os.getpid()}"
 
 
 def _find(connection: Connection, run: RunIdentity, manual: Manual | None) -> UUID:

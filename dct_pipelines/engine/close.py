@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 from dct_pipelines.domain.deliverable import Missing, find_missing
-from dct_pipelines.domain.errors import StaleAttempt
+from dct_pipelines.domain.errors import DatabaseUnavailable, StaleAttempt
 from dct_pipelines.domain.execution import ExecutionState
 from dct_pipelines.domain.ports import ActionPorts
 from dct_pipelines.engine.attempts import Attempts, Refused
@@ -18,7 +18,7 @@ from dct_pipelines.engine.identity import CloseReport, RunIdentity
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.executions import reading
 from dct_pipelines.store.executions.rows import Execution
-from dct_pipelines.store.executions.transitions import move
+from dct_pipelines.store.executions.transitions import complete, move
 from dct_pipelines.store.patience import patiently
 
 
@@ -79,8 +79,15 @@ class Closer:
                     deliverables_completed=None if because and not missing else there,
                 )
 
-        patiently(write, self.attempts.times.record_wait_seconds)
+        if because or not self._is_completed_at_once(execution, there):
+            patiently(write, self.attempts.times.record_wait_seconds)
         return CloseReport(to, tuple(map(str, missing)), because)
+
+    def _is_completed_at_once(self, execution: Execution, deliverables: Sequence[str]) -> bool:
+        """Whether it certainly is; when not, for want of an answer too, it has to be looked at closely."""
+        with suppress(DatabaseUnavailable), self.database.at_once() as connection:
+            return complete(connection, execution, deliverables)
+        return False
 
     def _missing(self, hold: Hold) -> tuple[Missing, ...]:
         execution = hold.execution

@@ -17,6 +17,11 @@ from dct_pipelines.instance.storage import PooledRunStorage
 
 _ACTIVE = [status.value for status in ACTIVE_RUN_STATUSES]
 _QUEUED = DagsterRunStatus.QUEUED.value
+_DUE = """
+SELECT 1 FROM runs WHERE run_id = %(run_id)s AND status <> ALL (%(finished)s) AND NOT EXISTS (
+    SELECT 1 FROM run_tags WHERE run_id = %(run_id)s AND key = %(key)s AND value = %(elsewhere)s
+)
+"""
 
 
 @dataclass(frozen=True)
@@ -52,10 +57,6 @@ def active_with_tag(
 
 def is_to_be_done(storage: PooledRunStorage, run_id: str) -> bool:
     """Whether a worker may begin the run: it is there, not over, and nobody gave it a process of its own."""
-    tag = RunTags.c
-    elsewhere = select(tag.id).where(tag.run_id == run_id, tag.key == run_tags.LAUNCHER, tag.value == PROCESS)
-    wanted = select(Runs.c.id).where(
-        Runs.c.run_id == run_id, Runs.c.status.not_in(FINISHED), ~elsewhere.exists()
-    )
+    values = {"run_id": run_id, "finished": FINISHED, "key": run_tags.LAUNCHER, "elsewhere": PROCESS}
     with storage.connect() as connection:
-        return connection.scalar(wanted) is not None
+        return connection.exec_driver_sql(_DUE, values).scalar() is not None

@@ -21,12 +21,11 @@ from typing import Any
 from dagster import DagsterEvent, DagsterEventType, DagsterRun, DagsterRunStatus, EventLogEntry
 from dagster._core.events import EVENT_TYPE_TO_PIPELINE_RUN_STATUS
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
-from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as EventLogs
-from dagster._core.storage.runs.schema import RunsTable as Runs
-from sqlalchemy import Connection, Engine, insert, text, update
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from dct_pipelines.domain.errors import DatabaseUnavailable
+from dct_pipelines.instance.entries import Row
 from dct_pipelines.store.failures import explain
 from dct_pipelines.store.patience import patiently
 
@@ -37,6 +36,27 @@ END_WAIT_SECONDS = 120
 _ENDS = frozenset({DagsterEventType.RUN_SUCCESS, DagsterEventType.RUN_FAILURE, DagsterEventType.RUN_CANCELED})
 FINISHED = [status.value for status in FINISHED_STATUSES]
 """The statuses of a run that is over, as they are stored."""
+_WRITE = """
+WITH moved AS (
+    UPDATE runs SET
+        status = %(status)s, update_timestamp = %(update_timestamp)s,
+        start_time = COALESCE(%(start_time)s, start_time), end_time = COALESCE(%(end_time)s, end_time)
+    WHERE %(status)s IS NOT NULL AND run_id = %(run_id)s AND status <> ALL (%(kept)s)
+)
+INSERT INTO event_logs (run_id, event, dagster_event_type, timestamp, step_key)
+SELECT %(run_id)s, event, kind, at, step
+FROM (
+    SELECT set_config(
+        'synchronous_commit',
+        CASE WHEN %(is_relaxed)s THEN 'off' ELSE current_setting('synchronous_commit') END,
+        true
+    )
+) AS durability, unnest(
+    CAST(%(event)s AS text[]), CAST(%(dagster_event_type)s AS text[]),
+    CAST(%(timestamp)s AS timestamp[]), CAST(%(step_key)s AS text[])
+) WITH ORDINALITY AS gathered (event, kind, at, step, place)
+ORDER BY place
+"""
 _log = logging.getLogger(__name__)
 
 
@@ -47,7 +67,7 @@ class RunLedger:
         self._engine_of = engine_of
         self._lock = threading.RLock()
         self._run: DagsterRun | None = None
-        self._events: list[dict[str, Any]] = []
+        self._events: list[Row] = []
         self._columns: dict[str, Any] = {}
         self._goes_well = True
         self._opened = threading.Event()
@@ -87,11 +107,11 @@ class RunLedger:
         run = self._run
         return run if run is not None and run.run_id == run_id and self._goes_well else None
 
-    def add(self, row: dict[str, Any]) -> None:
-        """Take an event's row (columns of `event_logs`)."""
+    def add(self, row: Row) -> None:
+        """Take an event's row."""
         with self._lock:
             self._events.append(row)
-            if row["dagster_event_type"] == DagsterEventType.STEP_FAILURE.value:
+            if row.dagster_event_type == DagsterEventType.STEP_FAILURE.value:
                 self._goes_well = False
 
     def move(self, event: DagsterEvent, at: datetime | None) -> None:
@@ -117,25 +137,23 @@ class RunLedger:
             if self._run is None or not (self._events or self._columns):
                 return
             try:
-                with self._engine_of().connect() as plain:
-                    connection = plain.execution_options(isolation_level="READ COMMITTED")
-                    with connection.begin():
-                        if is_relaxed:
-                            connection.execute(text("SET LOCAL synchronous_commit = off"))
-                        self._write(connection, self._run.run_id)
+                # Each statement of this pool's connections is a transaction of its own.
+                with self._engine_of().connect() as connection:
+                    values = self._values(self._run.run_id)
+                    connection.exec_driver_sql(_WRITE, values | {"is_relaxed": is_relaxed})
             except DBAPIError as error:
                 raise explain(error.orig, disconnected=error.connection_invalidated) or error from error
             self._events, self._columns = [], {}
 
-    def _write(self, connection: Connection, run_id: str) -> None:
-        if self._events:
-            connection.execute(insert(EventLogs), self._events)
-        if self._columns:
-            # Whoever ended the run meanwhile, because this process was taken for dead, keeps the last word.
-            mine = update(Runs).where(Runs.c.run_id == run_id, Runs.c.status.not_in(FINISHED))
-            if self._columns["status"] == DagsterRunStatus.STARTED.value:
-                mine = mine.where(Runs.c.status != DagsterRunStatus.CANCELING.value)
-            connection.execute(mine.values(**self._columns))
+    def _values(self, run_id: str) -> dict[str, Any]:
+        # Whoever ended the run meanwhile, because this process was taken for dead, keeps the last word.
+        kept = FINISHED
+        if self._columns.get("status") == DagsterRunStatus.STARTED.value:
+            kept = [*FINISHED, DagsterRunStatus.CANCELING.value]
+        columns = dict.fromkeys(("status", "update_timestamp", "start_time", "end_time")) | self._columns
+        rows = zip(*self._events, strict=True) if self._events else ([] for _ in Row._fields)
+        events = dict(zip(Row._fields, map(list, rows), strict=True))
+        return {"run_id": run_id, "kept": kept} | columns | events
 
     def _start_flusher(self) -> None:
         if self._flusher is None:

@@ -14,26 +14,26 @@ import logging
 import os
 import signal
 import time
-from collections import namedtuple
-from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from dagster import DagsterEvent, EventLogEntry, JobDefinition
-from dagster._core.definitions import scoped_resources_builder
+from dagster._core.events import PIPELINE_EVENTS
 from dagster._core.execution import api, context_creation_job
+from dagster._core.instance.methods.event_methods import EventMethods
 from dagster._core.instance.types import _EventListenerLogHandler
 from dagster._core.log_manager import DagsterLogManager
 from dagster._core.system_config.objects import ResolvedRunConfig
 from dagster._utils import interrupts
 
-Undo = Callable[[], None]
+from dct_pipelines.instance import answers
+from dct_pipelines.instance.seams import Undo, replace, together
 
 
 def without_console() -> Undo:
     """Runs log into the event log only. By default each event is also formatted, coloured, for a terminal."""
-    return _replace(context_creation_job, "default_system_loggers", lambda _instance: ())
+    return replace(context_creation_job, "default_system_loggers", lambda _instance: ())
 
 
 def events_without_logging() -> Undo:
@@ -68,26 +68,28 @@ def events_without_logging() -> Undo:
         )
         only._instance.handle_new_event(entry, batch_metadata=batch_metadata)
 
-    return _replace(DagsterLogManager, "log_dagster_event", log_dagster_event)
+    return replace(DagsterLogManager, "log_dagster_event", log_dagster_event)
 
 
-def resource_types_once() -> Undo:
-    """The type that holds a step's resources is made once for its names, not anew for each step."""
+def events_straight_to_storage() -> Undo:
+    """An event that moves no run is stored, and no more is asked about it, unless somebody has subscribed."""
+    stock = EventMethods.handle_new_event
 
-    @lru_cache(maxsize=1000)
-    def made(name: str, fields: tuple[str, ...]) -> type:
-        return namedtuple(name, fields)
+    def handle_new_event(self: EventMethods, event: EventLogEntry, *, batch_metadata: Any = None) -> None:
+        inner: Any = event.dagster_event
+        moves = inner is not None and inner.event_type in PIPELINE_EVENTS
+        if moves or batch_metadata is not None or any(self._subscribers_impl.values()):
+            stock(self, event, batch_metadata=batch_metadata)
+        elif self.should_store_event(event):
+            self._event_storage_impl.store_event(event)
 
-    def namedtuple_once(name: str, fields: Iterable[str]) -> type:
-        return made(name, tuple(fields))
-
-    return _replace(scoped_resources_builder, "namedtuple", namedtuple_once)
+    return replace(EventMethods, "handle_new_event", handle_new_event)
 
 
 def one_event_loop() -> Undo:
     """Runs share an event loop, one a process. By default each makes and closes its own, needed or not."""
     kept = _KeptLoops()
-    undo_it = _replace(context_creation_job, "asyncio", kept)
+    undo_it = replace(context_creation_job, "asyncio", kept)
 
     def undo() -> None:
         undo_it()
@@ -110,12 +112,12 @@ def configuration_once() -> Undo:
             known = found[job_def] = stock(job_def, run_config)
         return known
 
-    return _replace(ResolvedRunConfig, "build", staticmethod(build))
+    return replace(ResolvedRunConfig, "build", staticmethod(build))
 
 
 def without_telemetry() -> Undo:
     """Events are not prepared for telemetry, which `dagster.yaml` switches off."""
-    return _replace(api, "log_dagster_event", lambda _event, _context: None)
+    return replace(api, "log_dagster_event", lambda _event, _context: None)
 
 
 def one_signal() -> Undo:
@@ -124,7 +126,7 @@ def one_signal() -> Undo:
     def replace_interrupt(handler: Any) -> None:
         signal.signal(signal.SIGINT, handler)
 
-    return _replace(interrupts, "_replace_interrupt_signal", replace_interrupt)
+    return replace(interrupts, "_replace_interrupt_signal", replace_interrupt)
 
 
 class _KeptLoops:
@@ -160,27 +162,15 @@ class _KeptLoop(asyncio.SelectorEventLoop):
 LEVERS: Mapping[str, Callable[[], Undo]] = {
     "without console": without_console,
     "events without logging": events_without_logging,
-    "resource types once": resource_types_once,
     "one event loop": one_event_loop,
     "configuration once": configuration_once,
     "without telemetry": without_telemetry,
     "one signal": one_signal,
+    "events straight to storage": events_straight_to_storage,
+    **answers.LEVERS,
 }
 
 
 def pull_all() -> Undo:
     """Pull every lever; the answer undoes them all."""
-    undone = [pull() for pull in LEVERS.values()]
-
-    def undo() -> None:
-        for one in reversed(undone):
-            one()
-
-    return undo
-
-
-def _replace(place: Any, name: str, instead: Any) -> Undo:
-    """Put something else in the place of a private name, which must be there."""
-    stock = vars(place)[name]
-    setattr(place, name, instead)
-    return lambda: setattr(place, name, stock)
+    return together(*(pull() for pull in LEVERS.values()))

@@ -26,13 +26,19 @@ from dagster_postgres.run_storage import PostgresRunStorage
 from dagster_postgres.schedule_storage import PostgresScheduleStorage
 from sqlalchemy import Connection, Engine
 
+from dct_pipelines.instance.entries import row_of
 from dct_pipelines.instance.ledger import RunLedger, is_noise
 from dct_pipelines.instance.pool import DagsterPool, shared_pool
 from dct_pipelines.settings import load_settings
 
 SNAPSHOTS_KEPT = 1000
 PURGE_EVERY_SECONDS = 600
-_ABOUT_ASSETS = ASSET_EVENTS | ASSET_CHECK_EVENTS
+_ABOUT_ASSETS = {
+    *ASSET_EVENTS,
+    *ASSET_CHECK_EVENTS,
+    dg.DagsterEventType.ASSET_HEALTH_CHANGED,
+    dg.DagsterEventType.ASSET_WIPED,
+}
 
 
 class _Pooled:
@@ -147,7 +153,7 @@ class PooledEventLogStorage(_Pooled, PostgresEventLogStorage):
             self._ledger.flush()
             super().store_event(event)
         elif not is_noise(event):
-            self._ledger.add(self._event_to_row(event))
+            self._ledger.add(row_of(event))
 
     def create(self) -> None:
         self._init_db()

@@ -12,8 +12,10 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from dagster._core.definitions import scoped_resources_builder
+from dagster._core.definitions.decorators import op_decorator
+from dagster._core.definitions.scoped_resources_builder import ScopedResourcesBuilder
 from dagster._core.execution import api, context_creation_job
+from dagster._core.instance.methods.event_methods import EventMethods
 from dagster._core.log_manager import DagsterLogManager
 from dagster._core.system_config.objects import ResolvedRunConfig
 from dagster._utils import interrupts
@@ -27,11 +29,17 @@ MODULE = "tests.support.warm_jobs"
 PLACES: dict[str, tuple[Any, str]] = {
     "without console": (context_creation_job, "default_system_loggers"),
     "events without logging": (DagsterLogManager, "log_dagster_event"),
-    "resource types once": (scoped_resources_builder, "namedtuple"),
     "one event loop": (context_creation_job, "asyncio"),
     "configuration once": (ResolvedRunConfig, "build"),
     "without telemetry": (api, "log_dagster_event"),
     "one signal": (interrupts, "_replace_interrupt_signal"),
+    "events straight to storage": (EventMethods, "handle_new_event"),
+    "event types by value": (dg.DagsterEvent, "event_type"),
+    "signatures once": (op_decorator, "get_function_params"),
+    "resource types once": (ScopedResourcesBuilder, "build"),
+    "logging set up once": (EventMethods, "get_yaml_python_handlers"),
+    "needs once": (context_creation_job, "get_required_resource_keys_to_init"),
+    "nodes at hand": (dg.JobDefinition, "get_node"),
 }
 
 
@@ -110,6 +118,35 @@ def test_whoever_configured_a_handler_gets_events_as_before(workshop: Workshop):
     finally:
         undo()
     assert any("it began" in line for line in heard)
+
+
+def test_whoever_subscribed_to_a_run_hears_every_event_as_before(workshop: Workshop):
+    heard: list[str] = []
+    run = workshop.make("three")
+    workshop.instance.add_event_listener(run.run_id, lambda entry: heard.append(entry.message))
+    undo = levers.events_straight_to_storage()
+    try:
+        workshop.do(run)
+    finally:
+        undo()
+    assert "said by a step" in heard
+
+
+def test_resources_that_a_step_does_not_need_are_not_shown_to_it_and_others_are_as_they_were():
+    there = ScopedResourcesBuilder({"one": 1, "two": 2})
+    expected = there.build({"one", "none"})
+    undo = levers.LEVERS["resource types once"]()
+    try:
+        for number in (1, 3):
+            found = ScopedResourcesBuilder({"one": number, "two": 2}).build({"one", "none"})
+            assert found.one == number
+            assert found.original_resource_dict == {"one": number}
+        assert expected.original_resource_dict == {"one": 1}
+        with pytest.raises(dg.DagsterUnknownResourceError):
+            _ = found.two
+        assert len(there.build(None)) == 0
+    finally:
+        undo()
 
 
 @dg.op

@@ -28,7 +28,7 @@ def stage(database: Database):
 
 
 def push(stage: Stage, execution_id: UUID, to: ExecutionState, claims: bool, turn: int) -> None:
-    run = RunStart(f"run-{execution_id}-{turn}", "here:1", 60, claims=claims) if to is S.RUNNING else None
+    run = RunStart(f"run-{execution_id}-{turn}", "here:1", claims=claims) if to is S.RUNNING else None
     with stage.database.begin() as connection:
         after = transition(connection, execution_id, to, run=run, message=f"turn {turn}")
         if to is S.RUNNING:

@@ -117,7 +117,7 @@ class Ground:
     def begin(self, run: dg.DagsterRun) -> None:
         """The worker has claimed the execution and told Dagster so."""
         with self.app.database.begin() as connection:
-            start = RunStart(run.run_id, "test:1", 3600, claims=True)
+            start = RunStart(run.run_id, "test:1", claims=True)
             transition(connection, UUID(run.tags["dct/execution"]), ExecutionState.RUNNING, run=start)
         started = dg.DagsterEvent(event_type_value="PIPELINE_START", job_name=run.job_name)
         self.instance.report_dagster_event(started, run.run_id)

@@ -7,6 +7,7 @@ what nobody has begun goes back into the queue when its worker dies.
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -29,15 +30,22 @@ FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 30.0
 
 
+def _processors() -> int:
+    """Those that this process may use; not every system can tell them from those of the machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @dataclass(frozen=True)
 class Size:
     """How many workers: `base` ready for short work, and up to `most`, of every kind, when work takes long.
 
-    A worker is replaced after `most_launches`, or once it is larger than `most_bytes`; one beyond `base` is
-    let go when it has had nothing to do for `linger_seconds`.
+    `base` is one more than there are processors: short work keeps those busy while one waits for an answer;
+    with more, workers only take turns, each with a cold cache. A worker is replaced after `most_launches`, or
+    once it is larger than `most_bytes`; one beyond `base` is let go when it has had nothing to do for
+    `linger_seconds`.
     """
 
-    base: int = 4
+    base: int = field(default_factory=lambda: _processors() + 1)
     most: int = 256
     most_launches: int = 1000
     most_bytes: int = 512 * 1024 * 1024

@@ -52,14 +52,14 @@ def lock(connection: Connection, execution_id: UUID) -> Execution:
     row = connection.execute(_LOCK, {"the_execution": execution_id}).one_or_none()
     if row is None:
         raise NotFound(f"there is no execution {execution_id}; list them with `dct execution list`")
-    return to_execution(row)
+    return to_execution(row._mapping)
 
 
 def try_lock(connection: Connection, execution_id: UUID) -> Execution | None:
     """The same, or None when somebody else holds it now."""
     statement = select(trigger_executions).where(_EXECUTION.id == execution_id)
     row = connection.execute(statement.with_for_update(skip_locked=True)).one_or_none()
-    return to_execution(row) if row is not None else None
+    return to_execution(row._mapping) if row is not None else None
 
 
 def fence(connection: Connection, execution_id: UUID, attempt: int) -> None:

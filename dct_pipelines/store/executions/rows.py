@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row
+from sqlalchemy import Row, RowMapping
 
 from dct_pipelines.domain.execution import AttemptState, ExecutionState, TriggeredBy
 from dct_pipelines.domain.outcome import Link, ResultState
@@ -98,32 +98,32 @@ class Result:
     error_message: str | None
 
 
-def to_execution(row: Row[Any]) -> Execution:
+def to_execution(row: Mapping[str, Any] | RowMapping) -> Execution:
     """The execution of a row of `trigger_executions`."""
     return Execution(
-        id=row.id,
-        trigger_id=row.trigger_id,
-        event_id=row.event_id,
-        item_id=row.item_id,
-        subject=row.subject,
-        status=ExecutionState(row.status),
-        triggered_by=TriggeredBy(row.triggered_by),
-        created_by=row.created_by,
-        created_at=row.created_at,
-        job_name=row.job_name,
-        steps=tuple(Step(step["type"], step["name"], step.get("config", {})) for step in row.actions),
-        limits=ResourceLimits.model_validate(row.resource_limits),
-        context=row.context_snapshot,
-        cause_chain=tuple(row.cause_chain),
-        attempt=row.attempt,
-        started_at=row.started_at,
-        deadline_at=row.deadline_at,
-        cancel_requested_at=row.cancel_requested_at,
-        cancel_requested_by=row.cancel_requested_by,
-        run_id=row.dagster_run_id,
-        deliverables=tuple(row.deliverables),
-        error_message=row.error_message,
-        tried_before=int(row.metrics.get("tried_before", 0)),
+        id=row["id"],
+        trigger_id=row["trigger_id"],
+        event_id=row["event_id"],
+        item_id=row["item_id"],
+        subject=row["subject"],
+        status=ExecutionState(row["status"]),
+        triggered_by=TriggeredBy(row["triggered_by"]),
+        created_by=row["created_by"],
+        created_at=row["created_at"],
+        job_name=row["job_name"],
+        steps=tuple(Step(step["type"], step["name"], step.get("config", {})) for step in row["actions"]),
+        limits=ResourceLimits.model_validate(row["resource_limits"]),
+        context=row["context_snapshot"],
+        cause_chain=tuple(row["cause_chain"]),
+        attempt=row["attempt"],
+        started_at=row["started_at"],
+        deadline_at=row["deadline_at"],
+        cancel_requested_at=row["cancel_requested_at"],
+        cancel_requested_by=row["cancel_requested_by"],
+        run_id=row["dagster_run_id"],
+        deliverables=tuple(row["deliverables"]),
+        error_message=row["error_message"],
+        tried_before=int(row["metrics"].get("tried_before", 0)),
     )
 
 

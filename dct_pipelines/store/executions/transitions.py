@@ -1,8 +1,9 @@
 """The one module that moves executions and attempts from state to state.
 
 Every move locks the row, asks the domain whether it is legal, and writes everything that changes with it by
-one statement (`store.executions.moves`). Handing many waiting executions over at once is one compare-and-set
-of the same kind (`store.dispatching`).
+one statement (`store.executions.moves`). For the two that every execution makes, its first claim and its
+completion, there is that statement alone, on condition that the row stands as it nearly always does. Handing
+many waiting executions over at once is one compare-and-set of the same kind (`store.dispatching`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from dct_pipelines.domain.words import WaitReason
 from dct_pipelines.store import wakeups
 from dct_pipelines.store.executions.moves import Kind, statement
 from dct_pipelines.store.executions.reading import lock
-from dct_pipelines.store.executions.rows import Execution
+from dct_pipelines.store.executions.rows import Execution, to_execution
 from dct_pipelines.store.tables import execution_attempts, trigger_executions
 
 MAX_MESSAGE_CHARS = 8000
@@ -36,6 +37,8 @@ _ENDS_AS = {
     _S.CANCELLED: AttemptState.CANCELLED,
 }
 """How the current attempt ends when the execution goes there; anywhere else it is lost."""
+_UNTRIED = Kind(_S.RUNNING, claims=True, is_first_start=True, is_swift=True)
+_COMPLETED = Kind(_S.COMPLETED, claims=False, has_deliverables=True, is_swift=True)
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,6 @@ class RunStart:
 
     run_id: str
     process: str
-    timeout_seconds: int
     claims: bool = False
     by_hand: bool = False
 
@@ -97,14 +99,12 @@ def move(
     wait = wait or Wait()
     values: dict[str, Any] = {
         "the_execution": before.id,
-        "the_trigger": before.trigger_id,
-        "the_item": before.item_id,
         "the_number": before.attempt + opens,
         "the_ends": attempt_ends or _ENDS_AS.get(to, AttemptState.LOST),
         "the_message": _cut(message),
         "the_is_transient": is_transient,
         "the_ended": _cut(f"its run ended before it did{f': {message}' if message else ''}"),
-        "the_told": _told(before, to, before.attempt + opens, message),
+        "the_told": _told(before.status, to, before.attempt + opens, message),
         "the_wait_reason": wait.reason,
         "the_wait_detail": wait.detail,
         "the_pause": timedelta(seconds=wait.seconds) if wait.seconds else None,
@@ -112,20 +112,51 @@ def move(
         "the_deliverables": list(deliverables_completed or ()),
     }
     if run is not None:
-        limit = timedelta(seconds=run.timeout_seconds)
-        values |= {"the_run": run.run_id, "the_process": run.process, "the_limit": limit}
+        values |= {"the_run": run.run_id, "the_process": run.process}
     kind = Kind(
         to,
         claims=claims,
         anew=wait.anew or (run is not None and run.by_hand),
         is_first_start=to is _S.RUNNING and before.started_at is None,
-        has_trigger=before.trigger_id is not None,
         has_deliverables=deliverables_completed is not None,
     )
     row = statement(kind).execute(connection, values).one()
     if to is _S.WAITING:
         wakeups.notify(connection)
     return replace(before, **row._mapping, status=to)
+
+
+def claim_untried(connection: Connection, execution_id: UUID, run: RunStart) -> Execution | None:
+    """Take an execution that was dispatched for its first attempt, by one statement, with no lock before it.
+
+    None, and nothing is changed, unless it stands exactly as the dispatcher left it: then it must be read.
+    """
+    values = {
+        "the_execution": execution_id,
+        "the_number": 1,
+        "the_told": _told(_S.DISPATCHED, _S.RUNNING, 1, None),
+        "the_run": run.run_id,
+        "the_process": run.process,
+    }
+    row = statement(_UNTRIED).one_typed(connection, values)
+    return None if row is None else to_execution(row)
+
+
+def complete(connection: Connection, execution: Execution, deliverables: Sequence[str]) -> bool:
+    """Complete an execution that runs as its attempt, by one statement, with no lock before it.
+
+    False, and nothing is changed, when it does not: then it must be read.
+    """
+    values = {
+        "the_execution": execution.id,
+        "the_number": execution.attempt,
+        "the_ends": AttemptState.SUCCEEDED,
+        "the_message": None,
+        "the_ended": "its run ended before it did",
+        "the_told": _told(_S.RUNNING, _S.COMPLETED, execution.attempt, None),
+        "the_deliverables": list(deliverables),
+    }
+    return statement(_COMPLETED).execute(connection, values).one_or_none() is not None
 
 
 def create_manual(connection: Connection, values: Mapping[str, Any]) -> UUID:
@@ -164,8 +195,8 @@ def reopen(connection: Connection, execution_id: UUID, message: str) -> Executio
     return move(connection, before, _S.WAITING, wait=Wait(anew=True), message=message)
 
 
-def _told(before: Execution, to: ExecutionState, attempt: int, message: str | None) -> dict[str, Any]:
-    data = {"from": before.status, "to": to, "attempt": attempt, "message": _cut(message)}
+def _told(before: ExecutionState, to: ExecutionState, attempt: int, message: str | None) -> dict[str, Any]:
+    data = {"from": before, "to": to, "attempt": attempt, "message": _cut(message)}
     return {key: value for key, value in data.items() if value is not None}
 
 
