@@ -28,8 +28,8 @@ from dagster._utils.interrupts import capture_interrupts, setup_interrupt_handle
 
 from dct_pipelines.bootstrap import App, build
 from dct_pipelines.domain.errors import DctError
+from dct_pipelines.domain.quotas import UNLIMITED, most_runs
 from dct_pipelines.instance import census
-from dct_pipelines.instance.coordinator import UNLIMITED as NO_BOUND
 from dct_pipelines.instance.coordinator import QuotaRunCoordinator
 from dct_pipelines.instance.gateway import DagsterGateway
 from dct_pipelines.instance.handover import HandOver, Turn
@@ -46,8 +46,6 @@ IDLE_SECONDS = 1.0
 REFILL_AT = 4
 """While more waits, nothing is handed over before this part of the slots is free."""
 WATCH_SECONDS = 1.0
-UNLIMITED = 10_000
-"""Slots while limits are switched off."""
 HEARTBEAT_TOLERANCE_SECONDS = 1800
 
 
@@ -111,11 +109,9 @@ class QueueDaemon(QueuedRunCoordinatorDaemon):
 
     def _slots(self) -> int:
         """How many runs there may be now, by the quota and by what there are processes for."""
-        quotas = self._app.quotas.in_force()
-        slots = quotas.executions if quotas.enabled else UNLIMITED
         coordinator = self._instance.run_coordinator
-        most = coordinator.most_here if isinstance(coordinator, QuotaRunCoordinator) else NO_BOUND
-        return slots if most == NO_BOUND else min(slots, most)
+        here = coordinator.most_here if isinstance(coordinator, QuotaRunCoordinator) else UNLIMITED
+        return most_runs(self._app.quotas.in_force(), here)
 
     def _wait(self, seconds: float, shutdown_event: threading.Event) -> None:
         if self._has_lane:

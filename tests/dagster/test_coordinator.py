@@ -16,8 +16,8 @@ from sqlalchemy import insert, make_url, text
 from dct_pipelines.clients.stack.notes import write_pools
 from dct_pipelines.domain.quotas import AgentClass, Quota, Quotas, SlotKind, Usage
 from dct_pipelines.instance.coordinator import (
+    NO_LIMIT,
     PROCESSES_WITHOUT_POOL,
-    UNLIMITED,
     QuotaRunCoordinator,
     tag_limits,
 )
@@ -217,7 +217,7 @@ def test_quotas_that_are_off_leave_only_environments_exclusive(
     monkeypatch.setenv("TRIGGER_RESOURCE_LIMITS_ENABLED", "false")
     coordinator = QuotaRunCoordinator()
     config = coordinator.get_run_queue_config()
-    assert config.max_concurrent_runs == UNLIMITED
+    assert config.max_concurrent_runs == NO_LIMIT
     assert [limit["key"] for limit in config.tag_concurrency_limits] == ["dct/environment"]
     coordinator.dispose()
 
