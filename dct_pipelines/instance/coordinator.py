@@ -21,7 +21,7 @@ from dct_pipelines.clients.pool.roster import Size
 from dct_pipelines.domain import run_tags
 from dct_pipelines.domain.errors import DctError
 from dct_pipelines.domain.quotas import UNLIMITED, AgentClass, Quotas, Usage, most_runs
-from dct_pipelines.instance.launcher import WarmRunLauncher
+from dct_pipelines.instance.launcher import WarmRunLauncher, with_pool
 from dct_pipelines.settings import load_settings
 from dct_pipelines.store import quotas, slots
 from dct_pipelines.store.database import Database
@@ -96,12 +96,12 @@ class QuotaRunCoordinator(QueuedRunCoordinator[dg.DagsterInstance]):
             triggers = slots.limits_of_triggers(connection)
         stock = super().get_run_queue_config()
         limits = [*stock.tag_concurrency_limits, *tag_limits(in_force, beyond_runs, triggers)]
-        runs = most_runs(in_force, self.most_here)
+        has_pool = self.has_instance and with_pool(self._instance) is not None
+        runs = most_runs(in_force, self.most_here(has_pool=has_pool))
         told = runs if runs < UNLIMITED else NO_LIMIT
         return stock._replace(max_concurrent_runs=told, tag_concurrency_limits=limits)
 
-    @property
-    def most_here(self) -> int:
+    def most_here(self, *, has_pool: bool) -> int:
         """How many runs there may be at once for want of processes, whatever the quotas allow.
 
         More would be STARTING while they wait for a worker, and Dagster fails a run that is so for minutes.
@@ -109,7 +109,7 @@ class QuotaRunCoordinator(QueuedRunCoordinator[dg.DagsterInstance]):
         launcher: Any = self._instance.run_launcher if self.has_instance else None
         if not isinstance(launcher, WarmRunLauncher):
             return self._of_machine
-        return min(self._of_machine, WORKERS if launcher.pools.are_noted else PROCESSES_WITHOUT_POOL)
+        return min(self._of_machine, WORKERS if has_pool else PROCESSES_WITHOUT_POOL)
 
     def _note_away(self, error: Exception | None) -> None:
         """Say once that the quotas cannot be read, and once that they can again."""

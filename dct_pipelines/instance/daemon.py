@@ -33,6 +33,7 @@ from dct_pipelines.instance import census
 from dct_pipelines.instance.coordinator import QuotaRunCoordinator
 from dct_pipelines.instance.gateway import DagsterGateway
 from dct_pipelines.instance.handover import HandOver, Turn
+from dct_pipelines.instance.launcher import WarmRunLauncher, with_pool
 from dct_pipelines.instance.retention import RetentionDaemon
 from dct_pipelines.instance.storage import PooledRunStorage
 from dct_pipelines.instance.watch import PoolWatch
@@ -97,20 +98,23 @@ class QueueDaemon(QueuedRunCoordinatorDaemon):
         if time.monotonic() - self._watched_at >= WATCH_SECONDS:
             self._watched_at = time.monotonic()
             self._watch.look(workspace)
-        slots = self._slots()
+        warm = with_pool(self._instance)
+        slots = self._slots(warm)
         free = slots - found.active
         if self._last.is_more and free < slots // REFILL_AT:
             # The pool has enough before it; a pass for each slot that comes free costs more than the work.
             yield None
             return self._last
-        self._last = self._hand_over.turn(workspace, free)
+        self._last = self._hand_over.turn(workspace, free, warm)
         yield None
         return self._last
 
-    def _slots(self) -> int:
+    def _slots(self, warm: WarmRunLauncher | None) -> int:
         """How many runs there may be now, by the quota and by what there are processes for."""
         coordinator = self._instance.run_coordinator
-        here = coordinator.most_here if isinstance(coordinator, QuotaRunCoordinator) else UNLIMITED
+        here = UNLIMITED
+        if isinstance(coordinator, QuotaRunCoordinator):
+            here = coordinator.most_here(has_pool=warm is not None)
         return most_runs(self._app.quotas.in_force(), here)
 
     def _wait(self, seconds: float, shutdown_event: threading.Event) -> None:
