@@ -97,6 +97,7 @@ def played(home: Path) -> Iterator[Scene]:
     finally:
         stop_all([scene.leader, scene.first.service])
         scene.succession.end()
+        scene.first.stop()
 
 
 @pytest.fixture

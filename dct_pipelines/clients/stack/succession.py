@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dct_pipelines.clients.stack.notes import remove_pools, write_pools
+from dct_pipelines.clients.stack.notes import PoolsNote
 from dct_pipelines.clients.stack.service import Service
 
 LOOK_EVERY_SECONDS = 1.0
@@ -46,6 +46,9 @@ class Succession:
     _looked_at: float = 0.0
     _not_before: float = 0.0
     _begun_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._noted = PoolsNote(self.home)
 
     def begin(self) -> None:
         """The first pool and its leader are ready."""
@@ -83,7 +86,7 @@ class Succession:
         self.ask_to_stop()
         for one in self._others:
             one.stop(END_SECONDS)
-        remove_pools(self.home)
+        self._noted.remove()
 
     @property
     def _others(self) -> list[Service]:
@@ -109,4 +112,4 @@ class Succession:
 
     def _note(self) -> None:
         doors = [one.door for one in (self.pool, *reversed(self._retired))]
-        write_pools(self.home, [door for door in doors if isinstance(door, Path)])
+        self._noted.write([door for door in doors if isinstance(door, Path)])
