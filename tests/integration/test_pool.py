@@ -77,7 +77,7 @@ def test_a_worker_is_replaced_when_it_did_or_grew_enough(tmp_path: Path, size: d
 
 def test_when_no_worker_becomes_ready_forks_are_few_and_callers_are_told_why(tmp_path: Path):
     pool = ToyPool(tmp_path, size={"base": 2})
-    (pool.book / "broken").touch()
+    (pool.book / "missing").write_text("database")
     pool.start()
     try:
         pool.launch("a")
@@ -85,7 +85,7 @@ def test_when_no_worker_becomes_ready_forks_are_few_and_callers_are_told_why(tmp
         assert eventually(lambda: len(pool.prepared()) >= 6)
         assert len(pool.prepared()) <= 10
         assert pool.state("a") is LaunchState.QUEUED
-        (pool.book / "broken").unlink()
+        (pool.book / "missing").unlink()
         assert pool.ended("a")
         assert pool.how("a") == ""
         assert eventually(lambda: not pool.pools.hello()["trouble"])

@@ -64,8 +64,8 @@ def main() -> None:
 
     def prepare() -> Work:
         _write(asked.book / "prepared", "worker")
-        if (asked.book / "broken").exists():
-            raise OSError("there is no database")
+        if (missing := asked.book / "missing").exists():
+            raise OSError(f"there is no {missing.read_text()}")
         return lambda launch: play(asked.book, launch)
 
     Zygote(asked.door, asked.marks, prepare, {"jobs": ["toy"]}, Size(**asked.size)).run()

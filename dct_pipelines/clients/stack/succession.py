@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dct_pipelines.clients.stack.complaints import Complaints
 from dct_pipelines.clients.stack.notes import PoolsNote
 from dct_pipelines.clients.stack.service import Service
 
@@ -49,6 +50,7 @@ class Succession:
 
     def __post_init__(self) -> None:
         self._noted = PoolsNote(self.home)
+        self._complaints = Complaints(self.pool, self.say)
 
     def begin(self) -> None:
         """The first pool and its leader are ready."""
@@ -56,10 +58,11 @@ class Succession:
         self._note()
 
     def look(self, now: float) -> None:
-        """Start what has to be started, hand over to what is ready, forget what has ended."""
+        """Start what has to be started, hand over to what is ready, forget what has ended, and complain."""
         if now - self._looked_at < LOOK_EVERY_SECONDS:
             return
         self._looked_at = now
+        self._complaints.look()
         ended = [one for one in self._retired if not one.is_running]
         if ended:
             self._retired = [one for one in self._retired if one.is_running]
