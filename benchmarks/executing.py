@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,18 +25,16 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import psutil
-import yaml
 from sqlalchemy import event, text
 
 import dct_pipelines
 from benchmarks.receiving import receiving
+from benchmarks.world import REPOSITORY, apply
 from dct_pipelines.bootstrap import App, build
 from dct_pipelines.domain.event import EventDraft
 from dct_pipelines.domain.listener import Page
 from dct_pipelines.domain.payloads import BranchAssessed
 from dct_pipelines.engine.identity import RunIdentity
-from dct_pipelines.engine.manage.manager import Wanted
-from dct_pipelines.engine.manifests import read_documents
 from dct_pipelines.settings import load_settings
 from tests.support.repos import SampleRepository
 
@@ -259,41 +257,14 @@ def _say_nothing(_line: str) -> None:
 
 
 def _apply(app: App, root: Path, url: str, triggers: int) -> None:
-    SampleRepository.create(root / "large.git").commit("main", {"README": "a sample\n"})
-    documents: Sequence[Mapping[str, object]] = [
-        {"kind": "connection", "name": "here", "type": "git"},
-        {
-            "kind": "item",
-            "name": "large",
-            "type": "git_repository",
-            "connection": "here",
-            "location": str(root / "large.git"),
-        },
-        {"kind": "channel", "name": "hook", "type": "webhook", "url": url, "allow_private_network": True},
-        *(_trigger(number) for number in range(triggers)),
-    ]
-    path = root / "manifests.yaml"
-    path.write_text(yaml.safe_dump_all(documents, sort_keys=False))
-    found, faults = read_documents([path])
-    if faults:
-        raise SystemExit("\n".join(map(str, faults)))
-    app.manager.apply(Wanted(found, by="local"))
-
-
-def _trigger(number: int) -> dict[str, object]:
-    ready = {"branch": f"feature/{number}", "target_branch": "qa"}
+    SampleRepository.create(root / REPOSITORY).commit("main", {"README": "a sample\n"})
+    hook = {"kind": "channel", "name": "hook", "type": "webhook", "url": url, "allow_private_network": True}
     message = {
         "channels": [{"channel": "hook"}],
         "subject": "{{ event.branch }} is ready",
         "text": "{{ trigger.name }} saw {{ event.head | short }}",
     }
-    return {
-        "kind": "trigger",
-        "name": f"trigger-{number}",
-        "items": ["large"],
-        "conditions": [{"type": "branch_ready", "config": ready}],
-        "actions": [{"type": "notify_users", "config": message}] * ACTIONS,
-    }
+    apply(app, root, triggers, [{"type": "notify_users", "config": message}] * ACTIONS, hook)
 
 
 if __name__ == "__main__":

@@ -20,18 +20,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
 from sqlalchemy import text
 
 import dct_pipelines
+from benchmarks.world import REPOSITORY, apply
 from dct_pipelines.bootstrap import App, build
 from dct_pipelines.domain.git import RepositoryRef
-from dct_pipelines.engine.manage.manager import Wanted
-from dct_pipelines.engine.manifests import read_documents
 from dct_pipelines.settings import load_settings
 from tests.support.repos import SampleRepository
 
 PROJECT = Path(dct_pipelines.__file__).parent.parent
+MESSAGE = {
+    "type": "notify_users",
+    "config": {"channels": [{"channel": "outbox"}], "subject": "ready", "text": "ready"},
+}
 
 
 @dataclass(frozen=True)
@@ -74,16 +76,16 @@ def main() -> int:
 
 def _figures(root: Path, refs: int, triggers: int, moves: int, repeats: int) -> dict[str, object]:
     shutil.copy(PROJECT / "dagster.yaml", root)
-    repository = SampleRepository.create(root / "large.git")
+    repository = SampleRepository.create(root / REPOSITORY)
     base = repository.commit("main", {"README": "a sample\n"})
     names = [f"feature/{number}" for number in range(refs - 2)]
     repository.branches([("qa", base), *((name, base) for name in names)])
     app = build(load_settings({"DAGSTER_HOME": str(root)})).ready()
     try:
-        applying = measured(lambda: _apply(app, root, triggers))
+        applying = measured(lambda: apply(app, root, triggers, [MESSAGE]))
         _tick(app)
         calls = [
-            measured(lambda: app.outside.git.list_refs(RepositoryRef(str(root / "large.git"))))
+            measured(lambda: app.outside.git.list_refs(RepositoryRef(str(root / REPOSITORY))))
             for _ in range(repeats)
         ]
         idle = [measured(lambda: _tick(app)) for _ in range(repeats)]
@@ -121,38 +123,6 @@ def _tick(app: App) -> None:
     report = app.listening.tick("git", budget_seconds=120)
     if report.problems or not report.is_finished:
         raise SystemExit(f"the tick went wrong: {report}")
-
-
-def _apply(app: App, root: Path, triggers: int) -> None:
-    documents: list[dict[str, object]] = [
-        {"kind": "connection", "name": "here", "type": "git"},
-        {
-            "kind": "item",
-            "name": "large",
-            "type": "git_repository",
-            "connection": "here",
-            "location": str(root / "large.git"),
-        },
-    ]
-    documents += [_trigger(number) for number in range(triggers)]
-    path = root / "manifests.yaml"
-    path.write_text(yaml.safe_dump_all(documents, sort_keys=False))
-    found, faults = read_documents([path])
-    if faults:
-        raise SystemExit("\n".join(map(str, faults)))
-    app.manager.apply(Wanted(found, by="local"))
-
-
-def _trigger(number: int) -> dict[str, object]:
-    ready = {"branch": f"feature/{number}", "target_branch": "qa"}
-    message = {"channels": [{"channel": "outbox"}], "subject": "ready", "text": "ready"}
-    return {
-        "kind": "trigger",
-        "name": f"trigger-{number}",
-        "items": ["large"],
-        "conditions": [{"type": "branch_ready", "config": ready}],
-        "actions": [{"type": "notify_users", "config": message}],
-    }
 
 
 if __name__ == "__main__":

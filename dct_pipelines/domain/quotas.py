@@ -11,6 +11,8 @@ from enum import StrEnum
 
 HIGH_PRIORITY = 8
 """From this priority on an execution may use the reserved agents."""
+UNLIMITED = 10**9
+"""Stands for no limit: more than there ever is of anything, and a number like any other bound."""
 
 
 class Quota(StrEnum):
@@ -68,6 +70,11 @@ class Usage:
     agents: int = 0
     standard_agents: int = 0
     workspaces: int = 0
+
+
+def most_runs(quotas: Quotas, here: int = UNLIMITED) -> int:
+    """How many runs may be at work at once: as many as the quota allows, and as there is room for `here`."""
+    return min(quotas.executions if quotas.enabled else UNLIMITED, here)
 
 
 def refusal(quotas: Quotas, usage: Usage, kind: SlotKind, of_class: AgentClass | None) -> str | None:

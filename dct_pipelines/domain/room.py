@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from dct_pipelines.domain.quotas import AgentClass, Quota, Quotas, SlotKind, Usage, refusal
+from dct_pipelines.domain.quotas import UNLIMITED, AgentClass, Quota, Quotas, SlotKind, Usage, refusal
 
-UNLIMITED = 10**9
 NO_QUOTAS = Quotas(UNLIMITED, UNLIMITED, 0, UNLIMITED)
 
 

@@ -17,8 +17,8 @@ from dct_pipelines.domain.admission import Admission, Hold, Load
 from dct_pipelines.domain.ageing import queue_priority
 from dct_pipelines.domain.debounce import debounce
 from dct_pipelines.domain.ports import Clock
-from dct_pipelines.domain.quotas import Quotas, agent_class
-from dct_pipelines.domain.room import UNLIMITED, Room
+from dct_pipelines.domain.quotas import Quotas, agent_class, most_runs
+from dct_pipelines.domain.room import Room
 from dct_pipelines.domain.trigger import ResourceLimits
 from dct_pipelines.engine.queue import Cohort, Looked, Queue, cohort_of, limits_of
 from dct_pipelines.store import deciding, dispatching, lane, queueing, quotas, slots
@@ -129,8 +129,8 @@ def open_queue(
     """
     holding = queueing.holding(connection)
     room = Room(quotas.in_force(connection, defaults), slots.usage(connection))
-    window = room.quotas.executions * (1 if is_direct else 2) - len(holding)
-    load = Load(max(0, window) if room.quotas.enabled else UNLIMITED, loaded_jobs, room)
+    window = most_runs(room.quotas) * (1 if is_direct else 2) - len(holding)
+    load = Load(max(0, window), loaded_jobs, room)
     lines: dict[int, UUID] = {}
     for row in holding:
         for key in row.lease_keys:

@@ -29,7 +29,7 @@ class Wait(Fact):
     """Why one execution waits. `reason` None: nothing is in the way, its turn comes next.
 
     `until` is when that ends, if it is known; `behind` the execution of its line that comes first; `ahead`
-    how many of all that wait come before it, by their aged priority.
+    how many of all that wait come before it, by their aged priority, without what is paused.
     """
 
     execution_id: UUID

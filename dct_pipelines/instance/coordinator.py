@@ -20,13 +20,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from dct_pipelines.clients.pool.roster import Size
 from dct_pipelines.domain import run_tags
 from dct_pipelines.domain.errors import DctError
-from dct_pipelines.domain.quotas import AgentClass, Quotas, Usage
-from dct_pipelines.instance.launcher import WarmRunLauncher
+from dct_pipelines.domain.quotas import UNLIMITED, AgentClass, Quotas, Usage, most_runs
+from dct_pipelines.instance.launcher import WarmRunLauncher, with_pool
 from dct_pipelines.settings import load_settings
 from dct_pipelines.store import quotas, slots
 from dct_pipelines.store.database import Database
 
-UNLIMITED = -1
+NO_LIMIT = -1
 """Dagster's word for no limit of concurrent runs."""
 PROCESSES_WITHOUT_POOL = 10
 """Each takes seconds of processor time to begin; of more on a small machine none gets anywhere."""
@@ -49,7 +49,7 @@ class QuotaRunCoordinator(QueuedRunCoordinator[dg.DagsterInstance]):
 
     def __init__(self, *, max_concurrent_runs: int | None = None, **config: Any) -> None:
         super().__init__(max_concurrent_runs=max_concurrent_runs, **config)
-        self._of_machine = max_concurrent_runs if max_concurrent_runs is not None else UNLIMITED
+        self._of_machine = UNLIMITED if max_concurrent_runs in (None, NO_LIMIT) else max_concurrent_runs
         self._last_read: RunQueueConfig | None = None
         self._is_away = False
         self._is_resting = False
@@ -96,11 +96,12 @@ class QuotaRunCoordinator(QueuedRunCoordinator[dg.DagsterInstance]):
             triggers = slots.limits_of_triggers(connection)
         stock = super().get_run_queue_config()
         limits = [*stock.tag_concurrency_limits, *tag_limits(in_force, beyond_runs, triggers)]
-        runs = _least(self.most_here, _runs(in_force))
-        return stock._replace(max_concurrent_runs=runs, tag_concurrency_limits=limits)
+        has_pool = self.has_instance and with_pool(self._instance) is not None
+        runs = most_runs(in_force, self.most_here(has_pool=has_pool))
+        told = runs if runs < UNLIMITED else NO_LIMIT
+        return stock._replace(max_concurrent_runs=told, tag_concurrency_limits=limits)
 
-    @property
-    def most_here(self) -> int:
+    def most_here(self, *, has_pool: bool) -> int:
         """How many runs there may be at once for want of processes, whatever the quotas allow.
 
         More would be STARTING while they wait for a worker, and Dagster fails a run that is so for minutes.
@@ -108,7 +109,7 @@ class QuotaRunCoordinator(QueuedRunCoordinator[dg.DagsterInstance]):
         launcher: Any = self._instance.run_launcher if self.has_instance else None
         if not isinstance(launcher, WarmRunLauncher):
             return self._of_machine
-        return _least(self._of_machine, WORKERS if launcher.pools.are_noted else PROCESSES_WITHOUT_POOL)
+        return min(self._of_machine, WORKERS if has_pool else PROCESSES_WITHOUT_POOL)
 
     def _note_away(self, error: Exception | None) -> None:
         """Say once that the quotas cannot be read, and once that they can again."""
@@ -137,11 +138,3 @@ def tag_limits(in_force: Quotas, beyond_runs: Usage, triggers: Mapping[str, int]
         {"key": run_tags.WORKSPACE, "limit": max(0, in_force.workspaces - beyond_runs.workspaces)},
         *({"key": run_tags.TRIGGER, "value": name, "limit": limit} for name, limit in triggers.items()),
     ]
-
-
-def _runs(in_force: Quotas) -> int:
-    return in_force.executions if in_force.enabled else UNLIMITED
-
-
-def _least(*bounds: int) -> int:
-    return min((bound for bound in bounds if bound != UNLIMITED), default=UNLIMITED)

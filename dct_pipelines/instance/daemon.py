@@ -28,11 +28,12 @@ from dagster._utils.interrupts import capture_interrupts, setup_interrupt_handle
 
 from dct_pipelines.bootstrap import App, build
 from dct_pipelines.domain.errors import DctError
+from dct_pipelines.domain.quotas import UNLIMITED, most_runs
 from dct_pipelines.instance import census
-from dct_pipelines.instance.coordinator import UNLIMITED as NO_BOUND
 from dct_pipelines.instance.coordinator import QuotaRunCoordinator
 from dct_pipelines.instance.gateway import DagsterGateway
 from dct_pipelines.instance.handover import HandOver, Turn
+from dct_pipelines.instance.launcher import WarmRunLauncher, with_pool
 from dct_pipelines.instance.retention import RetentionDaemon
 from dct_pipelines.instance.storage import PooledRunStorage
 from dct_pipelines.instance.watch import PoolWatch
@@ -46,8 +47,6 @@ IDLE_SECONDS = 1.0
 REFILL_AT = 4
 """While more waits, nothing is handed over before this part of the slots is free."""
 WATCH_SECONDS = 1.0
-UNLIMITED = 10_000
-"""Slots while limits are switched off."""
 HEARTBEAT_TOLERANCE_SECONDS = 1800
 
 
@@ -99,23 +98,24 @@ class QueueDaemon(QueuedRunCoordinatorDaemon):
         if time.monotonic() - self._watched_at >= WATCH_SECONDS:
             self._watched_at = time.monotonic()
             self._watch.look(workspace)
-        slots = self._slots()
+        warm = with_pool(self._instance)
+        slots = self._slots(warm)
         free = slots - found.active
         if self._last.is_more and free < slots // REFILL_AT:
             # The pool has enough before it; a pass for each slot that comes free costs more than the work.
             yield None
             return self._last
-        self._last = self._hand_over.turn(workspace, free)
+        self._last = self._hand_over.turn(workspace, free, warm)
         yield None
         return self._last
 
-    def _slots(self) -> int:
+    def _slots(self, warm: WarmRunLauncher | None) -> int:
         """How many runs there may be now, by the quota and by what there are processes for."""
-        quotas = self._app.quotas.in_force()
-        slots = quotas.executions if quotas.enabled else UNLIMITED
         coordinator = self._instance.run_coordinator
-        most = coordinator.most_here if isinstance(coordinator, QuotaRunCoordinator) else NO_BOUND
-        return slots if most == NO_BOUND else min(slots, most)
+        here = UNLIMITED
+        if isinstance(coordinator, QuotaRunCoordinator):
+            here = coordinator.most_here(has_pool=warm is not None)
+        return most_runs(self._app.quotas.in_force(), here)
 
     def _wait(self, seconds: float, shutdown_event: threading.Event) -> None:
         if self._has_lane:

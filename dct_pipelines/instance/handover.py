@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import dagster as dg
 from dagster._core.workspace.context import BaseWorkspaceRequestContext
@@ -58,37 +57,37 @@ class HandOver:
         self._asked_pool_at = -HELLO_SECONDS
         self._is_waiting_for_pool = False
 
-    def turn(self, workspace: BaseWorkspaceRequestContext, free_slots: int) -> Turn:
-        """Hand over what may start now and fits `free_slots`.
+    def turn(
+        self, workspace: BaseWorkspaceRequestContext, free_slots: int, warm: WarmRunLauncher | None
+    ) -> Turn:
+        """Hand over what may start now and fits `free_slots`; `warm` is the launcher while there is a pool.
 
         An execution that was dispatched and whose run could not be made is found by the sweep, which gives it
         its next attempt; a run that was made and not launched is found by the watch, which launches it.
         """
-        jobs = self._jobs(workspace)
+        jobs = self._jobs(workspace, warm)
         if not jobs:
             return Turn()
         limit = min(free_slots, MOST_AT_ONCE)
         report = self._app.dispatcher.dispatch(jobs, max(0, limit))
-        tags = {run_tags.LAUNCHER: WARM} if self._pools_are_noted else {}
+        tags = {run_tags.LAUNCHER: WARM} if warm is not None else {}
         runs = self._maker.make(workspace, report.orders, tags)
-        self._launch(workspace, runs)
+        self._launch(workspace, runs, warm)
         return Turn(len(runs), is_more=not FREED_BY_ENDS.isdisjoint(report.waiting))
 
-    def _jobs(self, workspace: BaseWorkspaceRequestContext) -> frozenset[str]:
+    def _jobs(self, workspace: BaseWorkspaceRequestContext, warm: WarmRunLauncher | None) -> frozenset[str]:
         """What can be started now: the code server knows it, and so does the pool, if there is one."""
         jobs = self._maker.loaded_jobs(workspace)
-        if not self._pools_are_noted:
+        if warm is None:
             return jobs
         if time.monotonic() - self._asked_pool_at >= HELLO_SECONDS:
             self._asked_pool_at = time.monotonic()
-            self._pool_jobs = self._ask_pool()
+            self._pool_jobs = self._ask_pool(warm)
         return jobs & self._pool_jobs
 
-    def _ask_pool(self) -> frozenset[str]:
-        launcher = self._instance.run_launcher
-        assert isinstance(launcher, WarmRunLauncher)  # noqa: S101 (only such a one has pools)
+    def _ask_pool(self, warm: WarmRunLauncher) -> frozenset[str]:
         try:
-            found = frozenset(launcher.pools.hello()["jobs"])
+            found = frozenset(warm.pools.hello()["jobs"])
         except PoolUnreachable as error:
             if not self._is_waiting_for_pool:
                 _log.warning("executions wait for the worker pool: %s", error)
@@ -97,20 +96,18 @@ class HandOver:
         self._is_waiting_for_pool = False
         return found
 
-    @property
-    def _pools_are_noted(self) -> bool:
-        launcher: Any = self._instance.run_launcher
-        return isinstance(launcher, WarmRunLauncher) and launcher.pools.are_noted
-
-    def _launch(self, workspace: BaseWorkspaceRequestContext, runs: list[dg.DagsterRun]) -> None:
-        launcher: Any = self._instance.run_launcher
-        if not runs:
+    def _launch(
+        self,
+        workspace: BaseWorkspaceRequestContext,
+        runs: list[dg.DagsterRun],
+        warm: WarmRunLauncher | None,
+    ) -> None:
+        if warm is None:
+            for run in runs:
+                launch_or_fail(self._instance, workspace, run)
             return
-        if self._pools_are_noted:
-            try:
-                launcher.launch(runs)
-            except PoolUnreachable as error:
-                _log.warning("%d runs are launched as soon as the worker pool is back: %s", len(runs), error)
-            return
-        for run in runs:
-            launch_or_fail(self._instance, workspace, run)
+        try:
+            if runs:
+                warm.launch(runs)
+        except PoolUnreachable as error:
+            _log.warning("%d runs are launched as soon as the worker pool is back: %s", len(runs), error)

@@ -149,6 +149,12 @@ class WarmRunLauncher(RunLauncher[dg.DagsterInstance], ConfigurableClass):
         self._default.launch_run(context)
 
 
+def with_pool(instance: dg.DagsterInstance) -> WarmRunLauncher | None:
+    """The launcher, if it is ours and a pool is noted. The note may change between two questions."""
+    launcher: Any = instance.run_launcher
+    return launcher if isinstance(launcher, WarmRunLauncher) and launcher.pools.are_noted else None
+
+
 def launch_or_fail(
     instance: dg.DagsterInstance, workspace: BaseWorkspaceRequestContext, run: dg.DagsterRun
 ) -> None:

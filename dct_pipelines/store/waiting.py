@@ -36,10 +36,16 @@ GROUP BY wait_reason
 """)
 _AHEAD = text("""
 SELECT id, ahead FROM (
-    SELECT id, row_number() OVER (
-        ORDER BY EXTRACT(epoch FROM waits_since) - priority * CAST(:step AS float), waits_since, line_order
-    ) - 1 AS ahead
-    FROM dct.trigger_executions WHERE status = 'waiting'
+    SELECT e.id, count(*) FILTER (
+        WHERE e.not_before IS NULL AND COALESCE(trigger.status, 'active') = 'active'
+    ) OVER (
+        ORDER BY
+            EXTRACT(epoch FROM e.waits_since) - e.priority * CAST(:step AS float), e.waits_since, e.line_order
+        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    ) AS ahead
+    FROM dct.trigger_executions AS e
+    LEFT JOIN dct.dynamic_context_triggers AS trigger ON trigger.id = e.trigger_id
+    WHERE e.status = 'waiting'
 ) AS queue
 WHERE id = ANY(CAST(:ids AS uuid[]))
 """)
@@ -64,6 +70,9 @@ def pausing(connection: Connection) -> Sequence[Row[Any]]:
 
 
 def ahead(connection: Connection, execution_ids: Iterable[UUID], step_seconds: float) -> dict[UUID, int]:
-    """How many of all that wait come before each of these, by their aged priority."""
+    """How many of all that wait come before each of these, by their aged priority.
+
+    What pauses, or is of a trigger that is not active, is not in anybody's way, for months perhaps.
+    """
     asked = {"ids": [str(one) for one in execution_ids], "step": step_seconds}
     return {row.id: row.ahead for row in connection.execute(_AHEAD, asked)}

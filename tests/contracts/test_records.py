@@ -22,12 +22,8 @@ from tests.support.stage import Stage
 
 def real_records(database: Database) -> Iterator[tuple[RecordsPort, UUID]]:
     stage = Stage(database)
+    stage.repository()
     with database.begin() as connection:
-        connection.execute(
-            insert(tables.context_library).values(
-                id=REPOSITORY, name="sample", kind="git_repository", location="/srv/s", created_by="tests"
-            )
-        )
         connection.execute(
             insert(tables.environments).values(name="qa", branch="qa", created_by="tests", spec={})
         )

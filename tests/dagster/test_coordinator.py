@@ -13,11 +13,10 @@ import pytest
 from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 from sqlalchemy import insert, make_url, text
 
-from dct_pipelines.clients.stack.notes import write_pools
 from dct_pipelines.domain.quotas import AgentClass, Quota, Quotas, SlotKind, Usage
 from dct_pipelines.instance.coordinator import (
+    NO_LIMIT,
     PROCESSES_WITHOUT_POOL,
-    UNLIMITED,
     QuotaRunCoordinator,
     tag_limits,
 )
@@ -25,6 +24,7 @@ from dct_pipelines.store import quotas, slots, tables
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.slots import Slot
 from tests.support.deployment import *  # noqa: F403
+from tests.support.pools import leave_note, noted
 from tests.support.postgres import administrator
 from tests.support.runs import a_run
 from tests.support.stage import QUOTAS, Stage
@@ -62,10 +62,10 @@ class Queue:
 
 
 @pytest.fixture
-def queue(instance: dg.DagsterInstance, project: Path) -> Queue:
+def queue(instance: dg.DagsterInstance, project: Path) -> Iterator[Queue]:
     """Where a pool is, so that only quotas count."""
-    write_pools(project / ".dct", [project / "pool.sock"])
-    return Queue(instance)
+    with noted(project / ".dct"):
+        yield Queue(instance)
 
 
 @pytest.fixture
@@ -101,8 +101,10 @@ def test_runs_that_need_a_process_each_are_fewer(instance: dg.DagsterInstance, p
     coordinator = instance.run_coordinator
     assert isinstance(coordinator, QuotaRunCoordinator)
     assert coordinator.get_run_queue_config().max_concurrent_runs == PROCESSES_WITHOUT_POOL
-    write_pools(project / ".dct", [project / "pool.sock"])
-    assert coordinator.get_run_queue_config().max_concurrent_runs == 50
+    with noted(project / ".dct"):
+        assert coordinator.get_run_queue_config().max_concurrent_runs == 50
+    leave_note(project / ".dct")
+    assert coordinator.get_run_queue_config().max_concurrent_runs == PROCESSES_WITHOUT_POOL
 
 
 def test_concurrent_runs_are_the_quota_and_change_without_a_restart(queue: Queue, database: Database):
@@ -217,7 +219,7 @@ def test_quotas_that_are_off_leave_only_environments_exclusive(
     monkeypatch.setenv("TRIGGER_RESOURCE_LIMITS_ENABLED", "false")
     coordinator = QuotaRunCoordinator()
     config = coordinator.get_run_queue_config()
-    assert config.max_concurrent_runs == UNLIMITED
+    assert config.max_concurrent_runs == NO_LIMIT
     assert [limit["key"] for limit in config.tag_concurrency_limits] == ["dct/environment"]
     coordinator.dispose()
 

@@ -15,7 +15,7 @@ from dct_pipelines.domain.errors import DatabaseUnavailable
 from dct_pipelines.domain.quotas import Quota
 from dct_pipelines.instance import census
 from dct_pipelines.instance.coordinator import PROCESSES_WITHOUT_POOL, WORKERS
-from dct_pipelines.instance.launcher import WARM
+from dct_pipelines.instance.launcher import WARM, with_pool
 from dct_pipelines.store import quotas
 from dct_pipelines.store.lane import Lane, is_taken
 from dct_pipelines.store.wakeups import notify
@@ -101,9 +101,9 @@ def test_runs_by_hand_and_executions_share_the_quota(ground: Ground):
 def test_no_more_runs_are_active_than_there_are_processes_for_whatever_the_quota_allows(ground: Ground):
     with ground.app.database.begin() as connection:
         quotas.put(connection, Quota.EXECUTIONS, WORKERS + 50, "local")
-    assert ground.daemon._slots() == WORKERS
+    assert ground.daemon._slots(with_pool(ground.instance)) == WORKERS
     ground.pools.is_noted = False
-    assert ground.daemon._slots() == PROCESSES_WITHOUT_POOL
+    assert ground.daemon._slots(with_pool(ground.instance)) == PROCESSES_WITHOUT_POOL
 
 
 def test_a_queue_that_waits_for_no_end_of_work_is_not_looked_at_ten_times_a_second(ground: Ground):

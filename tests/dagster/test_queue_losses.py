@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import dagster as dg
 import pytest
 from dagster._core.launcher import LaunchRunContext, RunLauncher, WorkerStatus
 from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
 from sqlalchemy import select
 
+from dct_pipelines.clients.pool.caller import Pools
 from dct_pipelines.domain import run_tags
-from dct_pipelines.instance.launcher import WARM, WarmRunLauncher, launch_of
+from dct_pipelines.instance.launcher import RETURNS_WITHIN_SECONDS, WARM, WarmRunLauncher, launch_of
 from dct_pipelines.store import tables
 from tests.support.deployment import *  # noqa: F403
 from tests.support.deployment import loaded
+from tests.support.pools import leave_note
 from tests.support.queue import *  # noqa: F403
 from tests.support.queue import Ground
 
@@ -130,6 +135,18 @@ def test_a_run_that_got_a_process_because_no_pool_is_there_is_neither_lost_nor_b
     ground.turn()
     assert ground.status_of(run) is dg.DagsterRunStatus.STARTING
     assert ground.pools.given == []
+
+
+def test_no_launch_waits_for_the_pool_of_a_dct_up_that_was_killed(ground: Ground, project: Path):
+    launcher = ground.instance.run_launcher
+    assert isinstance(launcher, WarmRunLauncher)
+    launcher.pools, launcher._default = Pools(project / ".dct"), (processes := Processes())
+    leave_note(project / ".dct")
+    run = by_hand(ground, dg.DagsterRunStatus.STARTING, {})
+    begun = time.monotonic()
+    launcher.launch_run(LaunchRunContext(dagster_run=run, workspace=None))
+    assert processes.begun == [run.run_id]
+    assert time.monotonic() - begun < RETURNS_WITHIN_SECONDS / 3
 
 
 def test_a_run_that_cannot_get_a_process_is_failed_and_holds_up_nobody(ground: Ground):

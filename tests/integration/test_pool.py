@@ -72,12 +72,12 @@ def test_a_worker_is_replaced_when_it_did_or_grew_enough(tmp_path: Path, size: d
             assert pool.ended(key)
         assert len({pool.pid_of(key) for key in "abcd"}) == 2
     finally:
-        pool.service.stop()
+        pool.stop()
 
 
 def test_when_no_worker_becomes_ready_forks_are_few_and_callers_are_told_why(tmp_path: Path):
     pool = ToyPool(tmp_path, size={"base": 2})
-    (pool.book / "broken").touch()
+    (pool.book / "missing").write_text("database")
     pool.start()
     try:
         pool.launch("a")
@@ -85,12 +85,12 @@ def test_when_no_worker_becomes_ready_forks_are_few_and_callers_are_told_why(tmp
         assert eventually(lambda: len(pool.prepared()) >= 6)
         assert len(pool.prepared()) <= 10
         assert pool.state("a") is LaunchState.QUEUED
-        (pool.book / "broken").unlink()
+        (pool.book / "missing").unlink()
         assert pool.ended("a")
         assert pool.how("a") == ""
         assert eventually(lambda: not pool.pools.hello()["trouble"])
     finally:
-        pool.service.stop()
+        pool.stop()
 
 
 def test_when_no_process_can_be_forked_the_pool_says_so_and_tries_again(pool: ToyPool):
@@ -117,7 +117,7 @@ def test_where_no_mark_can_be_made_work_is_done_without(tmp_path: Path):
         assert pool.how("a") == ""
         assert "works without a mark" in (tmp_path / "one.log").read_text()
     finally:
-        pool.service.stop()
+        pool.stop()
 
 
 def test_memory_stays_flat_over_two_thousand_launches(tmp_path: Path):
@@ -136,5 +136,5 @@ def test_memory_stays_flat_over_two_thousand_launches(tmp_path: Path):
         launch("more", 2000)
         grown = {one.pid: one.memory_info().rss - before[one.pid] for one in (pool.process, *pool.workers())}
     finally:
-        pool.service.stop()
+        pool.stop()
     assert max(grown.values()) < 3_000_000, grown

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from dct_pipelines.clients.pool.caller import ask
+from dct_pipelines.clients.pool.caller import Pools, ask
 from dct_pipelines.clients.pool.launch import Launch, LaunchState
 from dct_pipelines.clients.pool.lines import LONGEST_LINE_BYTES, MOST_CALLERS
-from dct_pipelines.clients.stack.notes import write_pools
+from dct_pipelines.clients.stack.notes import read_pools
 from dct_pipelines.domain.errors import PoolUnreachable
 from tests.support.pools import *  # noqa: F403
+from tests.support.pools import leave_note, noted
 from tests.support.toy_pool import ToyPool
 
 pytestmark = pytest.mark.integration
@@ -29,9 +30,22 @@ def test_without_a_note_there_is_no_pool(tmp_path: Path):
     for ask_pools in (pools.hello, lambda: pools.health(["a"]), lambda: pools.launch([Launch("a")])):
         with pytest.raises(PoolUnreachable, match="`dct up` runs one"):
             ask_pools()
-    write_pools(tmp_path, [tmp_path / "gone.sock"])
-    with pytest.raises(PoolUnreachable, match="does not answer"):
+    with noted(tmp_path), pytest.raises(PoolUnreachable, match="does not answer"):
         pools.health(["a"])
+
+
+def test_a_note_counts_for_as_long_as_its_writer_lives(tmp_path: Path):
+    def counts() -> bool:
+        return Pools(tmp_path).are_noted
+
+    with noted(tmp_path):
+        assert counts()
+    assert not counts()
+    leave_note(tmp_path)
+    assert read_pools(tmp_path) == (tmp_path / "pool.sock",)
+    assert not counts()
+    with noted(tmp_path):
+        assert counts()
 
 
 GARBAGE = (

@@ -23,16 +23,8 @@ pytestmark = pytest.mark.integration
 @pytest.fixture
 def stage(database: Database):
     stage = Stage(database)
+    stage.repository()
     with database.begin() as connection:
-        connection.execute(
-            insert(tables.context_library).values(
-                id=REPOSITORY,
-                name="sample",
-                kind="git_repository",
-                location="/srv/sample.git",
-                created_by="tests",
-            )
-        )
         connection.execute(
             insert(tables.environments).values(name="qa", branch="qa", created_by="tests", spec={})
         )

@@ -19,7 +19,7 @@ from dct_pipelines.domain.words import WaitReason
 from dct_pipelines.store import slots, tables
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.slots import Slot
-from tests.support.recorded import REPOSITORY, workspace
+from tests.support.recorded import workspace
 from tests.support.stage import Stage
 
 pytestmark = pytest.mark.integration
@@ -29,12 +29,7 @@ STALE_SECONDS = 5
 @pytest.fixture
 def stage(database: Database) -> Iterator[Stage]:
     stage = Stage(database)
-    with database.begin() as connection:
-        connection.execute(
-            insert(tables.context_library).values(
-                id=REPOSITORY, name="sample", kind="git_repository", location="/srv/s", created_by="tests"
-            )
-        )
+    stage.repository()
     yield stage
     stage.stop()
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from dct_pipelines.domain.errors import ActionFailed, QuotaFull, StaleAttempt
 from dct_pipelines.domain.execution import ExecutionState
@@ -23,7 +23,7 @@ from dct_pipelines.store import tables
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.records import Records
 from tests.support.command_line import *  # noqa: F403
-from tests.support.recorded import REPOSITORY, workspace
+from tests.support.recorded import workspace
 from tests.support.stage import QUOTAS, Stage
 from tests.support.workshop import *  # noqa: F403
 from tests.support.workshop import Workshop
@@ -51,12 +51,7 @@ actions:
 def stage(database: Database) -> Iterator[Stage]:
     """Room for one workspace."""
     stage = Stage(database, quotas=replace(QUOTAS, workspaces=1))
-    with database.begin() as connection:
-        connection.execute(
-            insert(tables.context_library).values(
-                id=REPOSITORY, name="sample", kind="git_repository", location="/srv/s", created_by="tests"
-            )
-        )
+    stage.repository()
     yield stage
     stage.stop()
 

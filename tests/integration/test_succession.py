@@ -97,6 +97,7 @@ def played(home: Path) -> Iterator[Scene]:
     finally:
         stop_all([scene.leader, scene.first.service])
         scene.succession.end()
+        scene.first.stop()
 
 
 @pytest.fixture
@@ -145,6 +146,34 @@ def test_a_pool_that_does_not_start_leaves_the_old_one_at_work_and_is_tried_agai
     scene.module = "tests.support.toy_pool"
     scene.now += TRY_AGAIN_SECONDS
     assert scene.takes_over()
+
+
+def test_what_keeps_a_pool_from_having_workers_is_said_when_it_begins_changes_and_ends(scene: Scene):
+    missing = scene.first.book / "missing"
+
+    def lacks(what: str) -> str:
+        missing.write_text(what)
+        assert eventually(lambda: f"there is no {what}" in scene.first.hello()["trouble"])
+        for _ in range(2):
+            scene.look()
+        why = scene.first.hello()["trouble"]
+        return f"the worker pool gets no workers: {why}; see {scene.first.service.log}"
+
+    missing.write_text("database")
+    for worker in scene.first.workers():
+        worker.kill()
+    expected = [lacks("database"), lacks("project")]
+    missing.unlink()
+    assert eventually(lambda: not scene.first.hello()["trouble"])
+    for _ in range(2):
+        scene.look()
+    assert scene.said == [*expected, "the worker pool gets workers again"]
+
+
+def test_a_pool_that_ended_is_not_complained_of(scene: Scene):
+    scene.first.kill()
+    scene.look()
+    assert scene.said == []
 
 
 def test_a_pool_that_is_never_ready_is_given_up(scene: Scene):

@@ -52,7 +52,7 @@ def test_what_waits_for_a_paused_trigger_says_so_however_many_are_before_it(worl
     pause(world, trigger_id)
     dispatch(world)
     last = why(world, waiting[-1])
-    assert (last.reason, last.ahead) == (WaitReason.PAUSED, 79)
+    assert (last.reason, last.ahead) == (WaitReason.PAUSED, 0)
     assert counts(world) == {WaitReason.PAUSED: 80}
 
 
@@ -67,6 +67,18 @@ def test_the_place_counts_all_that_is_ahead_by_aged_priority(world: World) -> No
         connection.execute(update(tables.trigger_executions).where(row).values(waits_since=since))
     assert why(world, first).ahead == 0
     assert why(world, highs[0]).ahead == 1
+
+
+def test_what_is_paused_does_not_count_as_ahead(world: World) -> None:
+    paused, active = world.trigger("paused", priority=9), world.trigger("active", priority=1)
+    wait(world, paused, 5, priority=9)
+    retrying = {"subject": "one that failed", "not_before": world.clock.now() + timedelta(hours=1)}
+    wait(world, active, 4, priority=8, **retrying)
+    [first, second] = wait(world, active, 2, priority=1)
+    assert why(world, second).ahead == 6
+    pause(world, paused)
+    told = service(world, Quotas(1, 100, 30, 200)).of([first, second])
+    assert [(told[one].reason, told[one].ahead) for one in (first, second)] == [(None, 0), (None, 1)]
 
 
 def test_of_a_line_each_names_the_one_that_goes_first(world: World) -> None:

@@ -27,6 +27,7 @@ from dct_pipelines.store.executions.rows import Execution
 from dct_pipelines.store.executions.transitions import transition
 from tests.fakes.gateway import FakeGateway
 from tests.fakes.ports import FakeClock, fake_ports
+from tests.support.recorded import REPOSITORY
 
 TIMES = Times(
     heartbeat_seconds=0.5,
@@ -153,6 +154,12 @@ class Stage:
             return behaviour(context, config, ports)
         self.effects.append(context.idempotency_key)
         return done(f"did {context.name}", text=config.text or context.name)
+
+    def repository(self) -> None:
+        """The one that recorded workspaces and checks are of."""
+        row = {"id": REPOSITORY, "name": "sample", "kind": "git_repository", "location": "/srv/sample.git"}
+        with self.database.begin() as connection:
+            connection.execute(insert(tables.context_library).values(**row, created_by="tests"))
 
     def execution(
         self,

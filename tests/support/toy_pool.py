@@ -24,7 +24,7 @@ from dct_pipelines.clients.pool.launch import Launch, LaunchState
 from dct_pipelines.clients.pool.roster import Size
 from dct_pipelines.clients.pool.worker import Work
 from dct_pipelines.clients.pool.zygote import Zygote
-from dct_pipelines.clients.stack.notes import write_pools
+from dct_pipelines.clients.stack.notes import PoolsNote
 from dct_pipelines.clients.stack.service import Service
 from tests.support.waiting import eventually
 
@@ -64,8 +64,8 @@ def main() -> None:
 
     def prepare() -> Work:
         _write(asked.book / "prepared", "worker")
-        if (asked.book / "broken").exists():
-            raise OSError("there is no database")
+        if (missing := asked.book / "missing").exists():
+            raise OSError(f"there is no {missing.read_text()}")
         return lambda launch: play(asked.book, launch)
 
     Zygote(asked.door, asked.marks, prepare, {"jobs": ["toy"]}, Size(**asked.size)).run()
@@ -84,6 +84,7 @@ class ToyPool:
         self.marks = self.home / "marks"
         self.book.mkdir(parents=True, exist_ok=True)
         self.door = self.home / f"{self.name}.sock"
+        self._noted = PoolsNote(self.home)
         paths = [f"--{name}={path}" for name, path in (("door", self.door), ("marks", self.marks))]
         arguments = [*paths, f"--book={self.book}", f"--size={json.dumps(self.size)}"]
         variables = {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
@@ -100,7 +101,11 @@ class ToyPool:
 
     def note(self, *others: ToyPool) -> None:
         """Be the newest pool of the home."""
-        write_pools(self.home, [self.door, *(other.door for other in others)])
+        self._noted.write([self.door, *(other.door for other in others)])
+
+    def stop(self) -> None:
+        self.service.stop()
+        self._noted.remove()
 
     @property
     def pools(self) -> Pools:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dct_pipelines.domain.admission import Candidate, Load, Plan, plan
 from dct_pipelines.domain.ageing import HIGHEST, place
-from dct_pipelines.domain.quotas import HIGH_PRIORITY, Quotas, Usage
+from dct_pipelines.domain.quotas import HIGH_PRIORITY, UNLIMITED, Quotas, Usage, most_runs
 from dct_pipelines.domain.room import Room
 from dct_pipelines.domain.trigger import ResourceLimits
 from dct_pipelines.domain.words import WaitReason
@@ -86,6 +86,12 @@ def test_quotas_that_are_off_hold_nothing():
     off = Quotas(0, 0, 100, 0, enabled=False)
     rows = [candidate(number, agents=9, workspaces=9) for number in range(3)]
     assert len(held(rows, Usage(), off).admitted) == 3
+
+
+def test_runs_are_as_many_as_the_quota_and_the_place_allow_and_as_the_place_alone_without_quotas():
+    off = replace(QUOTAS, executions=0, enabled=False)
+    assert (most_runs(QUOTAS, 9), most_runs(QUOTAS, 4), most_runs(QUOTAS)) == (6, 4, 6)
+    assert (most_runs(off, 4), most_runs(off)) == (4, UNLIMITED)
 
 
 @pytest.mark.parametrize("priority", [1, 10])

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from dct_pipelines.clients.pool.launch import Launch, LaunchState, encode
-from dct_pipelines.clients.stack.notes import read_pools
+from dct_pipelines.clients.stack.notes import pools_are_kept, read_pools
 from dct_pipelines.domain.errors import PoolUnreachable
 
 PATIENCE_SECONDS = 5.0
@@ -39,8 +39,8 @@ class Pools:
 
     @property
     def are_noted(self) -> bool:
-        """Whether this home has a pool, or is about to have it back."""
-        return bool(read_pools(self.home))
+        """Whether this home has a pool, or has somebody who starts it again."""
+        return pools_are_kept(self.home)
 
     def hello(self) -> Answer:
         """What the newest pool that takes work says of itself; `PoolUnreachable` when none does.

@@ -7,14 +7,13 @@ as one that gives way to its successor does, are looked after by that one.
 from __future__ import annotations
 
 import logging
-import os
 import signal
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dct_pipelines.clients.pool.marks import Marked, marked
+from dct_pipelines.clients.pool.signals import send_signal
 
 LOOK_EVERY_SECONDS = 1.0
 _log = logging.getLogger(__name__)
@@ -54,13 +53,8 @@ class Orphans:
                 self._ask(one, now)
             elif asked is not None and now - asked > grace_seconds:
                 _log.warning("worker %d, whose zygote is gone, does not stop and is killed", one.pid)
-                _signal(one.pid, signal.SIGKILL)
+                send_signal(one.pid, signal.SIGKILL)
 
     def _ask(self, orphan: Marked, now: float) -> None:
         self.asked.setdefault(orphan.pid, now)
-        _signal(orphan.pid, signal.SIGINT)
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.kill(pid, number)
+        send_signal(orphan.pid, signal.SIGINT)

@@ -1,8 +1,12 @@
-"""What a zygote is told by signals: handlers note it and wake the loop, which acts at a point of its own."""
+"""What a zygote is told by signals, and tells workers.
+
+Handlers note what comes and wake the loop, which acts at a point of its own.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import time
@@ -44,3 +48,9 @@ class Signals:
         self.is_to_drain = True
         if self.to_end_since is None:
             self.to_end_since = time.monotonic()
+
+
+def send_signal(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a worker, if it is still there; its process id may be that of somebody else by now."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)

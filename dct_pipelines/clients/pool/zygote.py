@@ -28,7 +28,7 @@ from dct_pipelines.clients.pool.orphans import Orphans
 from dct_pipelines.clients.pool.pace import busy_seconds
 from dct_pipelines.clients.pool.reception import Reception
 from dct_pipelines.clients.pool.roster import Member, Roster, Size
-from dct_pipelines.clients.pool.signals import Signals
+from dct_pipelines.clients.pool.signals import Signals, send_signal
 from dct_pipelines.clients.pool.worker import BEGUN, DONE, ERROR, READY, Work
 
 TURN_SECONDS = 0.25
@@ -159,7 +159,7 @@ class Zygote:
             self._roster.ready(pid, now)
         elif BEGUN in message:
             if self._roster.began(pid, message[BEGUN]) is not None:
-                _signal(pid, signal.SIGINT)
+                send_signal(pid, signal.SIGINT)
         elif DONE in message:
             self._roster.done(pid, message[DONE], message["bytes"], now)
         elif ERROR in message:
@@ -170,25 +170,25 @@ class Zygote:
         if member.asked_at is None:
             member.asked_at, member.because = time.monotonic(), because
             if member.has_begun:
-                _signal(member.pid, signal.SIGINT)
+                send_signal(member.pid, signal.SIGINT)
 
     def _urge(self) -> None:
         now = time.monotonic()
         for member in list(self._roster.overdue(now)):
             limit = member.launch.limit_seconds if member.launch else None
             self._ask_to_stop(member, f"it ran longer than its limit of {limit:g} s")
-        ends = self._signals.to_end_since is not None
-        is_late = self._signals.to_end_since is not None and now - self._signals.to_end_since > END_SECONDS
+        ends_since = self._signals.to_end_since
+        is_late = ends_since is not None and now - ends_since > END_SECONDS
         if is_late:
             for member in self._roster.members.values():
                 if member.launch is not None:
                     self._ask_to_stop(member, "the worker pool was stopped")
-        grace = END_GRACE_SECONDS if ends else GRACE_SECONDS
+        grace = GRACE_SECONDS if ends_since is None else END_GRACE_SECONDS
         for member in self._roster.stubborn(now, grace):
             why = f"{member.because or 'it was let go'} and did not stop"
             member.because = why if member.is_ready else "it did not become ready"
             member.is_killed = True
-            _signal(member.pid, signal.SIGKILL)
+            send_signal(member.pid, signal.SIGKILL)
         self._orphans.urge(self._roster.members, now, grace, to_end=is_late)
 
     def _reap(self) -> None:
@@ -227,8 +227,3 @@ class Zygote:
 def _how(status: int) -> str:
     code = os.waitstatus_to_exitcode(status)
     return f"its process was ended by signal {-code}" if code < 0 else f"its process ended with code {code}"
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, number)

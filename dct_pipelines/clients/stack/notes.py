@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -60,26 +61,59 @@ def read_loaded_jobs(home: Path) -> frozenset[str]:
         return frozenset()
 
 
-def write_pools(home: Path, doors: Sequence[Path]) -> None:
-    """Say at which sockets the worker pools of this home listen, the newest generation first."""
-    _replace(home / POOLS_FILE, _DOORS.dump_json(tuple(doors)))
+class PoolsNote:
+    """The note that says at which sockets the worker pools of a home listen, as its writer keeps it.
+
+    It is locked for as long as its writer lives, however that dies. Each note is a file of its own, so that
+    whoever looks whether one is locked is never in the way of the next.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self._path = home / POOLS_FILE
+        self._kept = contextlib.ExitStack()
+
+    def write(self, doors: Sequence[Path]) -> None:
+        """Say it, the newest generation first."""
+        scratch = _scratch(self._path)
+        with contextlib.ExitStack() as opened:
+            file = opened.enter_context(scratch.open("wb"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.write(_DOORS.dump_json(tuple(doors)))
+            file.flush()
+            scratch.replace(self._path)
+            self._kept.close()
+            self._kept = opened.pop_all()
+
+    def remove(self) -> None:
+        """Say that there is no worker pool any more."""
+        self._path.unlink(missing_ok=True)
+        self._kept.close()
+
+
+def pools_are_kept(home: Path) -> bool:
+    """Whether worker pools are noted by somebody who lives: a `dct up` that was killed leaves its note."""
+    with contextlib.suppress(OSError), (home / POOLS_FILE).open("rb") as note:
+        try:
+            fcntl.flock(note, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def read_pools(home: Path) -> tuple[Path, ...]:
-    """The sockets of the worker pools; empty when no `dct up` runs for this home."""
+    """The sockets of the worker pools, also of those that may still end their work; empty without a note."""
     try:
         return _DOORS.validate_json((home / POOLS_FILE).read_bytes())
     except (OSError, ValidationError):
         return ()
 
 
-def remove_pools(home: Path) -> None:
-    """Say that there is no worker pool any more."""
-    (home / POOLS_FILE).unlink(missing_ok=True)
-
-
 def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f"{path.name}.new")
+    scratch = _scratch(path)
     scratch.write_bytes(content)
     scratch.replace(path)
+
+
+def _scratch(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_name(f"{path.name}.new")

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dct_pipelines.clients.stack.notes import remove_pools, write_pools
+from dct_pipelines.clients.stack.complaints import Complaints
+from dct_pipelines.clients.stack.notes import PoolsNote
 from dct_pipelines.clients.stack.service import Service
 
 LOOK_EVERY_SECONDS = 1.0
@@ -47,16 +48,21 @@ class Succession:
     _not_before: float = 0.0
     _begun_at: float = 0.0
 
+    def __post_init__(self) -> None:
+        self._noted = PoolsNote(self.home)
+        self._complaints = Complaints(self.pool, self.say)
+
     def begin(self) -> None:
         """The first pool and its leader are ready."""
         self._generation = self.leader.worker_pid
         self._note()
 
     def look(self, now: float) -> None:
-        """Start what has to be started, hand over to what is ready, forget what has ended."""
+        """Start what has to be started, hand over to what is ready, forget what has ended, and complain."""
         if now - self._looked_at < LOOK_EVERY_SECONDS:
             return
         self._looked_at = now
+        self._complaints.look()
         ended = [one for one in self._retired if not one.is_running]
         if ended:
             self._retired = [one for one in self._retired if one.is_running]
@@ -83,7 +89,7 @@ class Succession:
         self.ask_to_stop()
         for one in self._others:
             one.stop(END_SECONDS)
-        remove_pools(self.home)
+        self._noted.remove()
 
     @property
     def _others(self) -> list[Service]:
@@ -109,4 +115,4 @@ class Succession:
 
     def _note(self) -> None:
         doors = [one.door for one in (self.pool, *reversed(self._retired))]
-        write_pools(self.home, [door for door in doors if isinstance(door, Path)])
+        self._noted.write([door for door in doors if isinstance(door, Path)])
