@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from dagster import EventLogEntry
+from dagster_shared.record import _REMAPPING_FIELD
 from dagster_shared.serdes import pack_value
 from dagster_shared.serdes.serdes import (
     _WHITELIST_MAP,
@@ -70,7 +71,7 @@ def _way_of(kind: type) -> Pack:
     if kind is list:
         return _packed_list
     serializer = _WHITELIST_MAP.object_serializers.get(kind.__name__)
-    if serializer is not None and serializer.klass is kind and _is_stock(serializer):
+    if serializer is not None and serializer.klass is kind and _is_packed_plainly(serializer):
         return _Form(serializer).pack
     return pack_value
 
@@ -83,13 +84,14 @@ def _packed_list(value: list[Any]) -> list[Any]:
     return [_packed(one) for one in value]
 
 
-def _is_stock(serializer: ObjectSerializer[Any]) -> bool:
-    """Whether it packs a named tuple field by field, and nothing else."""
+def _is_packed_plainly(serializer: ObjectSerializer[Any]) -> bool:
+    """Whether its values are packed field by field, under the names that they have."""
     own = type(serializer)
-    return issubclass(own, NamedTupleSerializer) and all(
-        getattr(own, name) is getattr(NamedTupleSerializer, name)
+    is_own_way = any(
+        getattr(own, name) is not getattr(NamedTupleSerializer, name, None)
         for name in ("pack_items", "before_pack", "object_as_mapping", "get_storage_name")
     )
+    return not is_own_way and not getattr(serializer.klass, _REMAPPING_FIELD, None)
 
 
 @dataclass(frozen=True)
@@ -104,18 +106,16 @@ class _Form:
     """How the values of one class are stored."""
 
     def __init__(self, serializer: ObjectSerializer[Any]) -> None:
-        self._serializer = serializer
         self._head = {"__class__": serializer.get_storage_name()}
         self._tail = dict(serializer.old_fields)
-        self._fields: dict[str, _Field] = {}
+        self._fields = [_field(serializer, name) for name in serializer.klass._fields]
 
     def pack(self, value: Any) -> dict[str, Any]:
         packed: dict[str, Any] = dict(self._head)
-        for name, held in self._serializer.object_as_mapping(value).items():
-            field = self._fields.get(name) or self._field(name)
+        for field, held in zip(self._fields, value, strict=True):
             one = held
             if field.serializer is not None:
-                one = field.serializer.pack(held, whitelist_map=_WHITELIST_MAP, descent_path=name)
+                one = field.serializer.pack(held, whitelist_map=_WHITELIST_MAP, descent_path="")
             if field.is_left_out_when_empty and one in EMPTY_VALUES_TO_SKIP:
                 continue
             if field.is_left_out_when_none and one is None:
@@ -123,12 +123,11 @@ class _Form:
             packed[field.stored_as] = one if type(one) in _PLAIN else _packed(one)
         return packed | self._tail if self._tail else packed
 
-    def _field(self, name: str) -> _Field:
-        of = self._serializer
-        found = self._fields[name] = _Field(
-            of.storage_field_names.get(name, name),
-            of.field_serializers.get(name),
-            name in of.skip_when_empty_fields,
-            name in of.skip_when_none_fields,
-        )
-        return found
+
+def _field(of: ObjectSerializer[Any], name: str) -> _Field:
+    return _Field(
+        of.storage_field_names.get(name, name),
+        of.field_serializers.get(name),
+        name in of.skip_when_empty_fields,
+        name in of.skip_when_none_fields,
+    )
