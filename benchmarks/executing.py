@@ -17,15 +17,12 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from uuid import UUID, uuid4
 
 import psutil
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 import dct_pipelines
 from benchmarks.receiving import receiving
@@ -37,32 +34,12 @@ from dct_pipelines.domain.payloads import BranchAssessed
 from dct_pipelines.engine.identity import RunIdentity
 from dct_pipelines.settings import load_settings
 from tests.support.repos import SampleRepository
+from tests.support.statements import statements_to
 
 PROJECT = Path(dct_pipelines.__file__).parent.parent
 ACTIONS = 3
-COMMIT = "COMMIT"
 WARM_UP = 20
 """Executions before anything is measured: the first of each kind compile, connect and import."""
-
-
-@contextmanager
-def counting(app: App) -> Iterator[Counter[str]]:
-    """Every statement of the block and how often it was sent. Listening costs time: not while measuring."""
-    counted: Counter[str] = Counter()
-
-    def statement(connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        counted[statement] += 1
-        if connection.connection.driver_connection.autocommit:
-            commit(connection)
-
-    def commit(_connection: Any) -> None:
-        counted[COMMIT] += 1
-
-    event.listen(app.database.engine, "before_cursor_execute", statement)
-    event.listen(app.database.engine, "commit", commit)
-    yield counted
-    event.remove(app.database.engine, "before_cursor_execute", statement)
-    event.remove(app.database.engine, "commit", commit)
 
 
 @dataclass
@@ -129,14 +106,14 @@ def _figures(root: Path, url: str, asked: argparse.Namespace) -> dict[str, objec
         connection_id, item_id = _ids(app)
         pages = -(-(asked.executions + 2 * WARM_UP) // asked.page)
         _take_in(app, connection_id, item_id, asked.page, "warm-up")
-        with counting(app) as of_page:
+        with statements_to(app.database.engine) as of_page:
             _take_in(app, connection_id, item_id, asked.page, "counted")
         meter.begin()
         for number in range(pages):
             _take_in(app, connection_id, item_id, asked.page, f"page-{number}")
         intake = meter.end(pages * asked.page) | _sent(of_page, asked.page)
         _execute(app, WARM_UP)
-        with counting(app) as of_executions:
+        with statements_to(app.database.engine) as of_executions:
             _execute(app, WARM_UP)
         runs = _dispatched(app, asked.executions)
         profile = cProfile.Profile(time.process_time)
@@ -151,7 +128,7 @@ def _figures(root: Path, url: str, asked: argparse.Namespace) -> dict[str, objec
             stats = pstats.Stats(profile, stream=sys.stderr)
             stats.sort_stats("cumtime").print_stats(70).sort_stats("tottime").print_stats(30)
         if asked.statements:
-            for statement, count in of_executions.most_common():
+            for statement, count in Counter(of_executions).most_common():
                 sys.stderr.write(f"{count / WARM_UP:6.2f}  {' '.join(statement.split())[:150]}\n")
         with app.database.connect() as connection:
             completed = connection.scalar(
@@ -178,10 +155,9 @@ def _figures(root: Path, url: str, asked: argparse.Namespace) -> dict[str, objec
     }
 
 
-def _sent(counted: Counter[str], count: int) -> dict[str, object]:
-    """Statements and commits of one of `count`."""
-    statements = counted.total() - counted[COMMIT]
-    return {"statements": round(statements / count, 2), "commits": round(counted[COMMIT] / count, 2)}
+def _sent(said: list[str], count: int) -> dict[str, object]:
+    """Statements of one of `count`."""
+    return {"statements": round(len(said) / count, 2)}
 
 
 def _yardstick() -> float:

@@ -5,14 +5,18 @@ A pooler in front of the database must keep a client on its session (as our `sea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, CursorResult, Select
+import psycopg2
+from sqlalchemy import BindParameter, Connection, Select
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.types import NullType
+
+from dct_pipelines.store.failures import explain
 
 _DOLLARS = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
@@ -37,31 +41,34 @@ class Prepared:
         self._execute = f"EXECUTE {name} ({given})"
         self._ways: tuple[Dialect, list[_Way], list[_Process | None]] | None = None
 
-    def execute(self, connection: Connection, values: Mapping[str, Any]) -> CursorResult[Any]:
-        """Send it, after its first parse on this connection; results are typed as the driver types them.
+    def one(self, connection: Connection, values: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Send it, after its first parse on this connection; its one row by name, None when there is none.
 
-        KeyError when a parameter without a value of its own is not among `values`.
+        Results are typed as the driver types them. KeyError when a parameter without a value of its own is
+        not among `values`.
         """
+        bound = {
+            key: value if process is None else process(value)
+            for key, process, parameter in self._ways_of(connection.dialect)[1]
+            for value in (values[key] if parameter.required else values.get(key, parameter.value),)
+        }
         if self._name not in connection.info:
             connection.exec_driver_sql(self._prepare)
             connection.info[self._name] = True
-        ways = self._ways_of(connection.dialect)[1]
-        bound = {
-            key: value if process is None else process(value)
-            for key, process, parameter in ways
-            for value in (values[key] if parameter.required else values.get(key, parameter.value),)
-        }
-        return connection.exec_driver_sql(self._execute, bound)
+        with _in_our_words(connection), _cursor(connection) as cursor:
+            cursor.execute(self._execute, bound)
+            row = cursor.fetchone()
+            return None if row is None else dict(zip(_names(cursor), row, strict=True))
 
     def one_typed(self, connection: Connection, values: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The row of a query that gives one at most, by name, with values as its columns have them."""
-        row = self.execute(connection, values).one_or_none()
+        """The same for a query, with values as its columns have them."""
+        row = self.one(connection, values)
         if row is None:
             return None
         processes = self._ways_of(connection.dialect)[2]
         return {
             column.name: value if process is None else process(value)
-            for column, process, value in zip(self._columns, processes, row, strict=True)
+            for column, process, value in zip(self._columns, processes, row.values(), strict=True)
         }
 
     def _ways_of(self, dialect: Dialect) -> tuple[Dialect, list[_Way], list[_Process | None]]:
@@ -76,6 +83,27 @@ class Prepared:
             ]
             self._ways = dialect, there, back
         return self._ways
+
+
+@contextmanager
+def _in_our_words(connection: Connection) -> Iterator[None]:
+    """What SQLAlchemy does with an error of the driver, which is spoken to without it here."""
+    try:
+        yield
+    except psycopg2.Error as error:
+        is_gone = connection.dialect.is_disconnect(error, None, None)
+        if is_gone:
+            connection.invalidate(error)
+        raise explain(error, disconnected=is_gone) or error from error
+
+
+def _cursor(connection: Connection) -> Any:
+    driver: Any = connection.connection.driver_connection
+    return driver.cursor()
+
+
+def _names(cursor: Any) -> Iterator[str]:
+    return (column.name for column in cursor.description)
 
 
 _Process = Callable[[Any], Any]

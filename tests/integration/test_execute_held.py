@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Connection, event
 
 from dct_pipelines.domain.errors import ActionFailed, ExecutionCancelled, ExecutionTimedOut, StaleAttempt
 from dct_pipelines.domain.execution import ExecutionState
@@ -15,6 +12,7 @@ from dct_pipelines.domain.outcome import done
 from dct_pipelines.engine.execute import RunIdentity
 from dct_pipelines.store.database import Database
 from tests.support.stage import Stage
+from tests.support.statements import statements_to
 
 pytestmark = pytest.mark.integration
 
@@ -24,19 +22,6 @@ def stage(database: Database):
     stage = Stage(database)
     yield stage
     stage.stop()
-
-
-@contextmanager
-def statements_to(database: Database) -> Iterator[list[str]]:
-    """Every statement of the block, in order."""
-    sent: list[str] = []
-
-    def note(_connection: Connection, _cursor: object, statement: str, *_rest: object) -> None:
-        sent.append(statement)
-
-    event.listen(database.engine, "before_cursor_execute", note)
-    yield sent
-    event.remove(database.engine, "before_cursor_execute", note)
 
 
 def take_over(stage: Stage, execution_id: UUID, run: RunIdentity) -> RunIdentity:
@@ -51,7 +36,7 @@ def test_an_action_is_two_statements_to_the_database(stage: Stage):
     _, warm = stage.claimed("check")
     stage.perform(warm)
     _, run = stage.claimed("check")
-    with statements_to(stage.database) as sent:
+    with statements_to(stage.database.engine) as sent:
         stage.perform(run)
     assert len(sent) == 2, sent
 

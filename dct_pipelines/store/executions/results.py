@@ -104,10 +104,10 @@ def record(
         "links": [link.model_dump(mode="json") for link in links],
         "error_message": error_message,
     }
-    held = _record().execute(connection, values).one_or_none()
+    held = _record().one(connection, values)
     if held is None:
         raise stale(lock(connection, execution_id), attempt)
-    is_cancelled = held.cancel_requested_at is not None
+    is_cancelled = held["cancel_requested_at"] is not None
     result = Result(
         index,
         step.type,

@@ -120,10 +120,10 @@ def move(
         is_first_start=to is _S.RUNNING and before.started_at is None,
         has_deliverables=deliverables_completed is not None,
     )
-    row = statement(kind).execute(connection, values).one()
+    changed = statement(kind).one(connection, values) or {}
     if to is _S.WAITING:
         wakeups.notify(connection)
-    return replace(before, **row._mapping, status=to)
+    return replace(before, **changed, status=to)
 
 
 def claim_untried(connection: Connection, execution_id: UUID, run: RunStart) -> Execution | None:
@@ -156,7 +156,7 @@ def complete(connection: Connection, execution: Execution, deliverables: Sequenc
         "the_told": _told(_S.RUNNING, _S.COMPLETED, execution.attempt, None),
         "the_deliverables": list(deliverables),
     }
-    return statement(_COMPLETED).execute(connection, values).one_or_none() is not None
+    return statement(_COMPLETED).one(connection, values) is not None
 
 
 def create_manual(connection: Connection, values: Mapping[str, Any]) -> UUID:
