@@ -13,9 +13,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, ClassVar
 
+from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, DotEnvSettingsSource
 
 from dct_pipelines.domain.errors import InvalidSetting
 from dct_pipelines.domain.quotas import Quota, Quotas
@@ -138,12 +138,10 @@ def environment(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     given = {name: value for name, value in (os.environ if environ is None else environ).items() if value}
     path = _project_root(given) / ".env"
     try:
-        source = DotEnvSettingsSource(
-            BaseSettings, env_file=path, env_file_encoding="utf-8", case_sensitive=True
-        )
+        written = dotenv_values(path, encoding="utf-8") if path.exists() else {}
     except (OSError, ValueError) as error:
         raise InvalidSetting(f"{path} cannot be read ({error}); correct or remove it") from error
-    return {name: value for name, value in source.env_vars.items() if value} | given
+    return {name: value for name, value in written.items() if value} | given
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:

@@ -20,7 +20,7 @@ from typing import Any
 
 PACKAGE = f"{Path(__file__).resolve().parents[2] / 'dct_pipelines'}/"
 FOREIGN = (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"))
-SETTINGS = "pydantic_settings"
+SETTINGS = "dotenv"
 NEVER = frozenset(
     "socket.connect socket.bind subprocess.Popen os.system os.fork os.forkpty os.posix_spawn os.exec".split()
 )
