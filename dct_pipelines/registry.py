@@ -16,26 +16,31 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dct_pipelines.actions
 import dct_pipelines.conditions
 import dct_pipelines.listeners
-from dct_pipelines.domain.action import ActionType
-from dct_pipelines.domain.condition import ConditionType
 from dct_pipelines.domain.errors import NotFound
-from dct_pipelines.domain.listener import ListenerType
+
+if TYPE_CHECKING:
+    from dct_pipelines.domain.action import ActionType
+    from dct_pipelines.domain.condition import ConditionType
+    from dct_pipelines.domain.listener import ListenerType
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Room:
-    """A folder of plug-ins, whose name is also that of the entry points, with its constant and its type."""
+    """A folder of plug-ins, whose name is also that of the entry points, with its constant and its type.
+
+    The type is named, and loaded with the plug-ins: who asks for conditions does not load what actions touch.
+    """
 
     package: ModuleType
     constant: str
-    contract: type[Any]
+    contract: str
 
     def plugins(self) -> Mapping[str, Any]:
         """Every plug-in by its kind: ours, then those of installed packages, by the packages' names."""
@@ -59,16 +64,17 @@ class Room:
             plugin = getattr(entry.load(), self.constant, None)
         except Exception as error:  # noqa: BLE001 - whatever another's module raises, the others work
             return None, f"it cannot be loaded ({error!r})"
-        if not isinstance(plugin, self.contract):
-            return None, f"it has no {self.constant} = {self.contract.__name__}(...)"
+        contract = pkgutil.resolve_name(self.contract)
+        if not isinstance(plugin, contract):
+            return None, f"it has no {self.constant} = {contract.__name__}(...)"
         if plugin.kind in known:
             return None, f"the kind {plugin.kind!r} is there already"
         return plugin, None
 
 
-CONDITIONS = Room(dct_pipelines.conditions, "CONDITION", ConditionType)
-ACTIONS = Room(dct_pipelines.actions, "ACTION", ActionType)
-LISTENERS = Room(dct_pipelines.listeners, "LISTENER", ListenerType)
+CONDITIONS = Room(dct_pipelines.conditions, "CONDITION", "dct_pipelines.domain.condition:ConditionType")
+ACTIONS = Room(dct_pipelines.actions, "ACTION", "dct_pipelines.domain.action:ActionType")
+LISTENERS = Room(dct_pipelines.listeners, "LISTENER", "dct_pipelines.domain.listener:ListenerType")
 
 
 def _package_of(entry: EntryPoint) -> str:

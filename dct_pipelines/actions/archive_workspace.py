@@ -7,9 +7,10 @@ from uuid import UUID
 
 from dct_pipelines.domain.action import ActionConfig, ActionContext, ActionType, Recovery
 from dct_pipelines.domain.errors import ActionFailed
-from dct_pipelines.domain.operations import Workspace, WorkspaceState
+from dct_pipelines.domain.operations import Workspace
 from dct_pipelines.domain.outcome import Outcome, done, nothing_to_do
 from dct_pipelines.domain.ports import ActionPorts
+from dct_pipelines.domain.words import WorkspaceState
 
 
 class ArchiveWorkspaceConfig(ActionConfig):

@@ -9,9 +9,10 @@ from dct_pipelines.domain.action import ActionConfig, ActionContext, ActionType,
 from dct_pipelines.domain.bundle import digest_of, render_bundle
 from dct_pipelines.domain.errors import ActionFailed
 from dct_pipelines.domain.opening import bundle_of
-from dct_pipelines.domain.operations import Workspace, WorkspaceState
+from dct_pipelines.domain.operations import Workspace
 from dct_pipelines.domain.outcome import Outcome, done, nothing_to_do
 from dct_pipelines.domain.ports import ActionPorts
+from dct_pipelines.domain.words import WorkspaceState
 
 
 class UpdateWorkspaceConfig(ActionConfig):

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dct_pipelines
 from dct_pipelines import registry
 from dct_pipelines.bootstrap.outside import Outside
-from dct_pipelines.domain.channels import SlackChannel
 from dct_pipelines.domain.errors import SchemaMismatch
-from dct_pipelines.domain.event import Event
 from dct_pipelines.domain.gateway import Daemons, RunGateway
-from dct_pipelines.domain.git import RepositoryRef
-from dct_pipelines.domain.ports import ActionPorts, ChannelPort, RecordsPort
-from dct_pipelines.domain.release import release_name
 from dct_pipelines.domain.shapes import job_name
 from dct_pipelines.settings import Settings
 from dct_pipelines.store import revision
-from dct_pipelines.store.database import Database
+from dct_pipelines.store.database import Connection, Database
 from dct_pipelines.store.shapes import read_kinds, read_shapes
 
 if TYPE_CHECKING:
     from dct_pipelines.bootstrap.connected import Connected
+    from dct_pipelines.domain.git import RepositoryRef
     from dct_pipelines.engine.decide import Decider
     from dct_pipelines.engine.dispatch import Dispatcher
     from dct_pipelines.engine.execute import Executor
@@ -40,7 +35,6 @@ if TYPE_CHECKING:
     from dct_pipelines.engine.status import StatusService
     from dct_pipelines.engine.waiting import WaitingService
     from dct_pipelines.engine.webhooks import Webhooks
-    from dct_pipelines.store.executions.rows import Execution
     from dct_pipelines.store.library import Library
 
 HAIR_SECONDS = 1.0
@@ -99,6 +93,8 @@ class App:
     @cached_property
     def release(self) -> str:
         """The release with the versions of its rules, as it is stored with every event and decision."""
+        from dct_pipelines.domain.release import release_name
+
         return release_name(dct_pipelines.__version__, registry.conditions())
 
     @cached_property
@@ -163,20 +159,23 @@ class App:
     @cached_property
     def rehearser(self) -> Rehearser:
         """Says what a trigger's actions would do, by dry runs of them."""
+        from dct_pipelines.bootstrap.touched import ports_for
         from dct_pipelines.clients.dry_run import DryRun
         from dct_pipelines.engine.rehearse import Rehearser
 
-        return Rehearser(self.database, self.outside.clock, registry.conditions(), self._ports_for, DryRun)
+        ports = partial(ports_for, self)
+        return Rehearser(self.database, self.outside.clock, registry.conditions(), ports, DryRun)
 
     @cached_property
     def executor(self) -> Executor:
         """Carries executions out."""
+        from dct_pipelines.bootstrap.touched import ports_for
         from dct_pipelines.engine.execute import Executor
 
         return Executor(
             self.database,
             self.outside.clock,
-            self._ports_for,
+            partial(ports_for, self),
             self.gateway,
             quotas=self.settings.quotas,
         )
@@ -234,12 +233,18 @@ class App:
         return StatusService(
             self.database,
             self.outside.clock,
-            self.explainer,
             self.outside.processes,
             self.quotas,
             self.waiting,
             daemons,
+            broken_triggers=self._broken_triggers,
         )
+
+    def _broken_triggers(self, connection: Connection) -> dict[str, str]:
+        """Asked late: it takes all that conditions are made of."""
+        from dct_pipelines.engine.compiling import broken_triggers
+
+        return broken_triggers(connection, registry.conditions())
 
     def _hosted_ref(self, connection: str, location: str) -> RepositoryRef | None:
         """Asked late: the connections need the library themselves."""
@@ -253,43 +258,6 @@ class App:
     def kinds_in_use(self) -> frozenset[str]:
         """The kinds of connections that there are."""
         return read_kinds(self.database)
-
-    def _slack_channel(self, records: RecordsPort, spec: SlackChannel, memory: Path) -> ChannelPort:
-        """Posts through a Slack connection; what it posts is announced to the items that will read it."""
-        from dct_pipelines.clients.slack.channel import SlackChannelClient
-
-        def announce(channel: str, mark: str, instead_of: str | None = None) -> None:
-            for item_id in self.library.readers_of(spec.connection, channel):
-                records.expect_own_write(item_id, mark)
-                if instead_of is not None:
-                    records.settle_own_write(item_id, instead_of, mark)
-
-        return SlackChannelClient(spec, partial(self.connected.chat, spec.connection), memory, announce)
-
-    def _ports_for(self, execution: Execution, event: Event | None) -> ActionPorts:
-        """What the actions of one execution may touch."""
-        from dct_pipelines.bootstrap.channels import DefinedChannels
-        from dct_pipelines.store.records import Records
-
-        records = Records(self.database, execution)
-        make = partial(self.outside.channel, slack=partial(self._slack_channel, records))
-        return ActionPorts(
-            clock=self.outside.clock,
-            secrets=self.outside.secrets,
-            git=self.outside.git,
-            processes=self.outside.processes,
-            library=self.library,
-            records=records,
-            deployers={
-                **self.outside.deployers,
-                **self.outside.pipelines(self.library, self.connected),
-            },
-            suites=self.outside.suites,
-            workspaces=self.outside.workspaces,
-            channels=DefinedChannels(self.library, self.outside.outbox, make),
-            connections=self.connected,
-            event=event,
-        )
 
 
 def build(settings: Settings, gateway: RunGateway | None = None) -> App:

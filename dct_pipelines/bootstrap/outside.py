@@ -8,25 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dct_pipelines.domain.alerts import AlertPort
-from dct_pipelines.domain.channels import (
-    ChannelSpec,
-    OutboxChannel,
-    SlackChannel,
-    SmtpChannel,
-    WebhookChannel,
-)
-from dct_pipelines.domain.connected import ConnectionsPort
-from dct_pipelines.domain.git import GitPort
-from dct_pipelines.domain.ports import (
-    ChannelPort,
-    Clock,
-    DeployerPort,
-    LibraryPort,
-    SecretsPort,
-    SuiteRunnerPort,
-    WorkspaceFilesPort,
-)
 from dct_pipelines.domain.process import IsolationMode, ProcessPort
 from dct_pipelines.settings import Settings, environment
 
@@ -34,6 +15,19 @@ if TYPE_CHECKING:
     from dct_pipelines.clients.deployers import Releases
     from dct_pipelines.clients.deployers.health import Health
     from dct_pipelines.clients.webhook import SignedPost
+    from dct_pipelines.domain.alerts import AlertPort
+    from dct_pipelines.domain.channels import ChannelSpec, SlackChannel
+    from dct_pipelines.domain.connected import ConnectionsPort
+    from dct_pipelines.domain.git import GitPort
+    from dct_pipelines.domain.ports import (
+        ChannelPort,
+        Clock,
+        DeployerPort,
+        LibraryPort,
+        SecretsPort,
+        SuiteRunnerPort,
+        WorkspaceFilesPort,
+    )
 
 OUTBOX = "outbox"
 """The channel that is always there: one file a message."""
@@ -123,6 +117,7 @@ class Outside:
         from dct_pipelines.clients.sent_once import SentOnce
         from dct_pipelines.clients.smtp import SmtpChannelClient
         from dct_pipelines.clients.webhook import WebhookChannelClient
+        from dct_pipelines.domain.channels import OutboxChannel, SlackChannel, SmtpChannel, WebhookChannel
 
         sent = self.settings.home / "sent"
         match spec:

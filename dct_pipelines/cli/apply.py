@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dct_pipelines.cli.options import DEFAULT_SET, LOCAL, As, DryRun, Files, Json, Prune, Set
 
 if TYPE_CHECKING:
-    from dct_pipelines.domain.manifest import Kind
+    from dct_pipelines.domain.words import Kind
     from dct_pipelines.engine.manage import ApplyReport, Change
     from dct_pipelines.engine.manifests import Document
 
@@ -75,7 +75,7 @@ def apply_documents(
     """Check and apply; print the report."""
     from dct_pipelines.cli.output import print_json
     from dct_pipelines.cli.session import services
-    from dct_pipelines.domain.manifest import Kind
+    from dct_pipelines.domain.words import Kind
     from dct_pipelines.engine.manage import Wanted
 
     with services() as app:

@@ -82,7 +82,7 @@ def _store(data: dict[str, Any], by: str, *, is_checked: bool, dry_run: bool, js
     from dct_pipelines.cli.apply import show
     from dct_pipelines.cli.output import print_json
     from dct_pipelines.cli.session import services
-    from dct_pipelines.domain.manifest import Kind
+    from dct_pipelines.domain.words import Kind
     from dct_pipelines.engine.manage import Wanted
     from dct_pipelines.engine.manifests import Document
 
@@ -147,7 +147,7 @@ def check(name: Name, json_output: Json = False) -> None:
     """
     from dct_pipelines.cli.output import print_json
     from dct_pipelines.cli.session import catalog_of, services
-    from dct_pipelines.domain.manifest import Kind
+    from dct_pipelines.domain.words import Kind
 
     with services() as services_:
         catalog = catalog_of(services_)
@@ -176,7 +176,7 @@ def list_all(json_output: Json = False) -> None:
     """Every connection: how it stands, how far behind it is, its calls and what is left of them."""
     from dct_pipelines.cli.output import print_json, table
     from dct_pipelines.cli.session import catalog_of, services
-    from dct_pipelines.domain.manifest import Kind
+    from dct_pipelines.domain.words import Kind
 
     with services() as services_:
         found = services_.connections.standings()

@@ -38,7 +38,7 @@ def _app(word: str) -> typer.Typer:
     @app.command("apply", help=f"Create or update each {word} of the manifests; other kinds are left alone.")
     def apply(file: Files, dry_run: DryRun = False, by: As = LOCAL, json_output: Json = False) -> None:
         from dct_pipelines.cli.apply import apply_files
-        from dct_pipelines.domain.manifest import Kind
+        from dct_pipelines.domain.words import Kind
 
         apply_files(file, only={Kind(word)}, dry_run=dry_run, by=by, json_output=json_output)
 
@@ -63,7 +63,7 @@ def list_definitions(word: str, json_output: bool) -> None:
     """Print every definition of a kind."""
     from dct_pipelines.cli.output import print_json, table
     from dct_pipelines.cli.session import catalog_of, services
-    from dct_pipelines.domain.manifest import Kind
+    from dct_pipelines.domain.words import Kind
 
     with services() as app:
         found = [row_of(stored) for stored in catalog_of(app).every(Kind(word))]
@@ -85,7 +85,8 @@ def show_definition(word: str, name: str, json_output: bool) -> None:
     from dct_pipelines.cli.output import facts, print_json, table
     from dct_pipelines.cli.session import catalog_of, services
     from dct_pipelines.cli.yaml_text import to_yaml
-    from dct_pipelines.domain.manifest import FORMS, Kind
+    from dct_pipelines.domain.manifest import FORMS
+    from dct_pipelines.domain.words import Kind
     from dct_pipelines.engine.manifests.models import models_in
 
     with services() as app:
@@ -119,7 +120,7 @@ def export_definitions(word: str, names: list[str], json_output: bool) -> None:
     from dct_pipelines.cli.output import print_json
     from dct_pipelines.cli.session import catalog_of, services
     from dct_pipelines.cli.yaml_text import to_yaml
-    from dct_pipelines.domain.manifest import Kind
+    from dct_pipelines.domain.words import Kind
 
     with services() as app:
         manifests = catalog_of(app).export(Kind(word), names)
@@ -157,7 +158,7 @@ def add_item(
 
 def _add(word: str, given: dict[str, Any], by: str, json_output: bool) -> None:
     from dct_pipelines.cli.apply import apply_documents
-    from dct_pipelines.domain.manifest import Kind
+    from dct_pipelines.domain.words import Kind
     from dct_pipelines.engine.manifests import Document
 
     data = {"kind": word} | {key: value for key, value in given.items() if value is not None}

@@ -6,14 +6,13 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from pydantic import BaseModel
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 PIPE_WIDTH = 200
 """Columns when nobody watches: a name that is cut helps no program."""
@@ -42,6 +41,8 @@ STYLES = {
 
 def console(*, stderr: bool = False) -> Console:
     """A console that takes text as text: no markup, no emoji, and no control characters from outside."""
+    from rich.console import Console
+
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else PIPE_WIDTH
     return Console(file=stream, width=width, markup=False, emoji=False, highlight=False, soft_wrap=False)
@@ -60,6 +61,8 @@ def clean(value: Any) -> str:
 
 def say(text: str, style: str = "") -> None:
     """Print lines of text, whatever is in them."""
+    from rich.text import Text
+
     out = console()
     for line in text.split("\n"):
         out.print(Text(clean(line), style=style), soft_wrap=True)
@@ -67,6 +70,10 @@ def say(text: str, style: str = "") -> None:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) -> None:
     """Print a table; `empty` is said when there is no row. Known states get their colour."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
     shown = Table(box=SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         shown.add_column(column, overflow="fold")
@@ -81,6 +88,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) 
 
 def facts(pairs: Mapping[str, Any]) -> None:
     """Print names and values, one a line, leaving out what is not there."""
+    from rich.table import Table
+    from rich.text import Text
+
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold")
     grid.add_column(overflow="fold")

@@ -18,8 +18,8 @@ def specs_to_simulate(app: App, name: str | None, file: str | None) -> list[Trig
     from dct_pipelines.cli.apply import read
     from dct_pipelines.cli.options import LOCAL
     from dct_pipelines.cli.session import catalog_of
-    from dct_pipelines.domain.manifest import Kind
     from dct_pipelines.domain.trigger import TriggerSpec
+    from dct_pipelines.domain.words import Kind
     from dct_pipelines.engine.manage import Wanted
 
     if file is None:

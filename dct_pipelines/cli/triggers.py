@@ -32,7 +32,7 @@ def apply(
     stores all together). Each change is a version; a new trigger fires on nothing that happened before.
     """
     from dct_pipelines.cli.apply import apply_files
-    from dct_pipelines.domain.manifest import Kind
+    from dct_pipelines.domain.words import Kind
 
     apply_files(
         file,
@@ -208,7 +208,7 @@ def rehearse(
 
 def _show_simulation(answer: Simulation) -> None:
     from dct_pipelines.cli.output import say, table
-    from dct_pipelines.domain.decision import DecisionOutcome
+    from dct_pipelines.domain.words import DecisionOutcome
 
     counts = {outcome: answer.count(outcome) for outcome in DecisionOutcome}
     counts[DecisionOutcome.NOT_MATCHED] = answer.not_matched

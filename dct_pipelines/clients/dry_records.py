@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID, uuid5
 
-from dct_pipelines.domain.operations import Check, Deployment, DeploymentState, Workspace
+from dct_pipelines.domain.operations import Check, Deployment, Workspace
 from dct_pipelines.domain.ports import RecordsPort
+from dct_pipelines.domain.words import DeploymentState
 
 
 class DryRunRecords:

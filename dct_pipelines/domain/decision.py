@@ -6,16 +6,7 @@ from enum import StrEnum
 
 from dct_pipelines.domain.facts import Fact
 from dct_pipelines.domain.verdict import Verdict
-
-
-class DecisionOutcome(StrEnum):
-    """`not_matched` is never stored: it is replayed when asked. The others are rows."""
-
-    FIRED = "fired"
-    HELD = "held"
-    DEDUPLICATED = "deduplicated"
-    IGNORED = "ignored"
-    NOT_MATCHED = "not_matched"
+from dct_pipelines.domain.words import DecisionOutcome
 
 
 class IgnoredBecause(StrEnum):

@@ -9,8 +9,9 @@ from dct_pipelines.domain.action import ActionContext
 from dct_pipelines.domain.errors import ActionFailed, DctError
 from dct_pipelines.domain.git_refs import Oid
 from dct_pipelines.domain.hosting.reporting import DeploymentReport
-from dct_pipelines.domain.operations import Deployment, DeploymentState, EnvironmentSpec
+from dct_pipelines.domain.operations import Deployment, EnvironmentSpec
 from dct_pipelines.domain.ports import ActionPorts, DeployRequest, DeployResult, Repository
+from dct_pipelines.domain.words import DeploymentState
 
 _LONGEST_SUMMARY = 2000
 

@@ -17,19 +17,7 @@ from pydantic_core import to_jsonable_python
 from dct_pipelines.domain.channels import ChannelSpec
 from dct_pipelines.domain.operations import DraftSpec, EnvironmentSpec, SecretRef, SuiteSpec
 from dct_pipelines.domain.trigger import Definition, Name, TriggerSpec
-from dct_pipelines.domain.words import ItemKind, TriggerStatus
-
-
-class Kind(StrEnum):
-    """Kinds of manifests, each after those that it may refer to."""
-
-    CONNECTION = "connection"
-    ITEM = "item"
-    SUITE = "suite"
-    CHANNEL = "channel"
-    ENVIRONMENT = "environment"
-    DRAFT = "draft"
-    TRIGGER = "trigger"
+from dct_pipelines.domain.words import ItemKind, Kind, TriggerStatus
 
 
 class ConnectionSpec(Definition):

@@ -12,10 +12,11 @@ from dct_pipelines.domain.bundle import Bundle, digest_of, render_bundle
 from dct_pipelines.domain.errors import ActionFailed, InvalidInput
 from dct_pipelines.domain.git_refs import Oid, as_oid, branch_ref
 from dct_pipelines.domain.merging import head_of
-from dct_pipelines.domain.operations import DraftSpec, Workspace, WorkspaceState
+from dct_pipelines.domain.operations import DraftSpec, Workspace
 from dct_pipelines.domain.ports import ActionPorts, Repository
 from dct_pipelines.domain.scope import event_values
 from dct_pipelines.domain.template import render
+from dct_pipelines.domain.words import WorkspaceState
 
 _LONGEST_TITLE = 200
 

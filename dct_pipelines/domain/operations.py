@@ -6,7 +6,6 @@ Commands are named by operators, never by triggers: a trigger names an environme
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -15,7 +14,7 @@ from pydantic import Field
 from dct_pipelines.domain.facts import Fact
 from dct_pipelines.domain.pipelines import GithubActionsDeployer, GitlabCiDeployer
 from dct_pipelines.domain.trigger import Definition, Name
-from dct_pipelines.domain.words import CheckState
+from dct_pipelines.domain.words import CheckState, DeploymentState, WorkspaceState
 
 Argv = Annotated[tuple[str, ...], Field(min_length=1)]
 SecretRef = Annotated[str, Field(pattern=r"^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|command:\s*\S.*)$")]
@@ -115,14 +114,6 @@ class DraftSpec(Definition):
     retention_days: int = Field(default=14, ge=0, le=3650)
 
 
-class DeploymentState(StrEnum):
-    """States of one deployment."""
-
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-
-
 class Deployment(Fact):
     """One deployment of one commit to one environment."""
 
@@ -148,14 +139,6 @@ class Check(Fact):
     summary: str = ""
     url: str | None = None
     reported_at: datetime
-
-
-class WorkspaceState(StrEnum):
-    """States of a workspace."""
-
-    CREATING = "creating"
-    OPEN = "open"
-    ARCHIVED = "archived"
 
 
 class Workspace(Fact):

@@ -21,22 +21,6 @@ class OutcomeStatus(StrEnum):
     PARTLY = "partly"
 
 
-class ResultState(StrEnum):
-    """State of an action's stored result: the outcomes, and what can come before or instead."""
-
-    STARTED = "started"
-    DONE = "done"
-    NOTHING_TO_DO = "nothing_to_do"
-    PARTLY = "partly"
-    FAILED = "failed"
-    UNCERTAIN = "uncertain"
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether the action is not done again by a later attempt."""
-        return self not in (ResultState.STARTED, ResultState.FAILED)
-
-
 class Link(Fact):
     """Something to look at: a deployment, a workspace, a report."""
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-from dct_pipelines.domain.manifest import Kind
-from dct_pipelines.domain.words import TriggerType
+from dct_pipelines.domain.words import Kind, TriggerType
 
 
 class Role(StrEnum):

@@ -11,13 +11,13 @@ from typing import Protocol
 from uuid import UUID
 
 from dct_pipelines.domain.compiled import CompiledCondition, CompiledTrigger
-from dct_pipelines.domain.decision import ConditionVerdict, DecisionOutcome, IgnoredBecause, Ruling
+from dct_pipelines.domain.decision import ConditionVerdict, IgnoredBecause, Ruling
 from dct_pipelines.domain.event import Event
 from dct_pipelines.domain.payloads import MessagePosted
 from dct_pipelines.domain.snapshot import Snapshot
 from dct_pipelines.domain.trigger import TriggerVersion
 from dct_pipelines.domain.verdict import Verdict, no
-from dct_pipelines.domain.words import Match, TriggerStatus
+from dct_pipelines.domain.words import DecisionOutcome, Match, TriggerStatus
 
 MAX_CHAIN_DEPTH = 5
 """Our own executions that may stand behind an event which still fires a trigger."""

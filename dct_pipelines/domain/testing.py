@@ -12,9 +12,9 @@ from dct_pipelines.domain.git_refs import Oid, as_oid, branch_ref
 from dct_pipelines.domain.hosting.reporting import show_check
 from dct_pipelines.domain.junit import Tally, tally, tally_of_summary
 from dct_pipelines.domain.merging import head_of
-from dct_pipelines.domain.operations import Check, SuiteSpec, WorkspaceState
+from dct_pipelines.domain.operations import Check, SuiteSpec
 from dct_pipelines.domain.ports import ActionPorts, Repository, SuiteRequest, SuiteRun
-from dct_pipelines.domain.words import CheckState
+from dct_pipelines.domain.words import CheckState, WorkspaceState
 
 _LONGEST_SUMMARY = 2000
 

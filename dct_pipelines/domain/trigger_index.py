@@ -16,10 +16,11 @@ from uuid import UUID
 
 from dct_pipelines.domain.compiled import CompiledCondition, CompiledTrigger
 from dct_pipelines.domain.condition import AssessmentAsk, ConditionType, Finder
-from dct_pipelines.domain.decision import DecisionOutcome, Ruling
+from dct_pipelines.domain.decision import Ruling
 from dct_pipelines.domain.event import Event
 from dct_pipelines.domain.ruling import MAX_CHAIN_DEPTH, SnapshotView, rule
 from dct_pipelines.domain.verdict import Verdict
+from dct_pipelines.domain.words import DecisionOutcome
 
 
 @dataclass

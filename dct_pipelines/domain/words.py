@@ -1,4 +1,4 @@
-"""Names that appear in more than one room: kinds of items and events, types and states of triggers.
+"""Names that appear in more than one room: kinds of manifests and of items, types and states.
 
 The glossary (docs/glossary.md) explains each; design decides them. Values are what the database,
 the manifests, the API and the logs say.
@@ -7,6 +7,18 @@ the manifests, the API and the logs say.
 from __future__ import annotations
 
 from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """Kinds of manifests, each after those that it may refer to."""
+
+    CONNECTION = "connection"
+    ITEM = "item"
+    SUITE = "suite"
+    CHANNEL = "channel"
+    ENVIRONMENT = "environment"
+    DRAFT = "draft"
+    TRIGGER = "trigger"
 
 
 class ItemKind(StrEnum):
@@ -72,6 +84,48 @@ class CheckState(StrEnum):
     CANCELLED = "cancelled"
     SKIPPED = "skipped"
     NEUTRAL = "neutral"
+
+
+class DeploymentState(StrEnum):
+    """States of one deployment."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class WorkspaceState(StrEnum):
+    """States of a workspace."""
+
+    CREATING = "creating"
+    OPEN = "open"
+    ARCHIVED = "archived"
+
+
+class DecisionOutcome(StrEnum):
+    """`not_matched` is never stored: it is replayed when asked. The others are rows."""
+
+    FIRED = "fired"
+    HELD = "held"
+    DEDUPLICATED = "deduplicated"
+    IGNORED = "ignored"
+    NOT_MATCHED = "not_matched"
+
+
+class ResultState(StrEnum):
+    """State of an action's stored result: the outcomes, and what can come before or instead."""
+
+    STARTED = "started"
+    DONE = "done"
+    NOTHING_TO_DO = "nothing_to_do"
+    PARTLY = "partly"
+    FAILED = "failed"
+    UNCERTAIN = "uncertain"
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the action is not done again by a later attempt."""
+        return self not in (ResultState.STARTED, ResultState.FAILED)
 
 
 class WaitReason(StrEnum):

@@ -6,7 +6,6 @@ by loading only the versions that are new. The same pure rules answer a replay l
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -16,8 +15,7 @@ from uuid import UUID, uuid4
 from dct_pipelines.domain.compiled import CompiledTrigger, compile_trigger
 from dct_pipelines.domain.condition import AssessmentAsk, ConditionType
 from dct_pipelines.domain.debounce import debounce
-from dct_pipelines.domain.decision import DecisionOutcome, IgnoredBecause, Ruling
-from dct_pipelines.domain.errors import InvalidInput
+from dct_pipelines.domain.decision import IgnoredBecause, Ruling
 from dct_pipelines.domain.event import Event
 from dct_pipelines.domain.execution import ExecutionState, TriggeredBy
 from dct_pipelines.domain.ownership import owner_fault
@@ -28,14 +26,14 @@ from dct_pipelines.domain.shapes import job_name
 from dct_pipelines.domain.snapshot import Snapshot
 from dct_pipelines.domain.trigger import TriggerVersion
 from dct_pipelines.domain.trigger_index import TriggerIndex, digest_of_asks
+from dct_pipelines.domain.words import DecisionOutcome
+from dct_pipelines.engine.compiling import compile_versions
 from dct_pipelines.engine.needs import needs_of
 from dct_pipelines.store import deciding
 from dct_pipelines.store.database import Connection, Row
 from dct_pipelines.store.deciding import ItemFacts, VersionKey
 from dct_pipelines.store.order import current_generation
 from dct_pipelines.store.watching import snapshots
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -90,8 +88,6 @@ class Decider:
 
     condition_types: Mapping[str, ConditionType[Any]]
     release: str
-    broken: dict[UUID, str] = field(default_factory=dict)
-    """Triggers that were saved by another release and are not valid in this one, and why."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _generation: int = 0
     _compiled: dict[VersionKey, CompiledTrigger] = field(default_factory=dict, repr=False)
@@ -135,24 +131,13 @@ class Decider:
                 new = current - self._compiled.keys()
                 for gone in self._compiled.keys() - current:
                     del self._compiled[gone]
-                self.broken = {}
-                for saved in deciding.load_versions(connection, new):
-                    self._compile(saved)
+                readable, _ = compile_versions(connection, new, self.condition_types)
+                self._compiled |= readable
                 in_order = sorted(self._compiled.items(), key=lambda entry: str(entry[0][0]))
                 self._index = TriggerIndex(trigger for _, trigger in in_order)
                 self._asks = {}
                 self._generation = generation
             return self._index
-
-    def _compile(self, saved: Row[Any]) -> None:
-        """Make a version ready; one that this release cannot read must not keep the others from working."""
-        try:
-            compiled = compile_trigger(deciding.to_version(saved), self.condition_types)
-        except InvalidInput as error:
-            log.error("trigger %s cannot work as saved: %s", saved.trigger_id, error)
-            self.broken[saved.trigger_id] = str(error)
-            return
-        self._compiled[(saved.trigger_id, saved.version)] = compiled
 
     def _store(self, connection: Connection, pairs: Sequence[_Pair]) -> Decided:
         fired = [pair for pair in pairs if pair.ruling.outcome is DecisionOutcome.FIRED]

@@ -7,21 +7,20 @@ gives the execution its next attempt (engine/reconcile.py).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
 from dct_pipelines.domain import run_tags
-from dct_pipelines.domain.admission import Admission, Hold, Load
+from dct_pipelines.domain.admission import Hold
 from dct_pipelines.domain.ageing import queue_priority
 from dct_pipelines.domain.debounce import debounce
 from dct_pipelines.domain.ports import Clock
-from dct_pipelines.domain.quotas import Quotas, agent_class, most_runs
-from dct_pipelines.domain.room import Room
+from dct_pipelines.domain.quotas import Quotas, agent_class
 from dct_pipelines.domain.trigger import ResourceLimits
-from dct_pipelines.engine.queue import Cohort, Looked, Queue, cohort_of, limits_of
-from dct_pipelines.store import deciding, dispatching, lane, queueing, quotas, slots
+from dct_pipelines.engine.queue import Looked, cohort_of, limits_of, open_queue
+from dct_pipelines.store import deciding, dispatching, lane, queueing
 from dct_pipelines.store.database import Connection, Database
 
 SLACK_SECONDS = 120
@@ -110,41 +109,6 @@ class Dispatcher:
         priority = queue_priority(head.priority, row.waits_since, self.ageing_step_seconds)
         tags = _tags(looked, attempt, priority)
         return DispatchOrder(row.id, attempt, head.job_name, priority, tags)
-
-
-def open_queue(
-    connection: Connection,
-    cohorts: Sequence[Cohort],
-    loaded_jobs: frozenset[str],
-    defaults: Quotas,
-    now: datetime,
-    ageing_step_seconds: float,
-    *,
-    is_direct: bool = False,
-) -> Queue:
-    """The queue as it stands, with what holds slots now. Free are twice the slots that the quota allows.
-
-    The second half waits in Dagster's own queue, so that no slot is idle between two passes; `is_direct` says
-    that nothing goes there, because a daemon of ours starts what has a slot.
-    """
-    holding = queueing.holding(connection)
-    room = Room(quotas.in_force(connection, defaults), slots.usage(connection))
-    window = most_runs(room.quotas) * (1 if is_direct else 2) - len(holding)
-    load = Load(max(0, window), loaded_jobs, room)
-    lines: dict[int, UUID] = {}
-    for row in holding:
-        for key in row.lease_keys:
-            load.leases[key] = f"execution {row.id}"
-        if row.trigger_id is not None:
-            load.trigger(row.trigger_id).running += 1
-        if row.line is not None:
-            load.subjects[(row.trigger_id, (row.item_id, row.subject))] += 1
-            lines[row.line] = row.id
-    candidates = (cohort.candidate for cohort in cohorts)
-    rates = [(one.trigger_id, one.limits) for one in candidates if one.trigger_id and one.limits.has_rate]
-    for trigger_id, starts in queueing.starts_of(connection, rates, now).items():
-        load.trigger(trigger_id).starts.extend(starts)
-    return Queue(connection, Admission(load, now, ageing_step_seconds), cohorts, lines)
 
 
 def _end_pauses(connection: Connection, now: datetime) -> None:

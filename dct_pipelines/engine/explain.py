@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from dct_pipelines.domain.decision import ConditionVerdict, DecisionOutcome
+from dct_pipelines.domain.decision import ConditionVerdict
 from dct_pipelines.domain.errors import InvalidInput, NotFound
 from dct_pipelines.domain.event import Event
 from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.release import rules_changed
-from dct_pipelines.domain.story import DecisionStory, EventStory, ExecutionStory, SourceStory, Story
+from dct_pipelines.domain.story import DecisionStory, EventStory, ExecutionStory, Story
+from dct_pipelines.domain.words import DecisionOutcome
 from dct_pipelines.engine.decide import Decider
+from dct_pipelines.engine.sources import source_stories
 from dct_pipelines.store import deciding, explaining
 from dct_pipelines.store.database import Connection, Database, Row
-from dct_pipelines.store.order import current_generation
 from dct_pipelines.store.watching import events as event_store
 
 
@@ -40,7 +41,7 @@ class Explainer:
                 raise NotFound(f"there is no event {event_id}; `dct explain ITEM` lists the latest ones")
             return Story(
                 about=f"event {event_id}",
-                sources=self._sources(connection, [event.item_id]),
+                sources=source_stories(connection, [event.item_id]),
                 events=self._events(connection, [event]),
             )
 
@@ -72,17 +73,6 @@ class Explainer:
             raise NotFound(f"no event started execution {execution_id}; `dct execution show` tells more")
         return self.event(event_id)
 
-    def sources(self) -> tuple[SourceStory, ...]:
-        """How every item is read."""
-        with self.database.connect() as connection:
-            return tuple(_source(row) for row in explaining.sources(connection, None))
-
-    def broken_triggers(self) -> dict[str, str]:
-        """Triggers that are not valid in this release, by name, and why."""
-        with self.database.connect() as connection:
-            self.decider.index(connection, current_generation(connection))
-            return explaining.names_of(connection, self.decider.broken)
-
     def _story(
         self,
         connection: Connection,
@@ -91,7 +81,7 @@ class Explainer:
         events: Sequence[Event],
         trigger: Row[Any] | None,
     ) -> Story:
-        sources = self._sources(connection, item_ids)
+        sources = source_stories(connection, item_ids)
         stories = self._events(connection, events, trigger.id if trigger is not None else None)
         advice: list[str] = []
         if trigger is not None and trigger.status != "active":
@@ -107,9 +97,6 @@ class Explainer:
     ) -> list[Event]:
         selection = event_store.select_events(item_ids=item_ids, subject=subject)
         return event_store.latest(connection, selection, limit)
-
-    def _sources(self, connection: Connection, item_ids: Sequence[UUID]) -> tuple[SourceStory, ...]:
-        return tuple(_source(row) for row in explaining.sources(connection, item_ids))
 
     def _events(
         self, connection: Connection, events: Sequence[Event], only: UUID | None = None
@@ -176,11 +163,4 @@ def _execution(row: Row[Any]) -> ExecutionStory:
         error_message=row.error_message,
         created_at=row.created_at,
         completed_at=row.completed_at,
-    )
-
-
-def _source(row: Row[Any]) -> SourceStory:
-    values = row._mapping
-    return SourceStory(
-        **{name: values[name] for name in SourceStory.model_fields if values.get(name) is not None}
     )

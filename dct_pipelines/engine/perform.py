@@ -10,8 +10,9 @@ from dct_pipelines.domain.action import ActionContext, ActionType, Recovery
 from dct_pipelines.domain.errors import ActionFailed, InvalidInput, StaleAttempt
 from dct_pipelines.domain.event import Event
 from dct_pipelines.domain.opening import workspace_id_of
-from dct_pipelines.domain.outcome import Outcome, ResultState
+from dct_pipelines.domain.outcome import Outcome
 from dct_pipelines.domain.ports import ActionPorts, Clock
+from dct_pipelines.domain.words import ResultState
 from dct_pipelines.engine.attempts import Attempts, Refused
 from dct_pipelines.engine.heartbeat import Hold
 from dct_pipelines.engine.identity import SKIPPED, ActionReport, RunIdentity

@@ -15,11 +15,13 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from dct_pipelines.domain.admission import Admission, Candidate, Hold
+from dct_pipelines.domain.admission import Admission, Candidate, Hold, Load
 from dct_pipelines.domain.ageing import Place, place
+from dct_pipelines.domain.quotas import Quotas, most_runs
+from dct_pipelines.domain.room import Room
 from dct_pipelines.domain.trigger import ResourceLimits
 from dct_pipelines.domain.words import TriggerStatus, WaitReason
-from dct_pipelines.store import queueing
+from dct_pipelines.store import queueing, quotas, slots
 from dct_pipelines.store.database import Connection, Row
 
 LEAST_READ = 8
@@ -161,6 +163,41 @@ class Queue:
         since, order = cohort.last_read or queueing.BEFORE_ALL
         bonus = cohort.head.priority * self.admission.ageing_step_seconds
         return queueing.Ask(cohort.head.cohort, bonus, since, order, cohort.is_one_by_one)
+
+
+def open_queue(
+    connection: Connection,
+    cohorts: Sequence[Cohort],
+    loaded_jobs: frozenset[str],
+    defaults: Quotas,
+    now: datetime,
+    ageing_step_seconds: float,
+    *,
+    is_direct: bool = False,
+) -> Queue:
+    """The queue as it stands, with what holds slots now. Free are twice the slots that the quota allows.
+
+    The second half waits in Dagster's own queue, so that no slot is idle between two passes; `is_direct` says
+    that nothing goes there, because a daemon of ours starts what has a slot.
+    """
+    holding = queueing.holding(connection)
+    room = Room(quotas.in_force(connection, defaults), slots.usage(connection))
+    window = most_runs(room.quotas) * (1 if is_direct else 2) - len(holding)
+    load = Load(max(0, window), loaded_jobs, room)
+    lines: dict[int, UUID] = {}
+    for row in holding:
+        for key in row.lease_keys:
+            load.leases[key] = f"execution {row.id}"
+        if row.trigger_id is not None:
+            load.trigger(row.trigger_id).running += 1
+        if row.line is not None:
+            load.subjects[(row.trigger_id, (row.item_id, row.subject))] += 1
+            lines[row.line] = row.id
+    candidates = (cohort.candidate for cohort in cohorts)
+    rates = [(one.trigger_id, one.limits) for one in candidates if one.trigger_id and one.limits.has_rate]
+    for trigger_id, starts in queueing.starts_of(connection, rates, now).items():
+        load.trigger(trigger_id).starts.extend(starts)
+    return Queue(connection, Admission(load, now, ageing_step_seconds), cohorts, lines)
 
 
 @lru_cache(maxsize=10_000)

@@ -10,13 +10,10 @@ from typing import Any
 from dct_pipelines.domain.errors import InvalidInput, NotFound, NotPermitted
 from dct_pipelines.domain.facts import Fact
 from dct_pipelines.domain.quotas import HIGH_PRIORITY, Quota, Quotas, Usage
-from dct_pipelines.domain.roles import quotas_fault
-from dct_pipelines.engine.manage.stored import load
 from dct_pipelines.registry import nearest
 from dct_pipelines.settings import QUOTA_SETTINGS
 from dct_pipelines.store import quotas, slots
 from dct_pipelines.store.database import Connection, Database
-from dct_pipelines.store.definitions import people
 
 HIGHEST = 1_000_000
 OFF = "quotas are off (TRIGGER_RESOURCE_LIMITS_ENABLED=false): nothing of this limits anything"
@@ -114,6 +111,11 @@ class QuotaService:
         )
 
     def _change(self, quota: Quota, value: int | None, by: str, dry_run: bool) -> QuotaChange:
+        # who only looks at quotas needs no definitions
+        from dct_pipelines.domain.roles import quotas_fault
+        from dct_pipelines.engine.manage.stored import load
+        from dct_pipelines.store.definitions import people
+
         with self.database.begin() as connection:
             if message := quotas_fault(load(connection).role(by)):
                 raise NotPermitted(message)

@@ -15,7 +15,7 @@ from dct_pipelines.domain.errors import (
     Throttled,
 )
 from dct_pipelines.domain.execution import AttemptState, ExecutionState
-from dct_pipelines.domain.outcome import ResultState
+from dct_pipelines.domain.words import ResultState
 from dct_pipelines.engine.aftermath import end_attempt, step_aside
 from dct_pipelines.engine.heartbeat import Hold
 from dct_pipelines.engine.identity import ActionReport

@@ -14,7 +14,6 @@ from dct_pipelines import registry
 from dct_pipelines.domain.action import ActionContext, ActionType
 from dct_pipelines.domain.compiled import compile_trigger
 from dct_pipelines.domain.condition import ConditionType
-from dct_pipelines.domain.decision import DecisionOutcome
 from dct_pipelines.domain.errors import ActionFailed, DctError, InvalidInput, NotFound
 from dct_pipelines.domain.event import Event
 from dct_pipelines.domain.execution import ExecutionState, TriggeredBy
@@ -24,7 +23,7 @@ from dct_pipelines.domain.ports import ActionPorts, Clock
 from dct_pipelines.domain.ruling import rule
 from dct_pipelines.domain.shapes import job_name
 from dct_pipelines.domain.trigger import TriggerSpec, TriggerVersion
-from dct_pipelines.domain.words import TriggerStatus
+from dct_pipelines.domain.words import DecisionOutcome, TriggerStatus
 from dct_pipelines.engine.decide import StoredView, execution_row
 from dct_pipelines.engine.prepare import idempotency_key, prepare, scope_of
 from dct_pipelines.engine.simulate import NEVER, items_of

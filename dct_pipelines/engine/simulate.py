@@ -16,7 +16,7 @@ from dct_pipelines.domain.admission import Candidate, Hold, Load, plan
 from dct_pipelines.domain.compiled import CompiledTrigger, compile_trigger
 from dct_pipelines.domain.condition import ConditionType
 from dct_pipelines.domain.debounce import debounce
-from dct_pipelines.domain.decision import DecisionOutcome, Ruling
+from dct_pipelines.domain.decision import Ruling
 from dct_pipelines.domain.errors import NotFound
 from dct_pipelines.domain.event import Event
 from dct_pipelines.domain.facts import Fact
@@ -24,7 +24,7 @@ from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.ruling import rule
 from dct_pipelines.domain.shapes import job_name
 from dct_pipelines.domain.trigger import TriggerSpec, TriggerVersion
-from dct_pipelines.domain.words import Coalesce, TriggerStatus
+from dct_pipelines.domain.words import Coalesce, DecisionOutcome, TriggerStatus
 from dct_pipelines.engine.decide import StoredView
 from dct_pipelines.store import explaining
 from dct_pipelines.store.database import Connection, Database

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from dct_pipelines.domain.facts import Fact
 from dct_pipelines.domain.gateway import DaemonHealth, Daemons
-from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.process import IsolationStatus, ProcessPort
-from dct_pipelines.domain.story import SourceStory
-from dct_pipelines.engine.explain import Explainer
+from dct_pipelines.domain.source import SourceStory
 from dct_pipelines.engine.quotas import QuotaReport, QuotaService
+from dct_pipelines.engine.sources import source_stories
 from dct_pipelines.engine.waiting import Waiting, WaitingService
 from dct_pipelines.store import status as store
-from dct_pipelines.store.database import Database
+from dct_pipelines.store.database import Connection, Database
+
+if TYPE_CHECKING:
+    from dct_pipelines.domain.ports import Clock
 
 SHOWN = 50
 
@@ -59,15 +63,19 @@ class Status(Fact):
 
 @dataclass(frozen=True)
 class StatusService:
-    """Answers `dct status`."""
+    """Answers `dct status`.
+
+    `broken_triggers` says by name why triggers are not valid in this release. To know it takes all
+    conditions, hence it is asked only where there are triggers.
+    """
 
     database: Database
     clock: Clock
-    explainer: Explainer
     processes: ProcessPort
     quotas: QuotaService
     waiting: WaitingService
     daemons: Daemons | None
+    broken_triggers: Callable[[Connection], dict[str, str]]
 
     def status(self) -> Status:
         """How things stand now."""
@@ -77,10 +85,12 @@ class StatusService:
                 Executing.model_validate(dict(row._mapping)) for row in store.executing(connection, SHOWN)
             )
             ended = store.ended_since(connection, now - timedelta(hours=1))
+            sources = source_stories(connection)
+            broken = self.broken_triggers(connection) if store.has_triggers(connection) else {}
             leases = {row.key: row.execution_id for row in store.held_leases(connection)}
         return Status(
             at=now,
-            sources=self.explainer.sources(),
+            sources=sources,
             waiting=self.waiting.by_reason(),
             executing=executing,
             ended_last_hour=ended,
@@ -88,5 +98,5 @@ class StatusService:
             quotas=self.quotas.show(),
             daemons=tuple(self.daemons.daemons()) if self.daemons is not None else (),
             isolation=self.processes.isolation_status(),
-            broken_triggers=self.explainer.broken_triggers(),
+            broken_triggers=broken,
         )

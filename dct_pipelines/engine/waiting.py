@@ -8,19 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from dct_pipelines.domain.admission import Hold
 from dct_pipelines.domain.facts import Fact
-from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.quotas import Quotas
 from dct_pipelines.domain.words import WaitReason
-from dct_pipelines.engine.dispatch import open_queue
-from dct_pipelines.engine.queue import Cohort, Queue, cohort_of
+from dct_pipelines.engine.queue import Cohort, Queue, cohort_of, open_queue
 from dct_pipelines.store import lane, queueing
 from dct_pipelines.store import waiting as store
 from dct_pipelines.store.database import Connection, Database, Row
+
+if TYPE_CHECKING:
+    from dct_pipelines.domain.ports import Clock
 
 NEXT = "it starts as soon as the dispatcher comes by"
 

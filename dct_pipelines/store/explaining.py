@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, func, select
 
-from dct_pipelines.domain.story import MANY_EVENTS
+from dct_pipelines.domain.source import MANY_EVENTS
 from dct_pipelines.store.tables import (
     connections,
     context_library,

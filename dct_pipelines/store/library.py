@@ -16,10 +16,9 @@ from dct_pipelines.domain.channels import ChannelSpec
 from dct_pipelines.domain.connected import ItemFacts
 from dct_pipelines.domain.errors import NotFound
 from dct_pipelines.domain.git import RepositoryRef
-from dct_pipelines.domain.manifest import Kind
 from dct_pipelines.domain.operations import DraftSpec, EnvironmentSpec, SuiteSpec
 from dct_pipelines.domain.ports import Repository, SecretsPort
-from dct_pipelines.domain.words import ItemKind
+from dct_pipelines.domain.words import ItemKind, Kind
 from dct_pipelines.registry import nearest
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.definitions.shelves import SHELVES, Stored

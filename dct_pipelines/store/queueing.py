@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, select, text
 
 from dct_pipelines.domain.admission import DAY, HOUR
 from dct_pipelines.domain.trigger import ResourceLimits
-from dct_pipelines.store.executions.reading import IS_HOLDING
+from dct_pipelines.store.executions.filters import IS_HOLDING
 from dct_pipelines.store.tables import trigger_executions
 
 _EXECUTION = trigger_executions.c

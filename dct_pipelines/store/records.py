@@ -16,8 +16,9 @@ from sqlalchemy.dialects.postgresql import insert
 
 from dct_pipelines.domain.errors import NotFound
 from dct_pipelines.domain.opening import workspace_id_of
-from dct_pipelines.domain.operations import Check, Deployment, DeploymentState, Workspace, WorkspaceState
+from dct_pipelines.domain.operations import Check, Deployment, Workspace
 from dct_pipelines.domain.quotas import SlotKind
+from dct_pipelines.domain.words import DeploymentState, WorkspaceState
 from dct_pipelines.store import slots
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.executions import reading

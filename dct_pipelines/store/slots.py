@@ -31,9 +31,9 @@ from sqlalchemy import (
 )
 
 from dct_pipelines.domain.errors import QuotaFull
-from dct_pipelines.domain.operations import WorkspaceState
 from dct_pipelines.domain.quotas import HIGH_PRIORITY, AgentClass, Quotas, SlotKind, Usage, refusal
-from dct_pipelines.store.executions.reading import IS_HOLDING, older_than
+from dct_pipelines.domain.words import WorkspaceState
+from dct_pipelines.store.executions.filters import IS_HOLDING, older_than
 from dct_pipelines.store.tables import dynamic_context_triggers, slots, trigger_executions, workspaces
 
 SLOT_LOCK = 7_266_012

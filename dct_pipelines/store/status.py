@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from dct_pipelines.domain.execution import FINAL
-from dct_pipelines.store.executions.reading import IS_HOLDING
-from dct_pipelines.store.tables import dynamic_context_triggers, leases, trigger_executions
+from dct_pipelines.store.executions.filters import IS_HOLDING
+from dct_pipelines.store.tables import dynamic_context_triggers, leases, trigger_executions, trigger_versions
 
 _EXECUTION = trigger_executions.c
 
@@ -52,3 +52,9 @@ def ended_since(connection: Connection, since: datetime) -> dict[str, int]:
 def held_leases(connection: Connection) -> Sequence[Row[Any]]:
     """Exclusive keys in use and by which execution."""
     return connection.execute(select(leases).order_by(leases.c.key)).all()
+
+
+def has_triggers(connection: Connection) -> bool:
+    """Whether a version of any trigger is in force."""
+    in_force = select(trigger_versions.c.trigger_id).where(trigger_versions.c.to_seq.is_(None))
+    return bool(connection.scalar(select(in_force.exists())))

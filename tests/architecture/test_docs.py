@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from dct_pipelines.domain.errors import DctError
-from dct_pipelines.domain.manifest import MODELS, Kind
+from dct_pipelines.domain.manifest import MODELS
+from dct_pipelines.domain.words import Kind
 from dct_pipelines.settings import Settings, variable_names
 from tests.architecture.tree import ROOT, reference_page, sections
 

@@ -9,9 +9,8 @@ import pytest
 from sqlalchemy import insert
 
 from dct_pipelines.domain.errors import NotFound
-from dct_pipelines.domain.operations import DeploymentState, WorkspaceState
 from dct_pipelines.domain.ports import RecordsPort
-from dct_pipelines.domain.words import CheckState
+from dct_pipelines.domain.words import CheckState, DeploymentState, WorkspaceState
 from dct_pipelines.store import tables
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.records import Records

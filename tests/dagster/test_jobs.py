@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import select, update
 
 from dct_pipelines.bootstrap import App
-from dct_pipelines.domain.manifest import Kind
 from dct_pipelines.domain.shapes import CLAIM, CLOSE, job_name, step_names
+from dct_pipelines.domain.words import Kind
 from dct_pipelines.store import tables
 from dct_pipelines.store.definitions.shelves import SHELVES
 from tests.support.deployment import *  # noqa: F403

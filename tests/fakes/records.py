@@ -5,7 +5,8 @@ from __future__ import annotations
 from uuid import UUID, uuid5
 
 from dct_pipelines.domain.errors import NotFound
-from dct_pipelines.domain.operations import Check, Deployment, DeploymentState, Workspace
+from dct_pipelines.domain.operations import Check, Deployment, Workspace
+from dct_pipelines.domain.words import DeploymentState
 
 
 class FakeRecords:

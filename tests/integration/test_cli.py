@@ -6,15 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from dct_pipelines.bootstrap import App, build
 from dct_pipelines.settings import load_settings
+from dct_pipelines.store import tables
 from tests.support.command_line import *  # noqa: F403
-from tests.support.command_line import Dct
+from tests.support.command_line import Dct, loaded
 from tests.support.repos import SampleRepository
 
 pytestmark = pytest.mark.integration
 
+UNTOLD = frozenset(
+    "dagster alembic httpx ruamel psutil "
+    "dct_pipelines.actions.run_tests dct_pipelines.listeners.git dct_pipelines.domain.manifest "
+    "dct_pipelines.domain.ports dct_pipelines.engine.manage dct_pipelines.engine.manifests "
+    "dct_pipelines.engine.decide dct_pipelines.engine.dispatch".split()
+)
+"""What other commands need, and takes longer to load than `dct status` to answer."""
 TRIGGER = """
 kind: trigger
 name: ready
@@ -200,6 +209,24 @@ def test_status_tells_sources_queue_and_isolation(watching: Dct):
     assert [one["item"] for one in found["sources"]] == ["app"]
     assert found["waiting"] == []
     assert "isolation of commands" in watching("status").out
+
+
+def test_status_loads_of_the_plugins_only_the_conditions_of_triggers(watching: Dct):
+    modules = loaded("status")
+    assert not modules & UNTOLD
+    assert "dct_pipelines.conditions.branch_ready" in modules
+    watching("trigger", "delete", "ready", "--yes")
+    assert not [name for name in loaded("status") if name.startswith("dct_pipelines.conditions.")]
+
+
+def test_status_names_a_trigger_that_this_release_cannot_read(watching: Dct, app: App):
+    with app.database.begin() as connection:
+        spec = tables.trigger_versions.c.spec
+        connection.execute(update(tables.trigger_versions).values(spec=spec + {"moon_phase": "full"}))
+    told = watching("status", "--json")
+    assert told.code == 1
+    assert told.data["broken_triggers"].keys() == {"ready"}
+    assert "moon_phase" in told.data["problems"][0]
 
 
 def test_the_tables_are_verified_and_optimized(dct: Dct):

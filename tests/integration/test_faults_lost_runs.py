@@ -10,9 +10,9 @@ from sqlalchemy import insert, select
 
 from dct_pipelines.domain.action import ActionContext
 from dct_pipelines.domain.errors import DiskFull
-from dct_pipelines.domain.operations import DeploymentState
 from dct_pipelines.domain.outcome import Outcome, done
 from dct_pipelines.domain.ports import ActionPorts
+from dct_pipelines.domain.words import DeploymentState
 from dct_pipelines.store import tables
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.records import Records

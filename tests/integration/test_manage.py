@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dct_pipelines.domain.errors import InvalidInput, ItemTemporarilyUnreadable, ItemUnreadable
-from dct_pipelines.domain.manifest import Kind
-from dct_pipelines.domain.words import TriggerStatus
+from dct_pipelines.domain.words import Kind, TriggerStatus
 from dct_pipelines.engine.manage import Verb
 from dct_pipelines.engine.manifests import InvalidManifests
 from dct_pipelines.store import tables

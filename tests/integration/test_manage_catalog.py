@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dct_pipelines.domain.errors import ItemUnreadable, NotFound
-from dct_pipelines.domain.manifest import Kind
+from dct_pipelines.domain.words import Kind
 from dct_pipelines.engine.manage import Verb, Wanted
 from dct_pipelines.engine.manifests import Document
 from dct_pipelines.store.database import Database

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dct_pipelines.domain.errors import NotFound, NotPermitted
-from dct_pipelines.domain.manifest import Kind
 from dct_pipelines.domain.roles import Role
+from dct_pipelines.domain.words import Kind
 from dct_pipelines.store.database import Database
 from tests.support.desk import LIBRARY, TRIGGER, Desk, desk_on
 

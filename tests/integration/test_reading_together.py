@@ -25,8 +25,8 @@ from dct_pipelines.domain.listener import (
 )
 from dct_pipelines.domain.payloads import MessagePosted
 from dct_pipelines.domain.words import ItemKind
-from dct_pipelines.engine.explain import Explainer
 from dct_pipelines.engine.listening import Listening
+from dct_pipelines.engine.sources import source_stories
 from dct_pipelines.store import tables
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.definitions import watching
@@ -120,8 +120,8 @@ def listening(world: World, board: Board, ports: list[Any]) -> Listening:
 
 
 def stories(world: World) -> dict[str, Any]:
-    explainer = Explainer(world.database, world.clock, world.decider)
-    return {one.item: one for one in explainer.sources()}
+    with world.database.connect() as connection:
+        return {one.item: one for one in source_stories(connection)}
 
 
 def test_all_items_are_read_by_one_question_that_goes_on_from_the_last_one(world, board, listening, ports):

@@ -9,8 +9,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from dct_pipelines.domain.errors import NotFound, StaleAttempt
-from dct_pipelines.domain.operations import DeploymentState
-from dct_pipelines.domain.words import CheckState
+from dct_pipelines.domain.words import CheckState, DeploymentState
 from dct_pipelines.store import tables
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.records import Records

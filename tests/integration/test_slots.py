@@ -13,9 +13,8 @@ import pytest
 from sqlalchemy import insert, select, text, update
 
 from dct_pipelines.domain.errors import QuotaFull
-from dct_pipelines.domain.operations import WorkspaceState
 from dct_pipelines.domain.quotas import AgentClass, Quotas, SlotKind, Usage
-from dct_pipelines.domain.words import WaitReason
+from dct_pipelines.domain.words import WaitReason, WorkspaceState
 from dct_pipelines.store import slots, tables
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.slots import Slot

@@ -13,9 +13,9 @@ from sqlalchemy import select
 from dct_pipelines.domain.errors import ActionFailed, QuotaFull, StaleAttempt
 from dct_pipelines.domain.execution import ExecutionState
 from dct_pipelines.domain.opening import workspace_id_of
-from dct_pipelines.domain.operations import WorkspaceState
 from dct_pipelines.domain.outcome import done
 from dct_pipelines.domain.quotas import AgentClass
+from dct_pipelines.domain.words import WorkspaceState
 from dct_pipelines.engine.execute import RunIdentity
 from dct_pipelines.engine.needs import Needs, needs_of
 from dct_pipelines.engine.slots import Slots

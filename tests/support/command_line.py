@@ -6,6 +6,9 @@ A test module takes them by name: `from tests.support.command_line import *  # n
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +16,7 @@ from typing import Any
 
 import pytest
 
+import dct_pipelines
 from dct_pipelines.cli.main import main
 from dct_pipelines.settings import Settings
 
@@ -33,6 +37,24 @@ class Said:
 
 
 Dct = Callable[..., Said]
+
+
+def loaded(*arguments: str) -> frozenset[str]:
+    """Every module that a `dct` of its own has loaded by its end, here, with this environment."""
+    program = (
+        "import sys\n"
+        "from dct_pipelines.cli.main import main\n"
+        "try:\n"
+        "    main()\n"
+        "except SystemExit:\n"
+        "    print(*sys.modules)\n"
+    )
+    command = [sys.executable, "-c", program, *arguments]
+    us = os.environ | {"PYTHONPATH": str(Path(dct_pipelines.__file__).parents[1])}
+    said = subprocess.run(command, env=us, stdout=subprocess.PIPE, text=True, check=True).stdout
+    *told, modules = said.splitlines()
+    assert told, "it said nothing, so it did not do its work"
+    return frozenset(modules.split())
 
 
 @pytest.fixture

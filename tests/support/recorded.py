@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from dct_pipelines.domain.opening import workspace_id_of
-from dct_pipelines.domain.operations import Check, Deployment, DeploymentState, Workspace, WorkspaceState
-from dct_pipelines.domain.words import CheckState
+from dct_pipelines.domain.operations import Check, Deployment, Workspace
+from dct_pipelines.domain.words import CheckState, DeploymentState, WorkspaceState
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 REPOSITORY = UUID(int=11)

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from dct_pipelines.actions.create_workspace import ACTION
 from dct_pipelines.domain.errors import ActionFailed, InvalidInput, NotFound
-from dct_pipelines.domain.operations import WorkspaceState
 from dct_pipelines.domain.outcome import OutcomeStatus
+from dct_pipelines.domain.words import WorkspaceState
 from tests.fakes.ports import NOON
 from tests.fakes.shop import Shop
 

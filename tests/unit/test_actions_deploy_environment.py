@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from dct_pipelines.actions.deploy_environment import ACTION
 from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted, NotFound
-from dct_pipelines.domain.operations import DeploymentState, HealthCheck, WebhookDeployer
+from dct_pipelines.domain.operations import HealthCheck, WebhookDeployer
 from dct_pipelines.domain.outcome import OutcomeStatus
+from dct_pipelines.domain.words import DeploymentState
 from tests.fakes.ports import action_context
 from tests.fakes.shop import Shop
 

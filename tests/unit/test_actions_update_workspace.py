@@ -11,8 +11,8 @@ import pytest
 from dct_pipelines.actions.create_workspace import ACTION as CREATE
 from dct_pipelines.actions.update_workspace import ACTION
 from dct_pipelines.domain.errors import ActionFailed, NotFound
-from dct_pipelines.domain.operations import WorkspaceState
 from dct_pipelines.domain.outcome import OutcomeStatus
+from dct_pipelines.domain.words import WorkspaceState
 from tests.fakes.shop import Shop
 
 

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dct_pipelines.domain.bundle import Bundle, digest_of, render_bundle
-from dct_pipelines.domain.operations import SuiteSpec, Workspace, WorkspaceState
+from dct_pipelines.domain.operations import SuiteSpec, Workspace
 from dct_pipelines.domain.sanitize import DEEPEST, LONGEST_TEXT, REMOVED, clean, clean_text
+from dct_pipelines.domain.words import WorkspaceState
 from tests.fakes.ports import NOON
 
 WORKSPACE = Workspace(

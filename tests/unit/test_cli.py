@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,11 +16,16 @@ from ruamel.yaml import YAML
 from dct_pipelines import registry
 from dct_pipelines.cli.main import app, main
 from dct_pipelines.cli.output import clean
+from dct_pipelines.cli.parts import MODULES
 from dct_pipelines.cli.up import until_signal
 from dct_pipelines.cli.yaml_text import to_yaml
 from dct_pipelines.engine.manifests.schema import manifest_schema
+from tests.support.command_line import loaded
 
-HEAVY = ("dagster", "sqlalchemy", "alembic", "psycopg2", "httpx", "dct_pipelines.bootstrap", "ruamel")
+HEAVY = frozenset(
+    "dagster sqlalchemy alembic psycopg2 httpx ruamel dct_pipelines.bootstrap dct_pipelines.registry "
+    "dct_pipelines.domain.manifest".split()
+)
 
 
 def commands() -> Iterator[tuple[str, Any]]:
@@ -54,12 +57,13 @@ def test_the_commands_of_the_product_are_there():
 
 
 def test_help_loads_nothing_heavy():
-    program = (
-        "import sys; from dct_pipelines.cli import main; "
-        f"print([name for name in {HEAVY!r} if name in sys.modules])"
-    )
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert said.strip() == "[]"
+    assert not loaded("--help") & HEAVY
+
+
+def test_a_command_loads_no_other_one():
+    of_parts = {f"dct_pipelines.cli.{place.partition(':')[0]}" for place in MODULES.values()}
+    assert not loaded("--version") & of_parts
+    assert loaded("status", "--help") & of_parts == {"dct_pipelines.cli.status"}
 
 
 def test_an_unknown_command_is_invalid_input(capsys: pytest.CaptureFixture[str]):

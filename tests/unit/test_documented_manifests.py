@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from dct_pipelines import registry
-from dct_pipelines.domain.manifest import MODELS, Kind
+from dct_pipelines.domain.manifest import MODELS
+from dct_pipelines.domain.words import Kind
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from dct_pipelines import registry
-from dct_pipelines.domain.manifest import Kind, brief, parse, plain
+from dct_pipelines.domain.manifest import brief, parse, plain
+from dct_pipelines.domain.words import Kind
 from dct_pipelines.engine.manifests import World
 from dct_pipelines.engine.manifests.schema import manifest_schema
 from tests.support.manifests import checked, faults, only_fault

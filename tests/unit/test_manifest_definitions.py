@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dct_pipelines.domain.manifest import Kind
+from dct_pipelines.domain.words import Kind
 from dct_pipelines.engine.manifests import InvalidManifests, World, check
 from dct_pipelines.engine.manifests.source import parse_text
 from tests.support.manifests import BASE, LIBRARY, TRIGGER, checked, faults, only_fault

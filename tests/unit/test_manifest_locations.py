@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dct_pipelines.domain.manifest import Kind
 from dct_pipelines.domain.roles import Role, define_fault, deploy_fault, edit_fault, launch_fault, users_fault
-from dct_pipelines.domain.words import TriggerType
+from dct_pipelines.domain.words import Kind, TriggerType
 from dct_pipelines.engine.manifests.locations import absolute, below, is_remote, secret_fault
 
 PARTS = st.lists(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dct_pipelines.domain.manifest import Kind
+from dct_pipelines.domain.words import Kind
 from tests.support.manifests import BASE, NOTIFY, TRIGGER, checked, faults, only_fault
 
 

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from dct_pipelines import registry
 from dct_pipelines.domain.compiled import compile_trigger
-from dct_pipelines.domain.decision import DecisionOutcome, IgnoredBecause
+from dct_pipelines.domain.decision import IgnoredBecause
 from dct_pipelines.domain.errors import InvalidInput
 from dct_pipelines.domain.event import Cause
 from dct_pipelines.domain.facts import MailTrust, Person
 from dct_pipelines.domain.payloads import MessagePosted, StatusChanged, TagCreated
 from dct_pipelines.domain.ruling import rule
 from dct_pipelines.domain.snapshot import BranchState, TagState, TicketState
-from dct_pipelines.domain.words import CheckState, Match, TriggerStatus
+from dct_pipelines.domain.words import CheckState, DecisionOutcome, Match, TriggerStatus
 from tests.fakes.ports import NOON
 from tests.fakes.snapshots import FakeSnapshots
 from tests.support.facts import (

@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 from dct_pipelines import registry
 from dct_pipelines.domain.compiled import CompiledTrigger, compile_trigger
 from dct_pipelines.domain.condition import AssessmentAsk
-from dct_pipelines.domain.decision import DecisionOutcome
 from dct_pipelines.domain.event import Event
 from dct_pipelines.domain.payloads import Payload, StatusChanged
 from dct_pipelines.domain.ruling import rule
 from dct_pipelines.domain.snapshot import BranchState
 from dct_pipelines.domain.trigger_index import TriggerIndex, digest_of_asks
 from dct_pipelines.domain.verdict import Verdict
-from dct_pipelines.domain.words import CheckState, Match, TriggerStatus
+from dct_pipelines.domain.words import CheckState, DecisionOutcome, Match, TriggerStatus
 from tests.fakes.ports import NOON
 from tests.fakes.snapshots import FakeSnapshots
 from tests.support.facts import (

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
 from dct_pipelines.cli.options import Json
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 DIRECTORY = Path(".dct") / "demo"
 

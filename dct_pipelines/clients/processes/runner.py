@@ -11,9 +11,8 @@ import time
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-from dct_pipelines.clients.processes.children import Child, DirectChild, SupervisedChild
 from dct_pipelines.clients.processes.isolation import UNPRIVILEGED_USER, Isolation, choose
 from dct_pipelines.clients.processes.output import Captured, Lines
 from dct_pipelines.domain.errors import IsolationUnavailable, ProcessFailed
@@ -25,6 +24,9 @@ from dct_pipelines.domain.process import (
     ProcessResult,
     Stream,
 )
+
+if TYPE_CHECKING:
+    from dct_pipelines.clients.processes.children import Child
 
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ")
 _NO_HOME = "/nonexistent"
@@ -92,6 +94,8 @@ class Processes:
         return choose(self._mode, self._home, self._hidden, self._bwrap, self._user)
 
     def _start(self, command: Command) -> Child:
+        from dct_pipelines.clients.processes.children import DirectChild, SupervisedChild
+
         cwd = (command.cwd or Path("/")).resolve()
         if not cwd.is_dir():
             raise ProcessFailed(f"the directory {cwd} of the command {command.argv[0]!r} does not exist")

@@ -8,10 +8,10 @@ from typing import Any
 
 from dct_pipelines import registry
 from dct_pipelines.domain.errors import DctError, NotFound, NotPermitted
-from dct_pipelines.domain.manifest import Kind, brief, parse
+from dct_pipelines.domain.manifest import brief, parse
 from dct_pipelines.domain.roles import Role, launch_fault, users_fault
 from dct_pipelines.domain.trigger import TriggerSpec
-from dct_pipelines.domain.words import TriggerStatus
+from dct_pipelines.domain.words import Kind, TriggerStatus
 from dct_pipelines.engine.manage.probe import Probe
 from dct_pipelines.engine.manage.stored import load
 from dct_pipelines.registry import nearest

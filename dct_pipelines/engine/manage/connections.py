@@ -10,9 +10,9 @@ from typing import Any
 from dct_pipelines import registry
 from dct_pipelines.domain.connected import Finding
 from dct_pipelines.domain.errors import DctError, NotFound, NotPermitted
-from dct_pipelines.domain.manifest import Kind
 from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.roles import define_fault
+from dct_pipelines.domain.words import Kind
 from dct_pipelines.engine.manage.probe import Clients
 from dct_pipelines.engine.manage.stored import load
 from dct_pipelines.store.budgets import Spent, account_of, spent

@@ -15,12 +15,11 @@ from typing import Protocol
 from uuid import UUID
 
 from dct_pipelines.domain.errors import InvalidInput, NotPermitted
-from dct_pipelines.domain.manifest import Kind
 from dct_pipelines.domain.ownership import deployments
 from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.roles import Role, edit_fault
 from dct_pipelines.domain.trigger import TriggerSpec
-from dct_pipelines.domain.words import TriggerStatus
+from dct_pipelines.domain.words import Kind, TriggerStatus
 from dct_pipelines.engine.manage.permits import permit
 from dct_pipelines.engine.manage.plan import Change, Verb, plan
 from dct_pipelines.engine.manage.probe import Probe, look

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from dct_pipelines.domain import roles
-from dct_pipelines.domain.manifest import Kind
 from dct_pipelines.domain.ownership import deployments
 from dct_pipelines.domain.roles import Role
-from dct_pipelines.domain.words import TriggerType
+from dct_pipelines.domain.words import Kind, TriggerType
 from dct_pipelines.engine.manage.plan import Change, Verb
 from dct_pipelines.engine.manage.stored import Storage
 from dct_pipelines.engine.manifests import Fault, ManifestsNotPermitted

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from dct_pipelines.domain.manifest import Kind, TriggerManifest, plain
+from dct_pipelines.domain.manifest import TriggerManifest, plain
 from dct_pipelines.domain.trigger import TriggerSpec
-from dct_pipelines.domain.words import TriggerStatus
+from dct_pipelines.domain.words import Kind, TriggerStatus
 from dct_pipelines.engine.manage.stored import Storage
 from dct_pipelines.engine.manifests import Manifest
 from dct_pipelines.store.definitions.triggers import StoredTrigger

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from dct_pipelines.domain.connected import ConnectionPort
 from dct_pipelines.domain.errors import DctError
-from dct_pipelines.domain.manifest import ConnectionSpec, ItemSpec, Kind, plain
+from dct_pipelines.domain.manifest import ConnectionSpec, ItemSpec, plain
+from dct_pipelines.domain.words import Kind
 from dct_pipelines.engine.manage.plan import Change, Verb
 from dct_pipelines.engine.manifests import Fault, InvalidManifests, World
 

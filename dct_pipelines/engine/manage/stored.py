@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dct_pipelines.domain.errors import NotFound, NotPermitted
-from dct_pipelines.domain.manifest import Kind, parse
+from dct_pipelines.domain.manifest import parse
 from dct_pipelines.domain.roles import Role
 from dct_pipelines.domain.trigger import TriggerSpec
+from dct_pipelines.domain.words import Kind
 from dct_pipelines.engine.manifests import World
 from dct_pipelines.registry import nearest
 from dct_pipelines.store.definitions import Connection, people, triggers

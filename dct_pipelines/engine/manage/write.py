@@ -9,11 +9,10 @@ from typing import Any
 from uuid import UUID
 
 from dct_pipelines import registry
-from dct_pipelines.domain.manifest import Kind
 from dct_pipelines.domain.shapes import built_in, job_name
 from dct_pipelines.domain.template import is_template
 from dct_pipelines.domain.trigger import TriggerSpec
-from dct_pipelines.domain.words import TriggerStatus
+from dct_pipelines.domain.words import Kind, TriggerStatus
 from dct_pipelines.engine.manage.plan import Change, Verb
 from dct_pipelines.engine.manage.stored import Storage
 from dct_pipelines.store.definitions import Connection, people, shapes, triggers, watching

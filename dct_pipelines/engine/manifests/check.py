@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from dct_pipelines.domain.manifest import FORMS, MODELS, ConnectionSpec, Kind
+from dct_pipelines.domain.manifest import FORMS, MODELS, ConnectionSpec
+from dct_pipelines.domain.words import Kind
 from dct_pipelines.engine.manifests import cycles, definitions, triggers
 from dct_pipelines.engine.manifests.faults import Fault, InvalidManifests
 from dct_pipelines.engine.manifests.models import hint, validated

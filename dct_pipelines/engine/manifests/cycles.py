@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from dct_pipelines import registry
-from dct_pipelines.domain.manifest import Kind
 from dct_pipelines.domain.matching import glob_matches
 from dct_pipelines.domain.template import is_template
 from dct_pipelines.domain.trigger import ActionSpec, ConditionSpec, TriggerSpec
+from dct_pipelines.domain.words import Kind
 from dct_pipelines.engine.manifests.world import World
 
 BRANCH_EVENTS = frozenset({"branch_created", "head_moved", "force_pushed", "branch_assessed"})

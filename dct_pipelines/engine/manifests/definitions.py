@@ -9,10 +9,11 @@ from dct_pipelines import registry
 from dct_pipelines.domain import template
 from dct_pipelines.domain.errors import InvalidInput
 from dct_pipelines.domain.git_refs import branch_ref
-from dct_pipelines.domain.manifest import ConnectionSpec, ItemSpec, Kind
+from dct_pipelines.domain.manifest import ConnectionSpec, ItemSpec
 from dct_pipelines.domain.matching import shown
 from dct_pipelines.domain.operations import DraftSpec, EnvironmentSpec, HealthCheck
 from dct_pipelines.domain.scope import draft_names
+from dct_pipelines.domain.words import Kind
 from dct_pipelines.engine.manifests import locations
 from dct_pipelines.engine.manifests.faults import Fault
 from dct_pipelines.engine.manifests.models import hint, validated

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from dct_pipelines.domain.manifest import Kind
 from dct_pipelines.domain.template import is_template
-from dct_pipelines.domain.words import ItemKind
+from dct_pipelines.domain.words import ItemKind, Kind
 from dct_pipelines.engine.manifests.faults import Fault, Path
 from dct_pipelines.engine.manifests.models import hint
 from dct_pipelines.engine.manifests.source import Document

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from dct_pipelines import registry
-from dct_pipelines.domain.manifest import MODELS, Kind
+from dct_pipelines.domain.manifest import MODELS
+from dct_pipelines.domain.words import Kind
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]

@@ -13,8 +13,9 @@ from dct_pipelines import registry
 from dct_pipelines.domain import template
 from dct_pipelines.domain.action import ActionType
 from dct_pipelines.domain.condition import ConditionType
-from dct_pipelines.domain.manifest import ItemSpec, Kind
+from dct_pipelines.domain.manifest import ItemSpec
 from dct_pipelines.domain.scope import known_names
+from dct_pipelines.domain.words import Kind
 from dct_pipelines.engine.manifests.faults import Fault, Path
 from dct_pipelines.engine.manifests.later import comes_later
 from dct_pipelines.engine.manifests.models import hint, validated

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dct_pipelines.domain.manifest import Kind
+from dct_pipelines.domain.words import Kind
 from dct_pipelines.engine.manifests.source import Document
 
 BUILT_IN = frozenset({(Kind.CHANNEL, "outbox")})

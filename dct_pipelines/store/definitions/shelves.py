@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, Select, Table, bindparam, func, insert, select, update
 
-from dct_pipelines.domain.manifest import Kind
+from dct_pipelines.domain.words import Kind
 from dct_pipelines.store.tables import (
     channels,
     connections,

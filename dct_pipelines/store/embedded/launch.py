@@ -20,10 +20,8 @@ from psycopg2.errors import DuplicateDatabase, UniqueViolation
 from dct_pipelines.domain.errors import DatabaseUnavailable, EmbeddedPostgresError
 from dct_pipelines.store.embedded.account import Account
 from dct_pipelines.store.embedded.binaries import MAJOR
-from dct_pipelines.store.embedded.place import PORT, Place
+from dct_pipelines.store.embedded.place import NAME, PORT, Place
 
-NAME = "dct"
-"""Of the superuser and of the database."""
 MIN_FREE_MIB = 64
 CONFIGURATION = """\
 # Written by dct at every start. Put settings of your own into dct.conf beside this file.

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
 from dct_pipelines.domain.errors import DatabaseUnavailable, EmbeddedPostgresError
 
 PAUSE_SECONDS = 0.02
@@ -51,6 +49,8 @@ def held(path: Path, deadline: float) -> Iterator[None]:
 
 def require_local(directory: Path) -> None:
     """Refuse network file systems: two machines would both get the locks, and two servers one set of data."""
+    import psutil  # not by whoever finds a server that answers
+
     mounts = {Path(mount.mountpoint): mount.fstype for mount in psutil.disk_partitions(all=True)}
     kind = next((mounts[place] for place in (directory, *directory.parents) if place in mounts), "")
     if kind in REMOTE_FILE_SYSTEMS:

@@ -23,6 +23,8 @@ POINTER = "postgres.place"
 SOCKET_PATH_BYTES = 75
 """Kernels take 104 to 108 bytes for a socket's whole path; its file name and a reserve go off that."""
 SHORT_PLACE = Path("/tmp")  # noqa: S108 - not TMPDIR: that differs between a login, cron and a service
+NAME = "dct"
+"""Of the superuser and of the database."""
 PORT = 5432
 """Pinned, so that a PGPORT in somebody's environment does not matter."""
 

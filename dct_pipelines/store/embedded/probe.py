@@ -7,13 +7,11 @@ import signal
 from enum import StrEnum
 from typing import NamedTuple
 
-import psutil
 import psycopg2
 
 from dct_pipelines.domain.errors import EmbeddedPostgresError
 from dct_pipelines.store.embedded.account import Account
-from dct_pipelines.store.embedded.launch import NAME
-from dct_pipelines.store.embedded.place import PORT, Place
+from dct_pipelines.store.embedded.place import NAME, PORT, Place
 
 
 class ServerState(StrEnum):
@@ -65,6 +63,8 @@ def meet(place: Place) -> Meeting:
 
 def server_pid(place: Place) -> int | None:
     """Believe `postmaster.pid` only if that process works in our data directory, as PostgreSQL's does."""
+    import psutil  # not by whoever finds a server that answers
+
     try:
         pid = int((place.data / "postmaster.pid").read_text().splitlines()[0])
         return pid if psutil.Process(pid).cwd() == str(place.data.resolve()) else None

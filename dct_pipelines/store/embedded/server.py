@@ -14,10 +14,8 @@ from sqlalchemy.engine import URL
 
 from dct_pipelines.domain.errors import DatabaseUnavailable, EmbeddedPostgresError
 from dct_pipelines.store.embedded.account import Account
-from dct_pipelines.store.embedded.binaries import binaries_for
-from dct_pipelines.store.embedded.launch import NAME, Launch, create_database
 from dct_pipelines.store.embedded.locks import PAUSE_SECONDS, held, open_lock, require_local, try_lock
-from dct_pipelines.store.embedded.place import POINTER, PORT, SHARED, Place, find_place, prepare_place
+from dct_pipelines.store.embedded.place import NAME, POINTER, PORT, SHARED, Place, find_place, prepare_place
 from dct_pipelines.store.embedded.probe import ServerState, interrupt, meet, server_pid
 
 SHORTAGES = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM}
@@ -127,6 +125,9 @@ class EmbeddedPostgres:
 
         One that runs and cannot be reached (its socket was swept away) is stopped after half of the time.
         """
+        from dct_pipelines.store.embedded.binaries import binaries_for
+        from dct_pipelines.store.embedded.launch import Launch, create_database
+
         patience = deadline - self._timeout_seconds / 2
         with open_lock(place.life_lock) as life:
             while not try_lock(life):

@@ -38,8 +38,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from dct_pipelines.domain.execution import AttemptState, ExecutionState
-from dct_pipelines.domain.operations import DeploymentState
 from dct_pipelines.domain.trigger import DEFAULT_TIMEOUT_SECONDS
+from dct_pipelines.domain.words import DeploymentState
 from dct_pipelines.store.executions.reading import LIVE
 from dct_pipelines.store.prepared import Prepared
 from dct_pipelines.store.tables import (

@@ -11,7 +11,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, DateTime, Select, and_, bindparam, func, select
 
 from dct_pipelines.domain.errors import NotFound, StaleAttempt
-from dct_pipelines.domain.execution import HOLDING, AttemptState, ExecutionState
+from dct_pipelines.domain.execution import AttemptState, ExecutionState
+from dct_pipelines.store.executions.filters import older_than
 from dct_pipelines.store.executions.rows import Attempt, Execution, to_attempt, to_execution
 from dct_pipelines.store.tables import execution_attempts, trigger_executions
 
@@ -19,8 +20,6 @@ LIVE = (AttemptState.DISPATCHED, AttemptState.RUNNING)
 _ATTEMPT = execution_attempts.c
 _EXECUTION = trigger_executions.c
 _LOCK = select(trigger_executions).where(_EXECUTION.id == bindparam("the_execution")).with_for_update()
-IS_HOLDING = _EXECUTION.status.in_(HOLDING)
-"""Whether an execution has a slot: dispatched, running or compensating."""
 _FENCE = (
     select(_EXECUTION.id)
     .where(
@@ -30,15 +29,6 @@ _FENCE = (
     )
     .with_for_update()
 )
-
-
-def older_than(column: ColumnElement[Any], seconds: float) -> ColumnElement[bool]:
-    """Whether that moment, which must not be NULL, lies more than `seconds` back by the database's clock.
-
-    Time in which the database was down does not count: nobody could have renewed anything then.
-    """
-    since = func.greatest(column, func.pg_postmaster_start_time(), type_=DateTime(timezone=True))
-    return since < func.clock_timestamp(type_=DateTime(timezone=True)) - timedelta(seconds=seconds)
 
 
 def heartbeat_is_stale(seconds: float) -> ColumnElement[bool]:

@@ -11,7 +11,8 @@ from uuid import UUID
 from pydantic_core import from_json
 from sqlalchemy import Connection, bindparam, select, text
 
-from dct_pipelines.domain.outcome import Link, ResultState
+from dct_pipelines.domain.outcome import Link
+from dct_pipelines.domain.words import ResultState
 from dct_pipelines.store.executions.reading import lock, stale
 from dct_pipelines.store.executions.rows import Result, Step, to_result
 from dct_pipelines.store.prepared import Prepared

@@ -11,8 +11,9 @@ from uuid import UUID
 from sqlalchemy import Row, RowMapping
 
 from dct_pipelines.domain.execution import AttemptState, ExecutionState, TriggeredBy
-from dct_pipelines.domain.outcome import Link, ResultState
+from dct_pipelines.domain.outcome import Link
 from dct_pipelines.domain.trigger import ResourceLimits
+from dct_pipelines.domain.words import ResultState
 
 BY_HAND = "(by hand)"
 """Shown as the trigger's name where there is none."""

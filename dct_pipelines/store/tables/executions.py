@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, UUID
 
 from dct_pipelines.domain.execution import AttemptState, ExecutionState, TriggeredBy
-from dct_pipelines.domain.outcome import ResultState
+from dct_pipelines.domain.words import ResultState
 from dct_pipelines.store.tables.base import instant, json, metadata, one_of, reference, uuid_key, words
 
 _LINE = """

@@ -7,8 +7,7 @@ from typing import Any
 from sqlalchemy import Column, Index, Integer, Table, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import UUID
 
-from dct_pipelines.domain.operations import DeploymentState, WorkspaceState
-from dct_pipelines.domain.words import CheckState
+from dct_pipelines.domain.words import CheckState, DeploymentState, WorkspaceState
 from dct_pipelines.store.tables.base import instant, json, metadata, one_of, reference, uuid_key, words
 
 

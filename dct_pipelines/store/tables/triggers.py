@@ -15,8 +15,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, UUID
 
-from dct_pipelines.domain.decision import DecisionOutcome
-from dct_pipelines.domain.words import TriggerStatus, TriggerType
+from dct_pipelines.domain.words import DecisionOutcome, TriggerStatus, TriggerType
 from dct_pipelines.store.tables.base import instant, json, metadata, one_of, reference, uuid_key, words
 
 dynamic_context_triggers = Table(
