@@ -80,7 +80,7 @@ class Bench:
             "events and status in one transaction": lambda: _instead(
                 self._workshop.worker, "_recording", lambda _self, _run: nullcontext()
             ),
-            "events packed by class": lambda: _instead(storage, "row_of", _stock_row, bound=False),
+            "events packed by class": lambda: _instead(entries, "text_of", serialize_value, bound=False),
             "noise left out": lambda: _instead(storage, "is_noise", lambda _event: False, bound=False),
             "plans kept": lambda: _instead(self._workshop.worker, "_whole", self._stock_run()),
             **{name: partial(self._but, name) for name in levers.LEVERS},
@@ -149,10 +149,6 @@ class Bench:
         self.undo()
         self._workshop.close()
         return found
-
-
-def _stock_row(entry: dg.EventLogEntry) -> entries.Row:
-    return entries.row_of(entry)._replace(event=serialize_value(entry))
 
 
 def _ask(_storage: Any, _what: str, ask: Callable[[], bool]) -> bool:

@@ -69,8 +69,9 @@ class Attempts:
         Repeatable at any time. A run without an execution gets one if `manual` says what it is to do, and is
         InvalidInput otherwise. Waits for a database that is away.
         """
+        asked_at = self.heartbeats.now()
         if (untried := self._take_untried(run)) is not None:
-            return self.heartbeats.watch(untried, {}, run.run_id)
+            return self.heartbeats.watch(untried, {}, run.run_id, asked_at)
         runs_over: dict[str, bool] = {}
         for _ in range(MAX_QUESTIONS):
             taken = patiently(lambda: self._try(run, manual, runs_over), self.times.record_wait_seconds)
@@ -102,6 +103,7 @@ class Attempts:
     def _try(
         self, run: RunIdentity, manual: Manual | None, runs_over: Mapping[str, bool]
     ) -> Hold | Refused | Ask:
+        asked_at = self.heartbeats.now()
         with self.database.begin() as connection:
             execution = reading.lock(connection, _find(connection, run, manual))
             attempts = reading.attempts(connection, execution.id, self.times.stale_seconds)
@@ -121,7 +123,7 @@ class Attempts:
             # Only a run records results.
             is_new = all(attempt.run_id is None for attempt in attempts)
             done = {} if is_new else results.read(connection, execution.id)
-        hold = self.heartbeats.watch(execution, done, run.run_id)
+        hold = self.heartbeats.watch(execution, done, run.run_id, asked_at)
         hold.is_cancel_requested |= execution.cancel_requested_at is not None
         return hold
 

@@ -66,13 +66,19 @@ class Heartbeats:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def watch(self, execution: Execution, results: Mapping[int, Result], run_id: str) -> Hold:
-        """Keep the attempt alive from now on; it has just been taken or verified."""
+    def now(self) -> float:
+        """Seconds of the clock by which renewals are counted."""
+        return self._monotonic()
+
+    def watch(
+        self, execution: Execution, results: Mapping[int, Result], run_id: str, asked_at: float
+    ) -> Hold:
+        """Keep the attempt alive from now on; it was taken or verified by what was sent after `asked_at`."""
         fresh = Hold(execution, results, run_id)
         with self._lock:
             hold = self._holds.setdefault(fresh.key, fresh)
             hold.execution, hold.results = fresh.execution, fresh.results
-            hold.renewed_at = self._monotonic()
+            hold.renewed_at = asked_at
             if self._thread is None or not self._thread.is_alive():
                 self._wake.clear()
                 self._thread = threading.Thread(target=self._run, name="dct-heartbeat", daemon=True)

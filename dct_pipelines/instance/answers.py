@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cache, lru_cache
 from inspect import Parameter
+from types import FunctionType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -43,9 +44,14 @@ def signatures_once() -> Undo:
     """Which parameters a step's function has is found out once, not some twenty times a run."""
     stock = decorator_utils.get_function_params
 
-    @lru_cache(maxsize=KEPT)
+    found: WeakKeyDictionary[Callable[..., Any], Sequence[Parameter]] = WeakKeyDictionary()
+
     def get_function_params(function: Callable[..., Any]) -> Sequence[Parameter]:
-        return tuple(stock(function))
+        if not isinstance(function, FunctionType):
+            return stock(function)
+        if function not in found:
+            found[function] = tuple(stock(function))
+        return found[function]
 
     places = (resource_annotation, op_decorator)
     return together(*(replace(place, "get_function_params", get_function_params) for place in places))
@@ -95,15 +101,15 @@ def logging_set_up_once() -> Undo:
 
 
 def needs_once() -> Undo:
-    """Which resources the steps of a run need is found out once for a job's steps, not twice in each run."""
+    """Which resources a run needs is found out once for a plan, as long as its job is run by no other."""
     stock = resources_init.get_required_resource_keys_to_init
-    found: WeakKeyDictionary[JobDefinition, dict[tuple[object, ...], AbstractSet[str]]] = WeakKeyDictionary()
+    found: WeakKeyDictionary[JobDefinition, tuple[ExecutionPlan, AbstractSet[str]]] = WeakKeyDictionary()
 
     def get_required_resource_keys_to_init(plan: ExecutionPlan, job: JobDefinition) -> AbstractSet[str]:
-        known, steps = found.setdefault(job, {}), tuple(plan.step_handles_to_execute)
-        if steps not in known:
-            known[steps] = stock(plan, job)
-        return known[steps]
+        known = found.get(job)
+        if known is None or known[0] is not plan:
+            known = found[job] = plan, stock(plan, job)
+        return known[1]
 
     return replace(
         context_creation_job, "get_required_resource_keys_to_init", get_required_resource_keys_to_init

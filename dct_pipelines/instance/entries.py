@@ -1,4 +1,4 @@
-"""Rows of Dagster's event log, with the very text that Dagster would store, written with less work.
+"""Entries of Dagster's event log as the very text that Dagster would store, written with less work.
 
 Dagster walks each event with a generator for each object in it and asks of each value what it might be: a
 sixth of what a run costs. What a class's fields are called when stored never changes, so it is looked up once
@@ -13,8 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from dagster import EventLogEntry
 from dagster_shared.record import _REMAPPING_FIELD
@@ -30,24 +29,6 @@ from dagster_shared.serdes.serdes import (
 Pack = Callable[[Any], Any]
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 _known: dict[type, Pack] = {}
-
-
-class Row(NamedTuple):
-    """Columns of `event_logs` of an entry that is not about an asset. `timestamp` is UTC without a zone."""
-
-    event: str
-    dagster_event_type: str | None
-    timestamp: datetime
-    step_key: str | None
-
-
-def row_of(entry: EventLogEntry) -> Row:
-    """What `SqlEventLogStorage._event_to_row` gives for it."""
-    event = entry.dagster_event
-    at = datetime.fromtimestamp(entry.timestamp, UTC).replace(tzinfo=None)
-    if event is None:
-        return Row(text_of(entry), None, at, entry.step_key)
-    return Row(text_of(entry), event.event_type_value, at, event.step_key)
 
 
 def text_of(entry: EventLogEntry) -> str:
@@ -112,7 +93,8 @@ class _Form:
 
     def pack(self, value: Any) -> dict[str, Any]:
         packed: dict[str, Any] = dict(self._head)
-        for field, held in zip(self._fields, value, strict=True):
+        # Some of these classes forbid to be iterated over, lest somebody takes them for tuples.
+        for field, held in zip(self._fields, tuple.__iter__(value), strict=True):
             one = held
             if field.serializer is not None:
                 one = field.serializer.pack(held, whitelist_map=_WHITELIST_MAP, descent_path="")

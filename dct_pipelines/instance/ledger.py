@@ -16,16 +16,16 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from dagster import DagsterEvent, DagsterEventType, DagsterRun, DagsterRunStatus, EventLogEntry
 from dagster._core.events import EVENT_TYPE_TO_PIPELINE_RUN_STATUS
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
+from dagster._serdes import serialize_value
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from dct_pipelines.domain.errors import DatabaseUnavailable
-from dct_pipelines.instance.entries import Row
 from dct_pipelines.store.failures import explain
 from dct_pipelines.store.patience import patiently
 
@@ -60,6 +60,15 @@ ORDER BY place
 _log = logging.getLogger(__name__)
 
 
+class Row(NamedTuple):
+    """Columns of `event_logs` of an entry that is not about an asset. `timestamp` is UTC without a zone."""
+
+    event: str
+    dagster_event_type: str | None
+    timestamp: datetime
+    step_key: str | None
+
+
 class RunLedger:
     """Buffers one run's events and status. Without an open run it holds nothing, and everybody goes by it."""
 
@@ -69,18 +78,23 @@ class RunLedger:
         self._run: DagsterRun | None = None
         self._events: list[Row] = []
         self._columns: dict[str, Any] = {}
+        self._text_of: Callable[[EventLogEntry], str] = serialize_value
         self._goes_well = True
         self._opened = threading.Event()
         self._flusher: threading.Thread | None = None
 
     @contextmanager
-    def recording(self, run: DagsterRun) -> Iterator[None]:
+    def recording(
+        self, run: DagsterRun, text_of: Callable[[EventLogEntry], str] = serialize_value
+    ) -> Iterator[None]:
         """Hold what is written of this run during the block; at its end all of it is stored, durably.
 
+        `text_of` gives an entry as Dagster stores it.
         Waits for a database that is away, and raises `DatabaseUnavailable` when it stays away for minutes.
         """
         with self._lock:
             self._run, self._events, self._columns, self._goes_well = run, [], {}, True
+            self._text_of = text_of
         self._start_flusher()
         self._opened.set()
         try:
@@ -107,8 +121,15 @@ class RunLedger:
         run = self._run
         return run if run is not None and run.run_id == run_id and self._goes_well else None
 
-    def add(self, row: Row) -> None:
-        """Take an event's row."""
+    def add(self, entry: EventLogEntry) -> None:
+        """Take an event that is not about an asset."""
+        event = entry.dagster_event
+        row = Row(
+            self._text_of(entry),
+            None if event is None else event.event_type_value,
+            datetime.fromtimestamp(entry.timestamp, UTC).replace(tzinfo=None),
+            entry.step_key if event is None else event.step_key,
+        )
         with self._lock:
             self._events.append(row)
             if row.dagster_event_type == DagsterEventType.STEP_FAILURE.value:
@@ -129,7 +150,8 @@ class RunLedger:
                 self._columns["end_time"] = at.timestamp()
 
     def flush(self, *, is_relaxed: bool = False) -> None:
-        """Write what was gathered, in one transaction. `is_relaxed`: without waiting for the disk.
+        """Write what was gathered, in one transaction. `is_relaxed`: without waiting for the disk, unless it
+        says how the run ended.
 
         `DatabaseUnavailable` when it cannot be written now; it stays gathered.
         """
@@ -140,9 +162,12 @@ class RunLedger:
                 # Each statement of this pool's connections is a transaction of its own.
                 with self._engine_of().connect() as connection:
                     values = self._values(self._run.run_id)
-                    connection.exec_driver_sql(_WRITE, values | {"is_relaxed": is_relaxed})
+                    relaxed = is_relaxed and "end_time" not in self._columns
+                    connection.exec_driver_sql(_WRITE, values | {"is_relaxed": relaxed})
             except DBAPIError as error:
-                raise explain(error.orig, disconnected=error.connection_invalidated) or error from error
+                if meaning := explain(error.orig, disconnected=error.connection_invalidated):
+                    raise meaning from error
+                raise
             self._events, self._columns = [], {}
 
     def _values(self, run_id: str) -> dict[str, Any]:

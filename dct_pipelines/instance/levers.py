@@ -9,13 +9,13 @@ remembers (`storage`), plans (`running`), runs made in bulk (`making`), steps wi
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # what the module `signal` wraps
 import asyncio
 import logging
 import os
 import signal
 import time
 from collections.abc import Callable, Mapping
-from inspect import unwrap
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -126,10 +126,13 @@ def one_signal() -> Undo:
 
     Without the standard library's enumerations around it, which take most of the time of some forty calls.
     """
-    number, set_handler = int(signal.SIGINT), unwrap(signal.signal)
+    number = int(signal.SIGINT)
 
     def replace_interrupt(handler: Any) -> None:
-        set_handler(number, handler)
+        if callable(handler):
+            _signal.signal(number, handler)
+        else:
+            signal.signal(number, handler)
 
     return replace(interrupts, "_replace_interrupt_signal", replace_interrupt)
 

@@ -33,7 +33,7 @@ from dagster._serdes import deserialize_value
 from dagster._utils.interrupts import capture_interrupts
 
 from dct_pipelines.clients.pool.launch import Launch
-from dct_pipelines.instance import census
+from dct_pipelines.instance import census, entries
 from dct_pipelines.instance.coordinator import QuotaRunCoordinator
 from dct_pipelines.instance.storage import PooledRunStorage
 
@@ -80,7 +80,9 @@ class RunWorker:
 
     def _recording(self, run: DagsterRun) -> AbstractContextManager[None]:
         storage = self._instance.run_storage
-        return storage.ledger.recording(run) if isinstance(storage, PooledRunStorage) else nullcontext()
+        if not isinstance(storage, PooledRunStorage):
+            return nullcontext()
+        return storage.ledger.recording(run, entries.text_of)
 
     def _events(self, run: DagsterRun, *, is_resumed: bool) -> Iterable[DagsterEvent]:
         planned = self._plans.get(run.job_name)

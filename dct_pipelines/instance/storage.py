@@ -26,7 +26,6 @@ from dagster_postgres.run_storage import PostgresRunStorage
 from dagster_postgres.schedule_storage import PostgresScheduleStorage
 from sqlalchemy import Connection, Engine
 
-from dct_pipelines.instance.entries import row_of
 from dct_pipelines.instance.ledger import RunLedger, is_noise
 from dct_pipelines.instance.pool import DagsterPool, shared_pool
 from dct_pipelines.settings import load_settings
@@ -153,7 +152,7 @@ class PooledEventLogStorage(_Pooled, PostgresEventLogStorage):
             self._ledger.flush()
             super().store_event(event)
         elif not is_noise(event):
-            self._ledger.add(row_of(event))
+            self._ledger.add(event)
 
     def create(self) -> None:
         self._init_db()

@@ -28,7 +28,7 @@ class Database:
 
     Nothing happens before the first use. Every error that means "the database is not there now" is raised as
     `DatabaseUnavailable` (transient), a refused URL as `InvalidSetting`; what concerns one statement stays
-    SQLAlchemy's.
+    SQLAlchemy's, or the driver's where that is spoken to (`store.prepared`).
     """
 
     def __init__(self, engine: Engine, embedded: EmbeddedPostgres | None) -> None:

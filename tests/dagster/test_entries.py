@@ -10,13 +10,14 @@ from typing import NamedTuple
 import dagster as dg
 import pytest
 from dagster._core.events import EngineEventData
+from dagster._core.execution.plan.inputs import StepInputData
+from dagster._core.execution.plan.objects import TypeCheckData
 from dagster_shared.serdes import serialize_value
 from dagster_shared.serdes.errors import SerializationError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dct_pipelines.instance.entries import row_of, text_of
-from dct_pipelines.instance.storage import PooledEventLogStorage
+from dct_pipelines.instance.entries import text_of
 from tests.support.deployment import *  # noqa: F403
 from tests.support.warm import Workshop
 
@@ -44,15 +45,12 @@ def entry(message: str = "", event: dg.DagsterEvent | None = None) -> dg.EventLo
 
 @pytest.mark.parametrize("job_name", ["three", "breaks", "interrupted"])
 def test_every_event_of_a_run_is_written_as_dagster_writes_it(workshop: Workshop, job_name: str):
-    job = workshop.repository.get_reconstructable_job(job_name)
-    run = dg.execute_job(job, workshop.instance, raise_on_error=False).dagster_run
-    seen = workshop.instance.all_logs(run.run_id)
-    storage = workshop.instance.event_log_storage
-    assert isinstance(storage, PooledEventLogStorage)
+    run, seen = workshop.make(job_name), list[dg.EventLogEntry]()
+    workshop.instance.add_event_listener(run.run_id, seen.append)
+    workshop.do(run)
     assert len(seen) > 5
     for one in seen:
-        row = storage._event_to_row(one)
-        assert row_of(one)._asdict() | {"asset_key": None, "partition": None, "run_id": run.run_id} == row
+        assert text_of(one) == serialize_value(one)
 
 
 @given(
@@ -85,6 +83,12 @@ def test_tables_and_their_columns_are_written_as_dagster_writes_them():
     event = dg.DagsterEvent(
         "ENGINE_EVENT", "a job", event_specific_data=EngineEventData({"rows": table, "form": schema})
     )
+    assert text_of(entry(event=event)) == serialize_value(entry(event=event))
+
+
+def test_classes_that_forbid_to_be_iterated_over_are_written_as_dagster_writes_them():
+    data = StepInputData(input_name="v", type_check_data=TypeCheckData(True, "v"))  # type: ignore[no-untyped-call]
+    event = dg.DagsterEvent("STEP_INPUT", "a job", event_specific_data=data)
     assert text_of(entry(event=event)) == serialize_value(entry(event=event))
 
 

@@ -5,17 +5,20 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 from dagster._core.events import DagsterEventType
+from dagster._serdes import deserialize_value
 from sqlalchemy import create_engine, text
 
 from dct_pipelines.instance.launcher import launch_of
-from dct_pipelines.instance.ledger import NOISE
-from dct_pipelines.instance.storage import PooledRunStorage
+from dct_pipelines.instance.ledger import NOISE, RunLedger
+from dct_pipelines.instance.storage import PooledEventLogStorage, PooledRunStorage
 from tests.support.deployment import *  # noqa: F403
 from tests.support.postgres import terminate_all
 from tests.support.warm import Workshop, counted, kinds
@@ -94,6 +97,47 @@ def test_a_short_run_is_looked_at_by_one_statement_and_written_by_another(worksh
     assert looked.split()[0] == "SELECT"
     assert "INSERT INTO event_logs" in written
     assert "UPDATE runs" in written
+
+
+def test_every_column_of_an_event_is_what_stock_storage_stores(workshop: Workshop):
+    events = workshop.instance.event_log_storage
+    assert isinstance(events, PooledEventLogStorage)
+    run = workshop.do(workshop.make("breaks"))
+    with storage(workshop)._engine.connect() as connection:
+        rows = connection.execute(text("SELECT * FROM event_logs WHERE run_id = :id"), {"id": run.run_id})
+        stored = [dict(row) for row in rows.mappings()]
+    assert len(stored) > 5
+    for row in stored:
+        del row["id"]
+        assert row == events._event_to_row(deserialize_value(row["event"], dg.EventLogEntry))
+
+
+class Writes:
+    """An engine that nothing reaches, and what was written through it."""
+
+    def __init__(self) -> None:
+        self.values: list[dict[str, Any]] = []
+
+    @contextmanager
+    def connect(self) -> Iterator[Writes]:
+        yield self
+
+    def exec_driver_sql(self, _statement: str, values: dict[str, Any]) -> None:
+        self.values.append(values)
+
+
+def test_how_a_run_ended_waits_for_the_disk_whoever_writes_it(workshop: Workshop):
+    engine: Any = Writes()
+    ledger, run = RunLedger(lambda: engine), workshop.make("three")
+    with ledger.recording(run):
+        ledger.move(dg.DagsterEvent("PIPELINE_START", "three"), None)
+        ledger.flush(is_relaxed=True)
+        ledger.move(dg.DagsterEvent("PIPELINE_SUCCESS", "three"), None)
+        ledger.flush(is_relaxed=True)
+    assert [(one["status"], one["is_relaxed"]) for one in engine.values] == [
+        ("STARTED", True),
+        ("SUCCESS", False),
+    ]
 
 
 def test_a_write_that_does_not_wait_for_the_disk_leaves_the_next_ones_as_they_were(workshop: Workshop):

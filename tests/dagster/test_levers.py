@@ -132,6 +132,70 @@ def test_whoever_subscribed_to_a_run_hears_every_event_as_before(workshop: Works
     assert "said by a step" in heard
 
 
+@dg.dagster_type_loader(int, required_resource_keys={"source"})
+def from_configuration(_context, value: int) -> int:
+    return value
+
+
+def anything(_context, _value) -> bool:
+    return True
+
+
+LOADED = dg.DagsterType(anything, "Loaded", loader=from_configuration)
+
+
+@dg.op(ins={"value": dg.In(LOADED, default_value=0)})
+def takes(_context, value) -> None:
+    """Needs a resource only where its input comes from the configuration."""
+
+
+@dg.resource
+def opened(_context):
+    yield "open"
+
+
+@dg.op(required_resource_keys={"opened"})
+def uses(context) -> None:
+    assert context.resources.opened == "open"
+
+
+@dg.success_hook(required_resource_keys={"source"})
+def hooked(context) -> None:
+    assert context.resources.source == "s"
+
+
+@dg.job(resource_defs={"source": dg.ResourceDefinition.hardcoded_resource("s")})
+def loads() -> None:
+    takes()
+
+
+@dg.job(
+    resource_defs={"source": dg.ResourceDefinition.hardcoded_resource("s"), "opened": opened},
+    hooks={hooked},
+)
+def opens() -> None:
+    uses()
+
+
+def test_a_job_whose_needs_depend_on_its_configuration_gets_what_it_needs_each_time():
+    undo = levers.pull_all()
+    try:
+        for value in ({}, {"ops": {"takes": {"inputs": {"value": 1}}}}, {}):
+            assert loads.execute_in_process(value).success
+    finally:
+        undo()
+
+
+def test_hooks_and_resources_that_are_closed_again_work_with_every_lever():
+    undo = levers.pull_all()
+    try:
+        found = [opens.execute_in_process() for _ in range(2)]
+    finally:
+        undo()
+    for one in found:
+        assert [event.event_type_value for event in one.all_events].count("HOOK_COMPLETED") == 1
+
+
 def test_resources_that_a_step_does_not_need_are_not_shown_to_it_and_others_are_as_they_were():
     there = ScopedResourcesBuilder({"one": 1, "two": 2})
     expected = there.build({"one", "none"})

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import text
 
 from dct_pipelines.domain.errors import ActionFailed, ExecutionCancelled, LeaseBusy, StaleAttempt
 from dct_pipelines.domain.execution import ExecutionState
@@ -56,10 +55,6 @@ def test_a_holder_that_shows_life_again_keeps_its_lease(stage: Stage):
     stage.lease("environment:qa", holder)
     stage.age_heartbeat(holder)
     execution_id, run = stage.claimed("key", configs=QA)
-    waits = text(
-        "SELECT count(*) FROM pg_stat_activity "
-        "WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    )
     raised: list[BaseException] = []
 
     def takes() -> None:
@@ -72,7 +67,7 @@ def test_a_holder_that_shows_life_again_keeps_its_lease(stage: Stage):
     with stage.database.begin() as recording:
         reading.lock(recording, holder)
         thread.start()
-        while not stage.scalar(waits):
+        while not stage.somebody_waits():
             assert thread.is_alive()
         stage.executor.beat()
     thread.join()

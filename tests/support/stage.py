@@ -259,6 +259,11 @@ class Stage:
         with self.database.begin() as connection:
             return connection.execute(select(rows).where(rows.c.id == execution_id)).one()
 
+    def somebody_waits(self) -> bool:
+        """Whether a session waits for a lock of another one."""
+        waits = "wait_event_type = 'Lock' AND datname = current_database()"
+        return bool(self.scalar(text(f"SELECT count(*) FROM pg_stat_activity WHERE {waits}")))
+
     def state(self, execution_id: UUID) -> ExecutionState:
         """Where it stands."""
         return self.read(execution_id).status

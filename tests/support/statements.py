@@ -29,6 +29,8 @@ def statements_to(engine: Engine) -> Iterator[list[str]]:
 
     event.listen(engine, "checkout", take)
     event.listen(engine, "checkin", give_back)
-    yield said
-    event.remove(engine, "checkout", take)
-    event.remove(engine, "checkin", give_back)
+    try:
+        yield said
+    finally:
+        event.remove(engine, "checkout", take)
+        event.remove(engine, "checkin", give_back)

@@ -12,6 +12,7 @@ from dct_pipelines.clients.pool.roster import (
     LONG_SECONDS,
     LONGEST_PAUSE_SECONDS,
     MOST_COMING,
+    MOST_READY,
     READY_WITHIN_SECONDS,
     Roster,
     Size,
@@ -229,3 +230,7 @@ def test_who_is_about_to_end_accepts_nothing_and_keeps_workers_only_for_what_wai
     assert roster.is_empty
     assert roster.missing(2) == (0, 0)
     assert list(roster.spare(2)) == [roster.members[2]]
+
+
+def test_there_are_more_workers_than_one_and_never_so_many_that_a_stock_server_runs_out_of_connections():
+    assert 2 <= Size().base <= MOST_READY < 100 // 4

@@ -78,6 +78,12 @@ class Reception:
 
     def _hello(self, _message: Mapping[str, Any]) -> dict[str, Any]:
         roster = self.roster
-        counts = {"workers": len(roster.members), "busy": roster.busy, "queued": roster.waiting}
+        ready = sum(member.is_ready for member in roster.members.values())
+        counts = {
+            "workers": len(roster.members),
+            "ready": ready,
+            "busy": roster.busy,
+            "queued": roster.waiting,
+        }
         said = {"pid": os.getpid(), "draining": roster.is_closing, "trouble": roster.trouble}
         return {**self.facts, **counts, **said}

@@ -22,6 +22,8 @@ LONG_SECONDS = 0.5
 """Who works on one launch for so long, and waits for others, has another worker forked beside it."""
 READY_WITHIN_SECONDS = 120.0
 """A worker that is not ready by then waits for something that does not come."""
+MOST_READY = 16
+"""Each holds connections of the database, of which a stock server has a hundred."""
 MOST_COMING = 8
 """So many workers prepare themselves at a time: each opens connections and needs a processor for it."""
 MOST_RETURNS = 3
@@ -39,13 +41,13 @@ def _processors() -> int:
 class Size:
     """How many workers: `base` ready for short work, and up to `most`, of every kind, when work takes long.
 
-    `base` is one more than there are processors: short work keeps those busy while one waits for an answer;
-    with more, workers only take turns, each with a cold cache. A worker is replaced after `most_launches`, or
-    once it is larger than `most_bytes`; one beyond `base` is let go when it has had nothing to do for
-    `linger_seconds`.
+    `base` is one more than there are processors, up to 16: short work keeps those busy while one waits for an
+    answer; with more, workers only take turns, each with a cold cache. A worker is replaced after
+    `most_launches`, or once it is larger than `most_bytes`; one beyond `base` is let go when it has had
+    nothing to do for `linger_seconds`.
     """
 
-    base: int = field(default_factory=lambda: _processors() + 1)
+    base: int = field(default_factory=lambda: min(_processors() + 1, MOST_READY))
     most: int = 256
     most_launches: int = 1000
     most_bytes: int = 512 * 1024 * 1024

@@ -23,16 +23,15 @@ class Complaints:
 
     def look(self) -> None:
         """Ask the pool. That it does not answer, because it ended, is seen and said by whoever starts it."""
-        door = self.pool.door
-        assert isinstance(door, Path)  # noqa: S101 (our pools listen at sockets)
         try:
-            trouble = ask(door, {"ask": "hello"}, PATIENCE_SECONDS)["trouble"]
+            answer = ask(Path(str(self.pool.door)), {"ask": "hello"}, PATIENCE_SECONDS)
         except OSError:
             return
-        if trouble != self._told:
-            self._told = trouble
-            self.say(
-                f"the worker pool gets no workers: {trouble}; see {self.pool.log}"
-                if trouble
-                else "the worker pool gets workers again"
-            )
+        trouble = str(answer.get("trouble", ""))
+        if trouble and trouble != self._told:
+            self.say(f"the worker pool gets no workers: {trouble}; see {self.pool.log}")
+        elif trouble or not (self._told and answer.get("ready")):
+            return
+        else:
+            self.say("the worker pool gets workers again")
+        self._told = trouble

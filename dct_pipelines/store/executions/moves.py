@@ -21,6 +21,7 @@ from sqlalchemy import (
     Insert,
     Integer,
     Interval,
+    Numeric,
     Table,
     Text,
     bindparam,
@@ -56,7 +57,7 @@ _E = trigger_executions.c
 _INSTANT = DateTime(timezone=True)
 _TRIED_BEFORE = _E.metrics.op("->>")(literal("tried_before", Text))
 _LIMIT = func.coalesce(
-    cast(_E.resource_limits.op("->>")(literal("timeout_seconds", Text)), Integer), DEFAULT_TIMEOUT_SECONDS
+    cast(_E.resource_limits.op("->>")(literal("timeout_seconds", Text)), Numeric), DEFAULT_TIMEOUT_SECONDS
 )
 _EXECUTION = bindparam("the_execution", type_=_E.id.type)
 _NUMBER = bindparam("the_number", type_=_E.attempt.type)
@@ -79,7 +80,8 @@ class Kind:
 
     `is_swift`: the row was not locked and read before. It moves if it stands as nearly every one does then:
     dispatched, never tried and not to be cancelled for a run that claims it, else running, both as the
-    attempt that is given; otherwise nothing happens.
+    attempt that is given; otherwise nothing happens. What else hangs on it (leases, say) is seen as it was
+    when the statement began: nobody but its holder may add to that meanwhile.
     """
 
     to: ExecutionState

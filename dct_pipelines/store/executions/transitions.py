@@ -1,9 +1,9 @@
 """The one module that moves executions and attempts from state to state.
 
-Every move locks the row, asks the domain whether it is legal, and writes everything that changes with it by
-one statement (`store.executions.moves`). For the two that every execution makes, its first claim and its
-completion, there is that statement alone, on condition that the row stands as it nearly always does. Handing
-many waiting executions over at once is one compare-and-set of the same kind (`store.dispatching`).
+A move locks the row, asks the domain whether it is legal, and writes everything that changes with it by one
+statement (`store.executions.moves`). The two that every execution makes, its first claim and its completion,
+are that statement alone, on condition that the row stands as it nearly always does. Handing many waiting
+executions over at once is one compare-and-set of the same kind (`store.dispatching`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, func, insert, update
 
-from dct_pipelines.domain.errors import IllegalTransition
+from dct_pipelines.domain.errors import IllegalTransition, NotFound
 from dct_pipelines.domain.execution import AttemptState, ExecutionState, check_transition
 from dct_pipelines.domain.words import WaitReason
 from dct_pipelines.store import wakeups
@@ -120,7 +120,9 @@ def move(
         is_first_start=to is _S.RUNNING and before.started_at is None,
         has_deliverables=deliverables_completed is not None,
     )
-    changed = statement(kind).one(connection, values) or {}
+    changed = statement(kind).one(connection, values)
+    if changed is None:
+        raise NotFound(f"execution {before.id} is gone; list them with `dct execution list`")
     if to is _S.WAITING:
         wakeups.notify(connection)
     return replace(before, **changed, status=to)
