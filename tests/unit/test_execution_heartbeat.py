@@ -40,7 +40,7 @@ def test_an_attempt_that_cannot_renew_stops_before_another_may_take_over(caplog)
     times = Times(heartbeat_seconds=10, self_fence_seconds=20, stale_seconds=30)
     database = AwayDatabase()
     heartbeats = Heartbeats(database, times, lambda: now[0])
-    hold = heartbeats.watch(make_execution(ExecutionState.RUNNING, 1), {}, "run")
+    hold = heartbeats.watch(make_execution(ExecutionState.RUNNING, 1), {}, "run", heartbeats.now())
     for passed, may_act in ((0, True), (19.9, True), (20, False), (29, False)):
         now[0] = 100 + passed
         heartbeats.beat()
@@ -54,8 +54,8 @@ def test_an_attempt_that_cannot_renew_stops_before_another_may_take_over(caplog)
 def test_what_is_released_is_renewed_no_more():
     database = AwayDatabase()
     heartbeats = Heartbeats(database, Times())
-    heartbeats.watch(make_execution(ExecutionState.RUNNING, 1), {}, "run")
-    heartbeats.watch(make_execution(ExecutionState.RUNNING, 2), {}, "other")
+    heartbeats.watch(make_execution(ExecutionState.RUNNING, 1), {}, "run", heartbeats.now())
+    heartbeats.watch(make_execution(ExecutionState.RUNNING, 2), {}, "other", heartbeats.now())
     heartbeats.release_run("run")
     heartbeats.beat()
     assert database.asked == 1
@@ -87,7 +87,7 @@ def test_other_errors_are_not_waited_for():
 def test_an_action_that_had_to_stop_for_want_of_renewal_may_be_tried_again():
     now = [100.0]
     heartbeats = Heartbeats(AwayDatabase(), Times(), lambda: now[0])
-    hold = heartbeats.watch(make_execution(ExecutionState.RUNNING, 1), {}, "run")
+    hold = heartbeats.watch(make_execution(ExecutionState.RUNNING, 1), {}, "run", heartbeats.now())
     watch = Watch(make_execution(ExecutionState.RUNNING, 1), hold, heartbeats, FakeClock(), lambda: False)
     assert not watch.must_stop()
     now[0] += Times().self_fence_seconds
