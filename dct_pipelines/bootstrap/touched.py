@@ -8,13 +8,12 @@ from pathlib import Path
 from dct_pipelines.bootstrap.app import App
 from dct_pipelines.bootstrap.channels import DefinedChannels
 from dct_pipelines.domain.channels import SlackChannel
-from dct_pipelines.domain.event import Event
-from dct_pipelines.domain.ports import ActionPorts, ChannelPort, RecordsPort
+from dct_pipelines.domain.ports import ActionPorts, ChannelPort, FindEvent, RecordsPort
 from dct_pipelines.store.executions.rows import Execution
 from dct_pipelines.store.records import Records
 
 
-def ports_for(app: App, execution: Execution, event: Event | None) -> ActionPorts:
+def ports_for(app: App, execution: Execution, find_event: FindEvent) -> ActionPorts:
     """The ports of an execution, made when its actions begin."""
     records = Records(app.database, execution)
     make = partial(app.outside.channel, slack=partial(_slack_channel, app, records))
@@ -33,7 +32,7 @@ def ports_for(app: App, execution: Execution, event: Event | None) -> ActionPort
         workspaces=app.outside.workspaces,
         channels=DefinedChannels(app.library, app.outside.outbox, make),
         connections=app.connected,
-        event=event,
+        find_event=find_event,
     )
 
 

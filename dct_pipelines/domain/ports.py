@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol
 from uuid import UUID
@@ -241,6 +242,9 @@ class ChannelPort(Protocol):
         """Deliver or raise; the same idempotency key must not reach people twice where that can be helped."""
 
 
+FindEvent = Callable[[], Event | None]
+
+
 @dataclass(frozen=True)
 class ActionPorts:
     """Everything an action may touch."""
@@ -256,5 +260,10 @@ class ActionPorts:
     workspaces: WorkspaceFilesPort
     channels: Mapping[str, ChannelPort]
     connections: ConnectionsPort
-    event: Event | None = None
-    """The event that fired, for context bundles; None in a manual execution."""
+    find_event: FindEvent = lambda: None
+    """Few actions look at the event, so it is read when the first of them does."""
+
+    @cached_property
+    def event(self) -> Event | None:
+        """The event that fired, for context bundles; None in a manual execution."""
+        return self.find_event()

@@ -11,7 +11,7 @@ from uuid import UUID
 from dct_pipelines.domain.deliverable import Missing, find_missing
 from dct_pipelines.domain.errors import DatabaseUnavailable, StaleAttempt
 from dct_pipelines.domain.execution import ExecutionState
-from dct_pipelines.domain.ports import ActionPorts
+from dct_pipelines.domain.ports import ActionPorts, FindEvent
 from dct_pipelines.engine.attempts import Attempts, Refused
 from dct_pipelines.engine.heartbeat import Hold
 from dct_pipelines.engine.identity import CloseReport, RunIdentity
@@ -28,7 +28,7 @@ class Closer:
 
     database: Database
     attempts: Attempts
-    ports_for: Callable[[Execution, None], ActionPorts]
+    ports_for: Callable[[Execution, FindEvent], ActionPorts]
 
     def close(self, run: RunIdentity) -> CloseReport:
         """Complete the execution, or fail it with the names of what is missing. Repeatable."""
@@ -93,7 +93,7 @@ class Closer:
         execution = hold.execution
         if not execution.deliverables:
             return ()
-        workspaces = self.ports_for(execution, None).workspaces
+        workspaces = self.ports_for(execution, lambda: None).workspaces
         outputs = {result.name: result.outputs for result in hold.results.values()}
 
         def exists(step: str, path: str) -> bool:

@@ -39,8 +39,9 @@ __all__ = [
 class Executor:
     """Carries executions out. One a process: it holds the heartbeats of what this process works on.
 
-    `ports_for(execution, event)` builds what an action may touch; `gateway` may be None where Dagster cannot
-    be asked, then only heartbeats tell whether another run still works. `quotas` are those of the settings.
+    `ports_for(execution, find_event)` builds what an action may touch; `gateway` may be None where Dagster
+    cannot be asked, then only heartbeats tell whether another run still works. `quotas` are those of the
+    settings.
     """
 
     def __init__(

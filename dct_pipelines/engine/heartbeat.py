@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from uuid import UUID
 
 from dct_pipelines.domain.errors import DatabaseUnavailable
-from dct_pipelines.domain.event import Event
 from dct_pipelines.domain.ports import ActionPorts
 from dct_pipelines.engine.times import Times
 from dct_pipelines.store.database import Database
@@ -36,8 +35,6 @@ class Hold:
         self.is_over = False
         """Another attempt took over, or this one was ended."""
         self.is_cancel_requested = False
-        self.event: Event | None = None
-        """The event that fired, once it was read."""
         self.ports: ActionPorts | None = None
         """What its actions may touch, once the first one was about to."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from dct_pipelines.domain.action import ActionContext, ActionType, Recovery
@@ -11,7 +12,7 @@ from dct_pipelines.domain.errors import ActionFailed, InvalidInput, StaleAttempt
 from dct_pipelines.domain.event import Event
 from dct_pipelines.domain.opening import workspace_id_of
 from dct_pipelines.domain.outcome import Outcome
-from dct_pipelines.domain.ports import ActionPorts, Clock
+from dct_pipelines.domain.ports import ActionPorts, Clock, FindEvent
 from dct_pipelines.domain.words import ResultState
 from dct_pipelines.engine.attempts import Attempts, Refused
 from dct_pipelines.engine.heartbeat import Hold
@@ -26,7 +27,7 @@ from dct_pipelines.store.executions.rows import Execution, Result, Step
 from dct_pipelines.store.patience import patiently
 from dct_pipelines.store.watching import events
 
-PortsFor = Callable[[Execution, Event | None], ActionPorts]
+PortsFor = Callable[[Execution, FindEvent], ActionPorts]
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,6 @@ class Performer:
         hold, index = work.hold, work.index
         execution = hold.execution
         prepared = prepare(work.action, work.step, scope_of(execution, hold.results, index))
-        event = self._event(hold)
         with self.leases.hold(
             execution.id,
             execution.attempt,
@@ -118,12 +118,12 @@ class Performer:
             self.recorder.started(hold, index, prepared.rendered)
             if hold.is_cancel_requested:
                 work.watch.check()
-            outcome = self._act(work, prepared, event)
+            outcome = self._act(work, prepared)
             outputs, summary = bounded(outcome)
             report = ActionReport(outcome.status.value, summary, outputs, outcome.links)
             return self.recorder.settled(hold, index, report, log=work.log)
 
-    def _act(self, work: Work, prepared: Prepared, event: Event | None) -> Outcome:
+    def _act(self, work: Work, prepared: Prepared) -> Outcome:
         execution = work.hold.execution
         context = ActionContext(
             execution_id=execution.id,
@@ -140,7 +140,7 @@ class Performer:
         )
         ports = work.hold.ports
         if ports is None:
-            ports = work.hold.ports = self.ports_for(execution, event)
+            ports = work.hold.ports = self.ports_for(execution, partial(self._event, execution))
         return work.action.run(context, prepared.config, ports)
 
     def _leave_uncertain(self, work: Work) -> ActionReport:
@@ -153,17 +153,16 @@ class Performer:
         report = ActionReport(ResultState.UNCERTAIN.value, summary, {})
         return self.recorder.settled(work.hold, work.index, report, log=work.log)
 
-    def _event(self, hold: Hold) -> Event | None:
-        wanted = hold.execution.event_id
-        if wanted is None or hold.event is not None:
-            return hold.event
+    def _event(self, execution: Execution) -> Event | None:
+        wanted = execution.event_id
+        if wanted is None:
+            return None
 
         def read() -> Event | None:
             with self.database.at_once() as connection:
                 return events.get(connection, wanted)
 
-        hold.event = patiently(read, self.attempts.times.record_wait_seconds)
-        return hold.event
+        return patiently(read, self.attempts.times.record_wait_seconds)
 
 
 def _refused(refused: Refused, log: Callable[[str], None]) -> ActionReport:

@@ -19,7 +19,7 @@ from dct_pipelines.domain.event import Event
 from dct_pipelines.domain.execution import ExecutionState, TriggeredBy
 from dct_pipelines.domain.facts import Fact
 from dct_pipelines.domain.outcome import Outcome
-from dct_pipelines.domain.ports import ActionPorts, Clock
+from dct_pipelines.domain.ports import ActionPorts, Clock, FindEvent
 from dct_pipelines.domain.ruling import rule
 from dct_pipelines.domain.shapes import job_name
 from dct_pipelines.domain.trigger import TriggerSpec, TriggerVersion
@@ -73,7 +73,7 @@ class Rehearser:
     database: Database
     clock: Clock
     condition_types: Mapping[str, ConditionType[Any]]
-    ports_for: Callable[[Execution, Event | None], ActionPorts]
+    ports_for: Callable[[Execution, FindEvent], ActionPorts]
     dry: Callable[[ActionPorts], Dry]
 
     def rehearse(self, spec: TriggerSpec, event_id: UUID | None = None) -> Rehearsal:
@@ -92,7 +92,7 @@ class Rehearser:
             items = deciding.item_facts(connection, {event.item_id})
             row = execution_row(uuid4(), event, version, items)
         execution = self._execution(row, spec)
-        dry = self.dry(self.ports_for(execution, event))
+        dry = self.dry(self.ports_for(execution, lambda: event))
         return Rehearsal(
             trigger=spec.name, event=event, because=because, steps=tuple(self._steps(execution, dry))
         )

@@ -9,6 +9,7 @@ from uuid import UUID, uuid5
 
 from dct_pipelines.domain.action import ActionContext
 from dct_pipelines.domain.errors import CredentialRefused
+from dct_pipelines.domain.event import Event
 from dct_pipelines.domain.ports import ActionPorts
 from tests.fakes.channels import FakeChannel
 from tests.fakes.connections import FakeConnections
@@ -78,7 +79,7 @@ def action_context(
     )
 
 
-def fake_ports(**changes: Any) -> ActionPorts:
+def fake_ports(*, event: Event | None = None, **changes: Any) -> ActionPorts:
     """Fakes for everything that an action may touch; `changes` replaces some of them."""
     fakes: dict[str, Any] = {
         "clock": FakeClock(),
@@ -92,5 +93,6 @@ def fake_ports(**changes: Any) -> ActionPorts:
         "workspaces": FakeWorkspaceFiles(),
         "channels": {"outbox": FakeChannel()},
         "connections": FakeConnections(),
+        "find_event": lambda: event,
     }
     return ActionPorts(**(fakes | changes))

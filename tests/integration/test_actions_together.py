@@ -103,7 +103,7 @@ class Scene:
             suites=SuiteRunner(self.home / "scratch", git, processes, secrets, files, releases),
             workspaces=files,
             channels={"outbox": FileOutbox(self.home / "outbox", FakeClock())},
-            event=event,
+            find_event=lambda: event,
         )
 
     def _library(self) -> FakeLibrary:

@@ -114,7 +114,7 @@ class Stage:
         executor = Executor(
             database or self.database,
             self.clock,
-            lambda _execution, event: fake_ports(event=event, **self.ports),
+            lambda _execution, find_event: fake_ports(find_event=find_event, **self.ports),
             self.gateway,
             quotas=self.quotas,
             times=self.times,
