@@ -123,7 +123,8 @@ trigger_executions = Table(
         "ix_trigger_executions_line",
         "line",
         "line_order",
-        postgresql_where=text("status = 'waiting' AND line IS NOT NULL"),
+        postgresql_include=["cohort", "waits_since", "not_before"],
+        postgresql_where=text("status = 'waiting'"),
     ),
     Index(
         "ix_trigger_executions_starts",
