@@ -26,6 +26,7 @@ from dct_pipelines.settings import PROJECT_MARK, Settings
 LOCATION = "dct_pipelines"
 MODULE = "dct_pipelines.definitions"
 DAEMON = "dct_pipelines.instance.daemon"
+DOOR = "dct_pipelines.instance.door"
 POOL = "dct_pipelines.instance.warm"
 HOST = "127.0.0.1"
 UI_PORT = 3000
@@ -176,7 +177,7 @@ def _code_server(settings: Settings, socket: Path) -> Service:
     where = ("--socket", str(socket), "--heartbeat-ttl", str(HEARTBEAT_SECONDS))
     what = ("--module-name", MODULE, "--location-name", LOCATION)
     arguments = ("code-server", "start", *what, *where)
-    server = _service(settings, "code server", "dagster", socket, *arguments)
+    server = _service(settings, "code server", DOOR, socket, *arguments)
     server.worker = WORKER
     return server
 

@@ -34,6 +34,7 @@ from dct_pipelines.instance.coordinator import QuotaRunCoordinator
 from dct_pipelines.instance.gateway import DagsterGateway
 from dct_pipelines.instance.handover import HandOver, Turn
 from dct_pipelines.instance.launcher import WarmRunLauncher, with_pool
+from dct_pipelines.instance.quieter import be_quieter
 from dct_pipelines.instance.retention import RetentionDaemon
 from dct_pipelines.instance.storage import PooledRunStorage
 from dct_pipelines.instance.watch import PoolWatch
@@ -44,6 +45,8 @@ BUSY_SECONDS = 0.1
 """Between two turns while executions wait for slots: short work frees many in that time."""
 IDLE_SECONDS = 1.0
 """Between two turns otherwise, unless somebody says that executions wait."""
+RESTING_SECONDS = 2.0
+"""The same while nothing is at work, whose end or death could be missed: only pauses can be over then."""
 REFILL_AT = 4
 """While more waits, nothing is handed over before this part of the slots is free."""
 WATCH_SECONDS = 1.0
@@ -63,18 +66,18 @@ class QueueDaemon(QueuedRunCoordinatorDaemon):
         self._watched_at = -WATCH_SECONDS
         self._has_lane = False
         self._last = Turn()
+        self._is_at_work = False
 
     def core_loop(
         self, workspace_process_context: IWorkspaceProcessContext[Any], shutdown_event: threading.Event
     ) -> DaemonIterator:
         """Turn after turn; what goes wrong in one is logged, and the next one tries again."""
         while not shutdown_event.is_set():
-            pause = IDLE_SECONDS
             yield SpanMarker.START_SPAN
             try:
                 turn = yield from self._turn(workspace_process_context)
-                pause = BUSY_SECONDS if turn.is_more else IDLE_SECONDS
-                self._wait(pause, shutdown_event)
+                calm = IDLE_SECONDS if turn.handed_over or self._is_at_work else RESTING_SECONDS
+                self._wait(BUSY_SECONDS if turn.is_more else calm, shutdown_event)
             except Exception as error:  # noqa: BLE001 (a queue that stops for one fault stops everything)
                 yield self._note(error)
                 shutdown_event.wait(IDLE_SECONDS)
@@ -94,8 +97,9 @@ class QueueDaemon(QueuedRunCoordinatorDaemon):
         if found.queued:
             yield from self.run_iteration(context)
             found = census.count(self._storage)
+        self._is_at_work = found.active > 0
         workspace = context.create_request_context()
-        if time.monotonic() - self._watched_at >= WATCH_SECONDS:
+        if found.active and time.monotonic() - self._watched_at >= WATCH_SECONDS:
             self._watched_at = time.monotonic()
             self._watch.look(workspace)
         warm = with_pool(self._instance)
@@ -165,6 +169,7 @@ def main() -> None:
     parser.add_argument("--workspace", type=Path, required=True, help="a workspace.yaml")
     asked = parser.parse_args()
     setup_interrupt_handlers()
+    be_quieter()
     settings = load_settings()
     with capture_interrupts(), dg.DagsterInstance.from_config(str(settings.project_root)) as instance:
         app = build(settings, DagsterGateway(settings.home, lambda: instance)).ready()

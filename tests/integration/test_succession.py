@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from dct_pipelines.clients.stack.complaints import EVERY_SECONDS
 from dct_pipelines.clients.stack.notes import read_pools
 from dct_pipelines.clients.stack.service import Service
 from dct_pipelines.clients.stack.succession import READY_WITHIN_SECONDS, TRY_AGAIN_SECONDS, Succession
@@ -154,6 +155,7 @@ def test_what_keeps_a_pool_from_having_workers_is_said_when_it_begins_changes_an
     def lacks(what: str) -> str:
         missing.write_text(what)
         assert eventually(lambda: f"there is no {what}" in scene.first.hello()["trouble"])
+        scene.now += EVERY_SECONDS
         for _ in range(2):
             scene.look()
         why = scene.first.hello()["trouble"]
@@ -164,7 +166,8 @@ def test_what_keeps_a_pool_from_having_workers_is_said_when_it_begins_changes_an
         worker.kill()
     expected = [lacks("database"), lacks("project")]
     missing.unlink()
-    assert eventually(lambda: not scene.first.hello()["trouble"])
+    assert eventually(lambda: scene.first.hello()["ready"] and not scene.first.hello()["trouble"])
+    scene.now += EVERY_SECONDS
     for _ in range(2):
         scene.look()
     assert scene.said == [*expected, "the worker pool gets workers again"]

@@ -11,6 +11,8 @@ from dct_pipelines.clients.stack.service import Service
 
 PATIENCE_SECONDS = 1.0
 """Whoever asks has others to look after."""
+EVERY_SECONDS = 5.0
+"""Nobody mends it sooner."""
 
 
 @dataclass
@@ -20,9 +22,13 @@ class Complaints:
     pool: Service
     say: Callable[[str], None]
     _told: str = ""
+    _not_before: float = 0.0
 
-    def look(self) -> None:
+    def look(self, now: float) -> None:
         """Ask the pool. That it does not answer, because it ended, is seen and said by whoever starts it."""
+        if now < self._not_before:
+            return
+        self._not_before = now + EVERY_SECONDS
         try:
             answer = ask(Path(str(self.pool.door)), {"ask": "hello"}, PATIENCE_SECONDS)
         except OSError:

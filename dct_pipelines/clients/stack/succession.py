@@ -62,7 +62,7 @@ class Succession:
         if now - self._looked_at < LOOK_EVERY_SECONDS:
             return
         self._looked_at = now
-        self._complaints.look()
+        self._complaints.look(now)
         ended = [one for one in self._retired if not one.is_running]
         if ended:
             self._retired = [one for one in self._retired if one.is_running]
