@@ -75,18 +75,20 @@ WITH RECURSIVE heads AS (
 """
 """The first of each cohort. Each step is one look into an index: the rows between are not read."""
 
-NEEDS = """
+_FIRST = """
+SELECT first.id FROM dct.trigger_executions AS first
+WHERE first.status = 'waiting' AND first.line = e.line AND first.line_order < e.line_order
+ORDER BY first.line_order LIMIT 1
+"""
+"""The first of its line that waits, if that is not `e` itself. A pause keeps the order too."""
+NEEDS = f"""
     e.cohort, e.id, e.trigger_id, e.item_id, e.subject, e.line, e.line_order, e.priority, e.waits_since,
     e.job_name, e.attempt, e.lease_keys, e.agents, e.workspaces, e.resource_limits::text AS limits,
     e.not_before, e.wait_reason, e.wait_detail,
     trigger.name AS trigger_name, trigger.status AS trigger_status,
     trigger.deleted_at IS NOT NULL AS trigger_is_deleted,
     connections.name AS connection_name, connections.health, connections.health_detail,
-    (
-        SELECT first.id FROM dct.trigger_executions AS first
-        WHERE first.status = 'waiting' AND first.line = e.line AND first.line_order < e.line_order
-        ORDER BY first.line_order LIMIT 1
-    ) AS behind
+    ({_FIRST}) AS behind
 """
 NEEDS_FROM = """
 LEFT JOIN dct.dynamic_context_triggers AS trigger ON trigger.id = e.trigger_id
@@ -97,14 +99,6 @@ _HEADS = text(f"""
 {_COHORTS}
 SELECT {NEEDS} FROM heads JOIN dct.trigger_executions AS e ON e.id = heads.id {NEEDS_FROM}
 """)  # noqa: S608
-
-_AHEAD = """
-SELECT first.id FROM dct.trigger_executions AS first
-WHERE ask.one_by_one
-    AND first.status = 'waiting' AND first.line = e.line AND first.line_order < e.line_order
-ORDER BY first.line_order LIMIT 1
-"""
-"""Whom it is behind, where of a line one at a time is at work. A pause keeps the order too."""
 
 _READY = text(f"""
 WITH ask AS (
@@ -124,7 +118,7 @@ WITH ask AS (
                 OR e.line IS NULL
                 OR (
                     e.line <> ALL(:full) AND (NOT ask.one_by_one OR e.line <> ALL(:busy))
-                    AND NOT EXISTS ({_AHEAD})
+                    AND NOT (ask.one_by_one AND EXISTS ({_FIRST}))
                 )
             )
         ORDER BY e.waits_since, e.line_order
@@ -135,7 +129,7 @@ WITH ask AS (
 )
 SELECT
     e.cohort, e.id, e.item_id, e.subject, e.line, e.line_order, e.waits_since, e.attempt,
-    e.wait_reason, e.wait_detail, ({_AHEAD.replace("ask.", "best.")}) AS behind
+    e.wait_reason, e.wait_detail, CASE WHEN best.one_by_one THEN ({_FIRST}) END AS behind
 FROM best AS best
 JOIN dct.trigger_executions AS e ON e.id = best.id
 ORDER BY e.waits_since, e.line_order
