@@ -30,7 +30,9 @@ LIVE = {S.DISPATCHED: AttemptState.DISPATCHED, S.RUNNING: AttemptState.RUNNING}
 
 @pytest.fixture
 def stage(database: Database):
-    return Stage(database)
+    stage = Stage(database)
+    yield stage
+    stage.stop()
 
 
 def push(stage: Stage, execution_id: UUID, to: ExecutionState, claims: bool, turn: int) -> None:
