@@ -34,10 +34,11 @@ class Complaints:
         except OSError:
             return
         trouble = str(answer.get("trouble", ""))
-        if trouble and trouble != self._told:
-            self.say(f"the worker pool gets no workers: {trouble}; see {self.pool.log}")
-        elif trouble or not (self._told and answer.get("ready")):
+        if trouble == self._told or not (trouble or answer.get("ready")):
             return
-        else:
-            self.say("the worker pool gets workers again")
         self._told = trouble
+        self.say(
+            f"the worker pool gets no workers: {trouble}; see {self.pool.log}"
+            if trouble
+            else "the worker pool gets workers again"
+        )
