@@ -21,7 +21,8 @@ from dct_pipelines.instance.ledger import NOISE, RunLedger
 from dct_pipelines.instance.storage import PooledEventLogStorage, PooledRunStorage
 from tests.support.deployment import *  # noqa: F403
 from tests.support.postgres import terminate_all
-from tests.support.warm import Workshop, counted, kinds
+from tests.support.statements import statements_to
+from tests.support.warm import Workshop, kinds
 
 pytestmark = pytest.mark.dagster
 MODULE = "tests.support.warm_jobs"
@@ -91,9 +92,9 @@ def test_metadata_and_logs_of_steps_are_kept(workshop: Workshop):
 def test_a_short_run_is_looked_at_by_one_statement_and_written_by_another(workshop: Workshop):
     workshop.do(workshop.make("three"))
     run = workshop.make("three")
-    with counted(storage(workshop)._engine) as seen:
+    with statements_to(storage(workshop)._engine) as said:
         workshop.worker.work(launch_of(run))
-    looked, written = seen.statements
+    looked, written = said
     assert looked.split()[0] == "SELECT"
     assert "INSERT INTO event_logs" in written
     assert "UPDATE runs" in written

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import event, insert, text, update
+from sqlalchemy import insert, text, update
 
 from dct_pipelines.domain.admission import Candidate, Load, plan
 from dct_pipelines.domain.quotas import Quotas
@@ -22,6 +22,7 @@ from dct_pipelines.engine.dispatch import Dispatcher, DispatchReport
 from dct_pipelines.store import slots, tables
 from dct_pipelines.store.database import Database
 from tests.support.stage import QUOTAS
+from tests.support.statements import statements_to
 from tests.support.world import World
 
 JOB = "notify_users"
@@ -80,14 +81,8 @@ def handed_over(report: DispatchReport) -> list[UUID]:
 @pytest.fixture
 def statements(database: Database) -> Iterator[list[str]]:
     """What is said to the database."""
-    said: list[str] = []
-
-    def note(*arguments: Any) -> None:
-        said.append(arguments[2])
-
-    event.listen(database.engine, "before_cursor_execute", note)
-    yield said
-    event.remove(database.engine, "before_cursor_execute", note)
+    with statements_to(database.engine) as said:
+        yield said
 
 
 def test_a_pass_with_nothing_to_do_asks_once(world: World, statements: list[str]) -> None:

@@ -11,13 +11,12 @@ from dagster._core.execution.api import create_execution_plan
 from dagster._core.instance.runs.run_domain import RunDomain
 from dagster._core.snap import snapshot_from_execution_plan
 from dagster._core.utils import make_new_run_id
-from sqlalchemy import Connection, event
 
 from dct_pipelines.instance.launcher import launch_of
 from dct_pipelines.instance.running import RunWorker, plans_of
 from dct_pipelines.instance.warm import load_repository
 
-__all__ = ["Workshop", "counted", "kinds"]
+__all__ = ["Workshop", "kinds"]
 
 
 class Workshop:
@@ -69,27 +68,3 @@ def kinds(instance: dg.DagsterInstance, run_id: str) -> list[tuple[str, str | No
         what = entry.dagster_event.event_type_value if entry.dagster_event is not None else "log"
         found.append((what, entry.step_key))
     return found
-
-
-class counted:  # noqa: N801 (used as a function)
-    """Statements and commits of an engine during the block."""
-
-    def __init__(self, engine: object) -> None:
-        self._engine = engine
-        self.statements: list[str] = []
-        self.commits = 0
-
-    def __enter__(self) -> counted:
-        event.listen(self._engine, "before_cursor_execute", self._execute)
-        event.listen(self._engine, "commit", self._commit)
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        event.remove(self._engine, "before_cursor_execute", self._execute)
-        event.remove(self._engine, "commit", self._commit)
-
-    def _execute(self, _connection: Connection, _cursor: object, statement: str, *_rest: object) -> None:
-        self.statements.append(statement)
-
-    def _commit(self, _connection: Connection) -> None:
-        self.commits += 1
