@@ -106,14 +106,14 @@ def _figures(root: Path, url: str, asked: argparse.Namespace) -> dict[str, objec
         connection_id, item_id = _ids(app)
         pages = -(-(asked.executions + 2 * WARM_UP) // asked.page)
         _take_in(app, connection_id, item_id, asked.page, "warm-up")
-        with statements_to(app.database.engine) as of_page:
+        with statements_to(app.database) as of_page:
             _take_in(app, connection_id, item_id, asked.page, "counted")
         meter.begin()
         for number in range(pages):
             _take_in(app, connection_id, item_id, asked.page, f"page-{number}")
         intake = meter.end(pages * asked.page) | _sent(of_page, asked.page)
         _execute(app, WARM_UP)
-        with statements_to(app.database.engine) as of_executions:
+        with statements_to(app.database) as of_executions:
             _execute(app, WARM_UP)
         runs = _dispatched(app, asked.executions)
         profile = cProfile.Profile(time.process_time)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -18,6 +19,7 @@ from dct_pipelines.domain.template import render_config
 from dct_pipelines.store.executions.rows import Execution, Result, Step
 
 MAX_OUTPUT_BYTES = 64 * 1024
+KEYS_KEPT = 1000
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Prepared:
     opens_workspace: bool
 
 
+@lru_cache(maxsize=KEYS_KEPT)
 def idempotency_key(execution_id: UUID, index: int) -> str:
     """The same for every attempt of that action, and of no other: receivers deduplicate by it."""
     return str(uuid5(execution_id, f"action:{index}"))

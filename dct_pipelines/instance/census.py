@@ -4,24 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from dagster._core.storage.dagster_run import ACTIVE_RUN_STATUSES, DagsterRunStatus
 from dagster._core.storage.runs.schema import RunsTable as Runs
 from dagster._core.storage.runs.schema import RunTagsTable as RunTags
-from sqlalchemy import and_, func, select
+from sqlalchemy import Text, and_, bindparam, func, select, text
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from dct_pipelines.domain import run_tags
 from dct_pipelines.instance.launcher import PROCESS
 from dct_pipelines.instance.ledger import FINISHED
 from dct_pipelines.instance.storage import PooledRunStorage
+from dct_pipelines.store.prepared import Prepared
 
 _ACTIVE = [status.value for status in ACTIVE_RUN_STATUSES]
 _QUEUED = DagsterRunStatus.QUEUED.value
-_DUE = """
-SELECT 1 FROM runs WHERE run_id = %(run_id)s AND status <> ALL (%(finished)s) AND NOT EXISTS (
-    SELECT 1 FROM run_tags WHERE run_id = %(run_id)s AND key = %(key)s AND value = %(elsewhere)s
+_DUE = text(
+    """
+    SELECT 1 AS is_due FROM runs WHERE run_id = :run_id AND status <> ALL (:finished) AND NOT EXISTS (
+        SELECT 1 FROM run_tags WHERE run_id = :run_id AND key = :key AND value = :elsewhere
+    )
+    """
+).bindparams(
+    *(bindparam(name, type_=Text) for name in ("run_id", "key", "elsewhere")),
+    bindparam("finished", type_=ARRAY(Text)),
 )
-"""
 
 
 @dataclass(frozen=True)
@@ -59,4 +67,9 @@ def is_to_be_done(storage: PooledRunStorage, run_id: str) -> bool:
     """Whether a worker may begin the run: it is there, not over, and nobody gave it a process of its own."""
     values = {"run_id": run_id, "finished": FINISHED, "key": run_tags.LAUNCHER, "elsewhere": PROCESS}
     with storage.connect() as connection:
-        return connection.exec_driver_sql(_DUE, values).scalar() is not None
+        return _due().one(connection, values) is not None
+
+
+@cache
+def _due() -> Prepared:
+    return Prepared("is_run_due", _DUE)

@@ -13,21 +13,25 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, NamedTuple
 
+import psycopg2
 from dagster import DagsterEvent, DagsterEventType, DagsterRun, DagsterRunStatus, EventLogEntry
 from dagster._core.events import EVENT_TYPE_TO_PIPELINE_RUN_STATUS
 from dagster._core.storage.dagster_run import FINISHED_STATUSES
 from dagster._serdes import serialize_value
-from sqlalchemy import Engine
+from sqlalchemy import TIMESTAMP, Boolean, Connection, Double, Engine, Text, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from dct_pipelines.domain.errors import DatabaseUnavailable
 from dct_pipelines.store.failures import explain
 from dct_pipelines.store.patience import patiently
+from dct_pipelines.store.prepared import Prepared
 
 FLUSH_SECONDS = 0.5
 """So old may what the UI shows of a run at work become, and so much of it may a crash take."""
@@ -36,28 +40,44 @@ END_WAIT_SECONDS = 120
 _ENDS = frozenset({DagsterEventType.RUN_SUCCESS, DagsterEventType.RUN_FAILURE, DagsterEventType.RUN_CANCELED})
 FINISHED = [status.value for status in FINISHED_STATUSES]
 """The statuses of a run that is over, as they are stored."""
-_WRITE = """
-WITH moved AS (
-    UPDATE runs SET
-        status = %(status)s, update_timestamp = %(update_timestamp)s,
-        start_time = COALESCE(%(start_time)s, start_time), end_time = COALESCE(%(end_time)s, end_time)
-    WHERE %(status)s IS NOT NULL AND run_id = %(run_id)s AND status <> ALL (%(kept)s)
-)
-INSERT INTO event_logs (run_id, event, dagster_event_type, timestamp, step_key)
-SELECT %(run_id)s, event, kind, at, step
-FROM (
-    SELECT set_config(
-        'synchronous_commit',
-        CASE WHEN %(is_relaxed)s THEN 'off' ELSE current_setting('synchronous_commit') END,
-        true
+_WRITE = text(
+    """
+    WITH moved AS (
+        UPDATE runs SET
+            status = :status, update_timestamp = :update_timestamp,
+            start_time = COALESCE(:start_time, start_time), end_time = COALESCE(:end_time, end_time)
+        WHERE :status IS NOT NULL AND run_id = :run_id AND status <> ALL (:kept)
     )
-) AS durability, unnest(
-    CAST(%(event)s AS text[]), CAST(%(dagster_event_type)s AS text[]),
-    CAST(%(timestamp)s AS timestamp[]), CAST(%(step_key)s AS text[])
-) WITH ORDINALITY AS gathered (event, kind, at, step, place)
-ORDER BY place
-"""
+    INSERT INTO event_logs (run_id, event, dagster_event_type, timestamp, step_key)
+    SELECT :run_id, event, kind, at, step
+    FROM (
+        SELECT set_config(
+            'synchronous_commit',
+            CASE WHEN :is_relaxed THEN 'off' ELSE current_setting('synchronous_commit') END,
+            true
+        )
+    ) AS durability, unnest(:event, :dagster_event_type, :timestamp, :step_key)
+        WITH ORDINALITY AS gathered (event, kind, at, step, place)
+    ORDER BY place
+    """
+).bindparams(
+    *(bindparam(name, type_=Text) for name in ("status", "run_id")),
+    *(bindparam(name, type_=ARRAY(Text)) for name in ("kept", "event", "dagster_event_type", "step_key")),
+    *(bindparam(name, type_=Double) for name in ("start_time", "end_time")),
+    bindparam("update_timestamp", type_=TIMESTAMP),
+    bindparam("timestamp", type_=ARRAY(TIMESTAMP)),
+    bindparam("is_relaxed", type_=Boolean),
+)
 _log = logging.getLogger(__name__)
+
+
+@cache
+def _prepared() -> Prepared:
+    return Prepared("write_ledger", _WRITE)
+
+
+def _write(connection: Connection, values: Mapping[str, Any]) -> None:
+    _prepared().one(connection, values)
 
 
 class Row(NamedTuple):
@@ -72,8 +92,13 @@ class Row(NamedTuple):
 class RunLedger:
     """Buffers one run's events and status. Without an open run it holds nothing, and everybody goes by it."""
 
-    def __init__(self, engine_of: Callable[[], Engine]) -> None:
+    def __init__(
+        self,
+        engine_of: Callable[[], Engine],
+        write: Callable[[Connection, Mapping[str, Any]], None] = _write,
+    ) -> None:
         self._engine_of = engine_of
+        self._write = write
         self._lock = threading.RLock()
         self._run: DagsterRun | None = None
         self._events: list[Row] = []
@@ -163,7 +188,7 @@ class RunLedger:
                 with self._engine_of().connect() as connection:
                     values = self._values(self._run.run_id)
                     relaxed = is_relaxed and "end_time" not in self._columns
-                    connection.exec_driver_sql(_WRITE, values | {"is_relaxed": relaxed})
+                    self._write(connection, values | {"is_relaxed": relaxed})
             except DBAPIError as error:
                 if meaning := explain(error.orig, disconnected=error.connection_invalidated):
                     raise meaning from error
@@ -193,7 +218,7 @@ class RunLedger:
             if self._opened.is_set():
                 try:
                     self.flush(is_relaxed=True)
-                except (DatabaseUnavailable, SQLAlchemyError) as error:
+                except (DatabaseUnavailable, SQLAlchemyError, psycopg2.Error) as error:
                     # It stays gathered, and the end of the run must write it.
                     _log.warning("events of a run wait for the database: %s", error)
 

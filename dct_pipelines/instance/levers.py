@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from dagster import DagsterEvent, EventLogEntry, JobDefinition
+from dagster import DagsterEvent, DagsterInstance, EventLogEntry, JobDefinition
 from dagster._core.events import PIPELINE_EVENTS
 from dagster._core.execution import api, context_creation_job
 from dagster._core.instance.methods.event_methods import EventMethods
@@ -28,8 +28,8 @@ from dagster._core.log_manager import DagsterLogManager
 from dagster._core.system_config.objects import ResolvedRunConfig
 from dagster._utils import interrupts
 
-from dct_pipelines.instance import answers
-from dct_pipelines.instance.seams import Undo, replace, together
+from dct_pipelines.instance import answers, straight
+from dct_pipelines.instance.seams import Undo, overrule, replace, together
 
 
 def without_console() -> Undo:
@@ -51,25 +51,57 @@ def events_without_logging() -> Undo:
         dagster_event: DagsterEvent,
         batch_metadata: Any = None,
     ) -> None:
-        handler = self._dagster_handler
-        only = handler._handlers[0] if len(handler._handlers) == 1 and not handler._loggers else None
-        if not isinstance(only, _EventListenerLogHandler):
+        instance = _only_hearer(self)
+        if instance is None:
             stock(self, level, msg, dagster_event, batch_metadata)
             return
-        known = handler.metadata
-        entry = EventLogEntry(  # type: ignore[no-untyped-call]
-            error_info=None,
-            level=logging.getLevelName(level) if isinstance(level, str) else level,
-            user_message=msg,
-            run_id=known["run_id"],
-            timestamp=time.time(),
-            step_key=known["step_key"] or dagster_event.step_key,
-            job_name=known["job_name"],
-            dagster_event=dagster_event,
-        )
-        only._instance.handle_new_event(entry, batch_metadata=batch_metadata)
+        number = logging.getLevelName(level) if isinstance(level, str) else level
+        entry = _entry(self, number, msg, dagster_event)
+        instance.handle_new_event(entry, batch_metadata=batch_metadata)
 
     return replace(DagsterLogManager, "log_dagster_event", log_dagster_event)
+
+
+def lines_without_logging() -> Undo:
+    """So do the lines that a step logs, but for those that carry more than their text."""
+    stock = DagsterLogManager._log
+
+    def log(
+        self: DagsterLogManager, level: int, msg: object, args: tuple[object, ...], **more: object
+    ) -> None:
+        instance = _only_hearer(self)
+        is_plain = not more and self.handlers == [self._dagster_handler] and not self.filters
+        if instance is None or not is_plain:
+            stock(self, level, msg, args, **more)  # type: ignore[arg-type]
+            return
+        entry = _entry(self, level, str(msg) % args if args else str(msg), None)
+        try:
+            instance.handle_new_event(entry)
+        except Exception:  # noqa: BLE001 (what comes of a line that cannot be stored is Dagster's to say)
+            stock(self, level, msg, args)
+
+    return overrule(DagsterLogManager, "_log", log)
+
+
+def _only_hearer(manager: DagsterLogManager) -> DagsterInstance | None:
+    """The instance, where nobody else hears what is logged."""
+    handler = manager._dagster_handler
+    only = handler._handlers[0] if len(handler._handlers) == 1 and not handler._loggers else None
+    return only._instance if isinstance(only, _EventListenerLogHandler) else None
+
+
+def _entry(manager: DagsterLogManager, level: int, text: str, event: DagsterEvent | None) -> EventLogEntry:
+    known = manager.metadata
+    return EventLogEntry(  # type: ignore[no-untyped-call]
+        error_info=None,
+        level=level,
+        user_message=text,
+        run_id=known["run_id"],
+        timestamp=time.time(),
+        step_key=known["step_key"] or (event.step_key if event else None),
+        job_name=known["job_name"],
+        dagster_event=event,
+    )
 
 
 def events_straight_to_storage() -> Undo:
@@ -170,12 +202,14 @@ class _KeptLoop(asyncio.SelectorEventLoop):
 LEVERS: Mapping[str, Callable[[], Undo]] = {
     "without console": without_console,
     "events without logging": events_without_logging,
+    "lines without logging": lines_without_logging,
     "one event loop": one_event_loop,
     "configuration once": configuration_once,
     "without telemetry": without_telemetry,
     "one signal": one_signal,
     "events straight to storage": events_straight_to_storage,
     **answers.LEVERS,
+    **straight.LEVERS,
 }
 
 

@@ -15,6 +15,14 @@ def replace(place: Any, name: str, instead: Any) -> Undo:
     return lambda: setattr(place, name, stock)
 
 
+def overrule(kind: type, name: str, instead: Any) -> Undo:
+    """Give a class something in the place of what it inherits; gives back how to undo it."""
+    if name in vars(kind):
+        raise AttributeError(f"{kind.__name__} has its own {name!r}: replace it")
+    setattr(kind, name, instead)
+    return lambda: delattr(kind, name)
+
+
 def together(*undone: Undo) -> Undo:
     """Undo all of them, the last one first."""
 

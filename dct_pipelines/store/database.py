@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager
 
 from sqlalchemy import Connection, Engine, Row, event
 from sqlalchemy.engine import ExceptionContext
@@ -14,6 +13,7 @@ from dct_pipelines.domain.errors import DatabaseUnavailable
 from dct_pipelines.store.embedded import EmbeddedPostgres
 from dct_pipelines.store.engine import Session, StoreSettings, embedded_server, open_engine
 from dct_pipelines.store.failures import explain
+from dct_pipelines.store.in_hand import InHand
 
 __all__ = ["Connection", "Database", "Row"]
 """`Connection` and `Row` are what services pass on to repositories and get back: no driver of their own."""
@@ -34,6 +34,7 @@ class Database:
     def __init__(self, engine: Engine, embedded: EmbeddedPostgres | None) -> None:
         self.engine = engine
         self.embedded = embedded
+        self.in_hand = InHand(self._taken)
 
     @classmethod
     def open(
@@ -63,33 +64,25 @@ class Database:
     @contextmanager
     def connect(self) -> Iterator[Connection]:
         """A connection for reading; what was not committed is rolled back at the end of the block."""
+        with self._taken() as connection:
+            yield connection
+
+    def at_once(self) -> AbstractContextManager[Connection]:
+        """A connection on which each statement is a transaction of its own, which spares two round trips."""
+        return self.in_hand.connection()
+
+    def dispose(self) -> None:
+        """Close the pool; the next use opens it again."""
+        self.in_hand.release()
+        self.engine.dispose()
+
+    def _taken(self) -> Connection:
         try:
-            connection = self.engine.connect()
+            return self.engine.connect()
         except PoolExhausted as error:
             raise DatabaseUnavailable(
                 "all database connections of this process stay busy; raise DCT_DATABASE_POOL_SIZE"
             ) from error
-        with connection:
-            yield connection
-
-    @contextmanager
-    def at_once(self) -> Iterator[Connection]:
-        """A connection on which each statement is a transaction of its own, which spares two round trips.
-
-        By the driver's own switch: SQLAlchemy's asks the server for each change of it.
-        """
-        with self.connect() as connection:
-            driver: Any = connection.connection.driver_connection
-            driver.autocommit = True
-            try:
-                yield connection
-            finally:
-                if not driver.closed:
-                    driver.autocommit = False
-
-    def dispose(self) -> None:
-        """Close the pool; the next use opens it again."""
-        self.engine.dispose()
 
 
 def _in_our_words(context: ExceptionContext) -> BaseException | None:

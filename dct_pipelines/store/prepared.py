@@ -46,7 +46,7 @@ class Prepared:
         self._back: list[_Process | None] | None = None
 
     def one(self, connection: Connection, values: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Send it, after its first parse on this connection; its one row by name, None when there is none.
+        """Send it, after its first parse on this connection; its one row by name, None when it gives none.
 
         Results are typed as the driver types them. KeyError when a parameter without a value of its own is
         not among `values`.
@@ -91,7 +91,7 @@ class Prepared:
             connection.info[self._name] = True
         with _in_our_words(connection), _cursor(connection) as cursor:
             cursor.execute(self._execute, bound)
-            row = cursor.fetchone()
+            row = cursor.fetchone() if cursor.description else None
             return None if row is None else (cursor.description, row)
 
 

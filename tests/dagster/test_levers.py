@@ -15,6 +15,7 @@ import pytest
 from dagster._core.definitions.decorators import op_decorator
 from dagster._core.definitions.scoped_resources_builder import ScopedResourcesBuilder
 from dagster._core.execution import api, context_creation_job
+from dagster._core.execution.plan import execute_plan
 from dagster._core.instance.methods.event_methods import EventMethods
 from dagster._core.log_manager import DagsterLogManager
 from dagster._core.system_config.objects import ResolvedRunConfig
@@ -29,6 +30,7 @@ MODULE = "tests.support.warm_jobs"
 PLACES: dict[str, tuple[Any, str]] = {
     "without console": (context_creation_job, "default_system_loggers"),
     "events without logging": (DagsterLogManager, "log_dagster_event"),
+    "lines without logging": (DagsterLogManager, "_log"),
     "one event loop": (context_creation_job, "asyncio"),
     "configuration once": (ResolvedRunConfig, "build"),
     "without telemetry": (api, "log_dagster_event"),
@@ -40,6 +42,7 @@ PLACES: dict[str, tuple[Any, str]] = {
     "logging set up once": (EventMethods, "get_yaml_python_handlers"),
     "needs once": (context_creation_job, "get_required_resource_keys_to_init"),
     "nodes at hand": (dg.JobDefinition, "get_node"),
+    "steps without data": (execute_plan, "core_dagster_event_sequence_for_step"),
 }
 
 

@@ -81,7 +81,7 @@ def handed_over(report: DispatchReport) -> list[UUID]:
 @pytest.fixture
 def statements(database: Database) -> Iterator[list[str]]:
     """What is said to the database."""
-    with statements_to(database.engine) as said:
+    with statements_to(database) as said:
         yield said
 
 

@@ -36,7 +36,7 @@ def test_an_action_is_two_statements_to_the_database(stage: Stage):
     _, warm = stage.claimed("check")
     stage.perform(warm)
     _, run = stage.claimed("check")
-    with statements_to(stage.database.engine) as sent:
+    with statements_to(stage.database) as sent:
         stage.perform(run)
     assert len(sent) == 2, sent
 

@@ -1,0 +1,113 @@
+"""Levers (`instance/levers.py`) for steps through which no data flows, which all of ours are.
+
+For an output of Dagster's type `Nothing` the engine goes through a dozen nested generators: it looks whether
+the step is an asset's, checks the type of what is not there, and asks an IO manager not to store it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from dagster import DagsterEvent, DagsterExecutionStepExecutionError, OpDefinition
+from dagster._core.definitions.decorators.op_decorator import DecoratedOpFunction
+from dagster._core.execution.context.compute import enter_execution_context
+from dagster._core.execution.context.system import StepExecutionContext
+from dagster._core.execution.plan import execute_plan, execute_step
+from dagster._core.execution.plan.compute_generator import validate_and_coerce_op_result_to_iterator
+from dagster._core.execution.plan.objects import StepSuccessData, TypeCheckData
+from dagster._core.execution.plan.outputs import StepOutputData, StepOutputHandle
+from dagster._core.execution.plan.utils import op_execution_error_boundary
+from dagster._utils.timing import time_execution_scope
+
+from dct_pipelines.instance.seams import Undo, replace
+
+Work = Callable[[Any], Any]
+Events = Iterator[DagsterEvent]
+LATER = (isgeneratorfunction, iscoroutinefunction, isasyncgenfunction)
+
+
+def steps_without_data() -> Undo:
+    """A step that takes and gives nothing is begun, done and ended, and nothing is asked about its data."""
+    stock = execute_step.core_dagster_event_sequence_for_step
+    found: WeakKeyDictionary[OpDefinition, Work | None] = WeakKeyDictionary()
+
+    def sequence(step: StepExecutionContext) -> Events:
+        op = step.op_def
+        if op not in found:
+            found[op] = _work_of(op)
+        work = found[op]
+        return stock(step) if work is None or _has_more_to_it(step) else _straight(step, work)
+
+    return replace(execute_plan, "core_dagster_event_sequence_for_step", sequence)
+
+
+def _work_of(op: OpDefinition) -> Work | None:
+    """The function of an op that takes its context alone and gives one `Nothing`; None for other ops."""
+    compute = op.compute_fn
+    if not isinstance(compute, DecoratedOpFunction):
+        return None
+    work = compute.decorated_fn
+    takes_context_alone = (
+        compute.has_context_arg() and not compute.has_config_arg() and not compute.get_resource_args()
+    )
+    takes_nothing = all(one.dagster_type.is_nothing for one in op.input_defs)
+    gives_nothing = len(op.output_defs) == 1 and op.output_defs[0].dagster_type.is_nothing
+    is_at_once = not any(
+        kind(work) for kind in (isgeneratorfunction, iscoroutinefunction, isasyncgenfunction)
+    )
+    is_straight = takes_context_alone and takes_nothing and gives_nothing and is_at_once
+    return work if is_straight and not op.output_defs[0].is_dynamic else None
+
+
+def _has_more_to_it(step: StepExecutionContext) -> bool:
+    """Whether it is tried again, belongs to an asset, or somebody else is given its output: hooks, tests."""
+    return bool(
+        step.previous_attempt_count
+        or step.output_capture is not None
+        or step.step_output_capture is not None
+        or step.is_sda_step
+        or step.is_in_graph_asset
+    )
+
+
+def _straight(step: StepExecutionContext, work: Work) -> Events:
+    op = step.op_def
+    yield DagsterEvent.step_start_event(step)
+    with time_execution_scope() as timer, enter_execution_context(step) as context:
+        with op_execution_error_boundary(
+            DagsterExecutionStepExecutionError,
+            msg_fn=lambda: f"Error occurred while executing {step.describe_op()}:",
+            step_context=step,
+            step_key=step.step.key,
+            op_def_name=op.name,
+            op_name=step.op.name,
+        ):
+            result = work(context)
+        yield from context.op_execution_context.consume_events()
+        if result is None:
+            yield _nothing(step, op.output_defs[0].name)
+        else:
+            yield from _something(step, context, result)
+    success = StepSuccessData(duration_ms=timer.millis)  # type: ignore[no-untyped-call]
+    yield DagsterEvent.step_success_event(step, success)
+
+
+def _nothing(step: StepExecutionContext, name: str) -> DagsterEvent:
+    checked = TypeCheckData(success=True, label=name)  # type: ignore[no-untyped-call]
+    handle = StepOutputHandle(step.step.key, name)
+    metadata = step.get_output_metadata(name) or {}
+    return DagsterEvent.step_output_event(step, StepOutputData(handle, checked, metadata=metadata))
+
+
+def _something(step: StepExecutionContext, context: Any, result: object) -> Events:
+    """What Dagster makes of a result: an output with metadata of its own is one, a value is an error."""
+    outputs = validate_and_coerce_op_result_to_iterator(result, context, step.op_def.output_defs)
+    for one in execute_step._step_output_error_checked_user_event_sequence(step, outputs):
+        # Whatever is no output it refuses.
+        yield from execute_step._type_check_and_store_output(step, one)  # type: ignore[arg-type]
+
+
+LEVERS: Mapping[str, Callable[[], Undo]] = {"steps without data": steps_without_data}
