@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from dct_pipelines.engine.webhooks import Webhooks
     from dct_pipelines.store.library import Library
 
-HAIR_SECONDS = 1.0
-"""Off the polling interval: who is due a hair after its tick would wait for the next one."""
-
 
 @dataclass(frozen=True)
 class App:
@@ -139,7 +136,7 @@ class App:
             self.decider,
             port_for=self.connected.listener_port,
             alerting=Alerting(self.outside.alerts),
-            min_interval_seconds=self.settings.trigger_polling_min_interval_ms / 1000 - HAIR_SECONDS,
+            min_interval_seconds=self.settings.trigger_polling_min_interval_ms / 1000,
         )
 
     @cached_property

@@ -14,10 +14,13 @@ import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dct_pipelines.domain.errors import TemplateFailed
 
 MAX_TEMPLATE_CHARS = 64 * 1024
+TEMPLATES_KEPT = 500
+"""A process meets the same ones again and again; each is parsed once."""
 
 _TOKEN = re.compile(r'\s*(?:(?P<name>[A-Za-z0-9_-]+)|"(?P<text>[^"\n]*)"|(?P<mark>\}\}|[.|()]))')
 _NOT_IN_A_SLUG = re.compile(r"[^a-z0-9]+")
@@ -60,6 +63,7 @@ FILTERS: Mapping[str, Callable[[str], str]] = {
 """Filters without an argument. `default("text")` is the only one with: it stands in for what is not there."""
 
 
+@lru_cache(maxsize=TEMPLATES_KEPT)
 def parse(template: str) -> tuple[Part, ...]:
     """The parts of a template in their order; `TemplateFailed` says where it is malformed."""
     if len(template) > MAX_TEMPLATE_CHARS:

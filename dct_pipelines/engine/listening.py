@@ -44,6 +44,8 @@ PortFactory = Callable[[Source, SourceItem | None], Any]
 LONGEST_READ_SECONDS = 600.0
 """Far beyond what the time limits of calls allow."""
 LOCK_LOOK_SECONDS = 0.1
+HAIR = timedelta(seconds=1)
+"""Off an interval, from one read's begin to the next: who is due a hair after a tick waits for another."""
 CHECKS_OVERLAP = timedelta(minutes=10)
 """Checks are handed to the listener again for so long: their commit may become a head a little later."""
 
@@ -126,11 +128,10 @@ class Listening:
             report.problems.append(f"{source.name}: {error}")
             return
         usual = self.listener_of(source.kind).interval_seconds
-        interval = float(source.config.get("poll_interval_seconds") or usual)
-        pause = max(self.min_interval_seconds, interval) if finished else 0
+        interval = max(self.min_interval_seconds, float(source.config.get("poll_interval_seconds") or usual))
         report.is_finished = report.is_finished and finished
         if only is None:
-            self._well(source, pause, began_at)
+            self._well(source, interval if finished else 0, began_at)
 
     def _read_items(
         self, source: Source, only: frozenset[UUID] | None, stop_at: float, report: TickReport
@@ -239,10 +240,10 @@ class Listening:
         with self.database.begin() as connection:
             cursors.interrupted(connection, source.id, item.id, self.clock.now(), why)
 
-    def _well(self, source: Source, pause_seconds: float, began_at: datetime) -> None:
+    def _well(self, source: Source, interval_seconds: float, began_at: datetime) -> None:
         now = self.clock.now()
+        due_at = began_at + timedelta(seconds=interval_seconds) - HAIR
         with self.database.begin() as connection:
-            due_at = now + timedelta(seconds=pause_seconds)
             failures = sources.healthy(connection, source.id, now, due_at, began_at)
         if failures >= DOWN_AFTER_FAILURES:
             times = f"after {failures} failures in a row"

@@ -16,12 +16,14 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from dagster import DagsterEvent, DagsterInstance, EventLogEntry, JobDefinition
-from dagster._core.events import PIPELINE_EVENTS
+from dagster import DagsterEvent, DagsterEventType, DagsterInstance, EventLogEntry, JobDefinition
+from dagster._core.events import PIPELINE_EVENTS, EngineEventData
 from dagster._core.execution import api, context_creation_job
+from dagster._core.execution.context.system import IPlanContext
 from dagster._core.instance.methods.event_methods import EventMethods
 from dagster._core.instance.types import _EventListenerLogHandler
 from dagster._core.log_manager import DagsterLogManager
@@ -30,6 +32,8 @@ from dagster._utils import interrupts
 
 from dct_pipelines.instance import answers, straight
 from dct_pipelines.instance.seams import Undo, overrule, replace, together
+
+JOBS_KEPT = 1000
 
 
 def without_console() -> Undo:
@@ -119,6 +123,31 @@ def events_straight_to_storage() -> Undo:
     return replace(EventMethods, "handle_new_event", handle_new_event)
 
 
+def noise_not_made() -> Undo:
+    """Events that the ledger leaves out are not put together first; who gets one is told its kind only."""
+    stock = DagsterEvent.engine_event
+
+    @lru_cache(maxsize=JOBS_KEPT)
+    def bare(kind: DagsterEventType, job_name: str) -> DagsterEvent:
+        return DagsterEvent(kind.value, job_name, event_specific_data=EngineEventData())
+
+    def engine_event(
+        plan_context: IPlanContext, message: str, event_specific_data: EngineEventData | None = None
+    ) -> DagsterEvent:
+        if event_specific_data is not None and event_specific_data.error is not None:
+            return stock(plan_context, message, event_specific_data)
+        return bare(DagsterEventType.ENGINE_EVENT, plan_context.job_name)
+
+    def of_resources(kind: DagsterEventType) -> Any:
+        return staticmethod(lambda job_name, *_rest, **_named: bare(kind, job_name))
+
+    return together(
+        replace(DagsterEvent, "engine_event", staticmethod(engine_event)),
+        replace(DagsterEvent, "resource_init_start", of_resources(DagsterEventType.RESOURCE_INIT_STARTED)),
+        replace(DagsterEvent, "resource_init_success", of_resources(DagsterEventType.RESOURCE_INIT_SUCCESS)),
+    )
+
+
 def one_event_loop() -> Undo:
     """Runs share an event loop, one a process. By default each makes and closes its own, needed or not."""
     kept = _KeptLoops()
@@ -203,6 +232,7 @@ LEVERS: Mapping[str, Callable[[], Undo]] = {
     "without console": without_console,
     "events without logging": events_without_logging,
     "lines without logging": lines_without_logging,
+    "noise not made": noise_not_made,
     "one event loop": one_event_loop,
     "configuration once": configuration_once,
     "without telemetry": without_telemetry,

@@ -31,6 +31,7 @@ PLACES: dict[str, tuple[Any, str]] = {
     "without console": (context_creation_job, "default_system_loggers"),
     "events without logging": (DagsterLogManager, "log_dagster_event"),
     "lines without logging": (DagsterLogManager, "_log"),
+    "noise not made": (dg.DagsterEvent, "engine_event"),
     "one event loop": (context_creation_job, "asyncio"),
     "configuration once": (ResolvedRunConfig, "build"),
     "without telemetry": (api, "log_dagster_event"),
@@ -62,7 +63,8 @@ def entries(workshop: Workshop, job_name: str) -> list[tuple[Any, ...]]:
         kind = event.event_type_value if event is not None else None
         message = event.message if event is not None else one.user_message
         untimed = re.sub(r"[\d.]+m?s\b", "soon", message or "")
-        found.append((kind, one.level, one.step_key, one.job_name, untimed))
+        given = event.step_output_data if event is not None and event.is_successful_output else None
+        found.append((kind, one.level, one.step_key, one.job_name, untimed, given))
     return found
 
 
@@ -75,6 +77,16 @@ def test_every_lever_is_compared():
 def test_a_run_says_the_same_with_and_without_the_lever(workshop: Workshop, name: str, job_name: str):
     expected = entries(workshop, job_name)
     undo = levers.LEVERS[name]()
+    try:
+        assert entries(workshop, job_name) == expected
+    finally:
+        undo()
+
+
+@pytest.mark.parametrize("job_name", ["gives", "gives_a_value", "tells", "fails_on_purpose", "again"])
+def test_a_step_that_does_more_than_nothing_says_so_as_ever(workshop: Workshop, job_name: str):
+    expected = entries(workshop, job_name)
+    undo = levers.LEVERS["steps without data"]()
     try:
         assert entries(workshop, job_name) == expected
     finally:
@@ -121,6 +133,31 @@ def test_whoever_configured_a_handler_gets_events_as_before(workshop: Workshop):
     finally:
         undo()
     assert any("it began" in line for line in heard)
+
+
+def test_a_line_says_what_was_formatted_into_it_and_the_trace_of_an_error(workshop: Workshop):
+    run = workshop.make("three")
+    manager = DagsterLogManager.create([], instance=workshop.instance, dagster_run=run)
+
+    def says_it() -> list[tuple[Any, ...]]:
+        manager.info("%s of %d", "one", 2)
+        manager.warning({"a": "mapping"})
+        try:
+            raise ValueError("on purpose")
+        except ValueError:
+            manager.exception("it broke")
+        found = [
+            (one.level, one.user_message, one.error_info is None)
+            for one in workshop.instance.all_logs(run.run_id)
+        ]
+        return found[-3:]
+
+    expected = says_it()
+    undo = levers.lines_without_logging()
+    try:
+        assert says_it() == expected
+    finally:
+        undo()
 
 
 def test_whoever_subscribed_to_a_run_hears_every_event_as_before(workshop: Workshop):

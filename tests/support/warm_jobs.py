@@ -48,11 +48,38 @@ def interrupts_itself(_context) -> None:
     time.sleep(10)
 
 
+def gives(context) -> Any:
+    context.add_output_metadata({"what": "given"})
+    return dg.Output(None, metadata={"more": 1})
+
+
+def gives_a_value(_context) -> Any:
+    return 5
+
+
+def tells(context) -> None:
+    context.log_event(dg.ExpectationResult(success=True, label="as expected"))
+
+
+def fails_on_purpose(_context) -> None:
+    raise dg.Failure("on purpose", metadata={"facts": "known"})
+
+
+def again(context) -> None:
+    if context.retry_number == 0:
+        raise dg.RetryRequested(max_retries=1)
+    context.log.info("this time")
+
+
 defs = dg.Definitions(
     jobs=[
         _job("three", says, says, says),
         _job("breaks", says, fails, says),
         _job("slow", says, waits),
         _job("interrupted", interrupts_itself),
+        *(
+            _job(work.__name__, says, work, says)
+            for work in (gives, gives_a_value, tells, fails_on_purpose, again)
+        ),
     ]
 )
