@@ -32,7 +32,7 @@ from dct_pipelines.domain.quotas import UNLIMITED, most_runs
 from dct_pipelines.instance import census
 from dct_pipelines.instance.coordinator import QuotaRunCoordinator
 from dct_pipelines.instance.gateway import DagsterGateway
-from dct_pipelines.instance.handover import HandOver, Turn
+from dct_pipelines.instance.handover import HandOver, Pace, Turn
 from dct_pipelines.instance.launcher import WarmRunLauncher, with_pool
 from dct_pipelines.instance.quieter import be_quieter
 from dct_pipelines.instance.retention import RetentionDaemon
@@ -47,8 +47,6 @@ IDLE_SECONDS = 1.0
 """Between two turns otherwise, unless somebody says that executions wait."""
 RESTING_SECONDS = 2.0
 """The same while nothing is at work, whose end or death could be missed: only pauses can be over then."""
-REFILL_AT = 4
-"""While more waits, nothing is handed over before this part of the slots is free."""
 WATCH_SECONDS = 1.0
 HEARTBEAT_TOLERANCE_SECONDS = 1800
 
@@ -65,7 +63,7 @@ class QueueDaemon(QueuedRunCoordinatorDaemon):
         self._watch = PoolWatch(instance, storage, app)
         self._watched_at = -WATCH_SECONDS
         self._has_lane = False
-        self._last = Turn()
+        self._pace = Pace()
         self._is_at_work = False
 
     def core_loop(
@@ -105,13 +103,10 @@ class QueueDaemon(QueuedRunCoordinatorDaemon):
         warm = with_pool(self._instance)
         slots = self._slots(warm)
         free = slots - found.active
-        if self._last.is_more and free < slots // REFILL_AT:
-            # The pool has enough before it; a pass for each slot that comes free costs more than the work.
-            yield None
-            return self._last
-        self._last = self._hand_over.turn(workspace, free, warm)
+        if self._pace.is_due(free, slots):
+            self._pace.note(self._hand_over.turn(workspace, free, warm))
         yield None
-        return self._last
+        return self._pace.last
 
     def _slots(self, warm: WarmRunLauncher | None) -> int:
         """How many runs there may be now, by the quota and by what there are processes for."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import dagster as dg
@@ -26,6 +27,10 @@ from dct_pipelines.instance.storage import PooledRunStorage
 MOST_AT_ONCE = 100
 """Runs made in one transaction: it should be over before anybody waits for it."""
 HELLO_SECONDS = 1.0
+REFILL_AT = 2
+"""While more waits, nothing is handed over before this part of the slots is free ..."""
+REFILL_SECONDS = 0.5
+"""... or so long has passed: a slot that came free waits for no others, which may be at work for hours."""
 FREED_BY_ENDS = frozenset(
     {
         WaitReason.RUN_SLOTS.value,
@@ -44,6 +49,25 @@ class Turn:
 
     handed_over: int = 0
     is_more: bool = False
+
+
+class Pace:
+    """When the next turn is worth its price: one for each slot that comes free costs more than short work."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._at = -REFILL_SECONDS
+        self.last = Turn()
+
+    def note(self, turn: Turn) -> None:
+        """That turn was just done."""
+        self.last, self._at = turn, self._monotonic()
+
+    def is_due(self, free: int, slots: int) -> bool:
+        """Whether to hand over now that so many of the slots are free."""
+        if not self.last.is_more:
+            return True
+        return free > 0 and (free >= slots // REFILL_AT or self._monotonic() - self._at >= REFILL_SECONDS)
 
 
 class HandOver:
