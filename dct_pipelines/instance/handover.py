@@ -20,8 +20,8 @@ from dct_pipelines.bootstrap import App
 from dct_pipelines.domain import run_tags
 from dct_pipelines.domain.errors import PoolUnreachable
 from dct_pipelines.domain.words import WaitReason
-from dct_pipelines.instance.launcher import WARM, WarmRunLauncher, launch_or_fail
-from dct_pipelines.instance.making import RunMaker
+from dct_pipelines.instance.launcher import WARM, WarmRunLauncher, launch_of, launch_or_fail
+from dct_pipelines.instance.making import MadeRun, RunMaker
 from dct_pipelines.instance.storage import PooledRunStorage
 
 MOST_AT_ONCE = 100
@@ -95,9 +95,9 @@ class HandOver:
         limit = min(free_slots, MOST_AT_ONCE)
         report = self._app.dispatcher.dispatch(jobs, max(0, limit))
         tags = {run_tags.LAUNCHER: WARM} if warm is not None else {}
-        runs = self._maker.make(workspace, report.orders, tags)
-        self._launch(workspace, runs, warm)
-        return Turn(len(runs), is_more=not FREED_BY_ENDS.isdisjoint(report.waiting))
+        made = self._maker.make(workspace, report.orders, tags)
+        self._launch(workspace, made, warm)
+        return Turn(len(made), is_more=not FREED_BY_ENDS.isdisjoint(report.waiting))
 
     def _jobs(self, workspace: BaseWorkspaceRequestContext, warm: WarmRunLauncher | None) -> frozenset[str]:
         """What can be started now: the code server knows it, and so does the pool, if there is one."""
@@ -123,15 +123,15 @@ class HandOver:
     def _launch(
         self,
         workspace: BaseWorkspaceRequestContext,
-        runs: list[dg.DagsterRun],
+        made: list[MadeRun],
         warm: WarmRunLauncher | None,
     ) -> None:
         if warm is None:
-            for run in runs:
-                launch_or_fail(self._instance, workspace, run)
+            for one in made:
+                launch_or_fail(self._instance, workspace, one.run)
             return
         try:
-            if runs:
-                warm.launch(runs)
+            if made:
+                warm.launch([launch_of(one.run, one.body) for one in made])
         except PoolUnreachable as error:
-            _log.warning("%d runs are launched as soon as the worker pool is back: %s", len(runs), error)
+            _log.warning("%d runs are launched as soon as the worker pool is back: %s", len(made), error)

@@ -62,7 +62,7 @@ class WarmRunLauncher(RunLauncher[dg.DagsterInstance], ConfigurableClass):
         until = time.monotonic() + RETURNS_WITHIN_SECONDS
         while True:
             try:
-                self.launch([run])
+                self.launch([launch_of(run)])
             except PoolUnreachable as error:
                 if time.monotonic() > until:
                     self._launch_by_default(context, str(error))
@@ -72,12 +72,12 @@ class WarmRunLauncher(RunLauncher[dg.DagsterInstance], ConfigurableClass):
                 self._has_warned = False
                 return
 
-    def launch(self, runs: Sequence[dg.DagsterRun]) -> None:
-        """Hand over runs that carry `run_tags.LAUNCHER`; `PoolUnreachable` when no pool takes them now.
+    def launch(self, launches: Sequence[Launch]) -> None:
+        """Hand over, for runs that carry `run_tags.LAUNCHER`; `PoolUnreachable` when no pool takes them now.
 
         Handing one over twice does no harm: a pool remembers what it has taken.
         """
-        self.pools.launch([launch_of(run) for run in runs])
+        self.pools.launch(launches)
 
     def terminate(self, run_id: str) -> bool:
         """Ask whoever has the run to stop it; a run that still waits for a worker is cancelled at once."""
@@ -171,11 +171,11 @@ def has_own_process(run: dg.DagsterRun) -> bool:
     return GRPC_INFO_TAG in run.tags and run.tags.get(run_tags.LAUNCHER) != WARM
 
 
-def launch_of(run: dg.DagsterRun) -> Launch:
-    """The launch of a run, with all that its worker has to know of it."""
+def launch_of(run: dg.DagsterRun, body: str | None = None) -> Launch:
+    """The launch of a run, with all that its worker has to know: `body` is the run as Dagster stores it."""
     return Launch(
         key=run.run_id,
-        body=serialize_value(run),
+        body=serialize_value(run) if body is None else body,
         limit_seconds=_limit_of(run),
         alone=run.tags.get(run_tags.UNTRUSTED) == "true",
     )

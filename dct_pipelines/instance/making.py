@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 import dagster as dg
 from dagster import DagsterEvent, DagsterEventType, DagsterRunStatus, EventLogEntry
@@ -32,6 +33,13 @@ from dct_pipelines.instance.storage import PooledRunStorage
 
 LOCATION = "dct_pipelines"
 _log = logging.getLogger(__name__)
+
+
+class MadeRun(NamedTuple):
+    """A run that is stored, and the text that it is stored as."""
+
+    run: dg.DagsterRun
+    body: str
 
 
 class RunMaker:
@@ -60,7 +68,7 @@ class RunMaker:
 
     def make(
         self, workspace: BaseWorkspaceRequestContext, orders: Sequence[DispatchOrder], tags: Mapping[str, str]
-    ) -> list[dg.DagsterRun]:
+    ) -> list[MadeRun]:
         """Store one run for each order, STARTING, with its tags and `tags`; all of them or none.
 
         Left out are orders for a job that the code server cannot plan: others do not wait for it.
@@ -74,9 +82,10 @@ class RunMaker:
         ]
         if not runs:
             return []
+        rows = [self._row(run, now) for run in runs]
         starting = [_starting(run, now) for run in runs]
         with self._storage.transaction() as connection:
-            connection.execute(insert(Runs), [self._row(run, now) for run in runs])
+            connection.execute(insert(Runs), rows)
             connection.execute(
                 insert(RunTags),
                 [
@@ -86,7 +95,7 @@ class RunMaker:
                 ],
             )
             connection.execute(insert(EventLogs), starting)
-        return runs
+        return [MadeRun(run, row["run_body"]) for run, row in zip(runs, rows, strict=True)]
 
     def _known(self, workspace: BaseWorkspaceRequestContext, job_name: str) -> dg.DagsterRun | None:
         """The pattern of the job's runs; None when it has none and cannot get one now."""
@@ -121,7 +130,7 @@ class RunMaker:
             asset_selection=None,
         )
 
-    def _row(self, run: dg.DagsterRun, now: datetime) -> dict[str, object]:
+    def _row(self, run: dg.DagsterRun, now: datetime) -> dict[str, Any]:
         stamps = {"update_timestamp": now.replace(tzinfo=None)}
         return {**self._storage._get_run_insertion_values(run, now.replace(tzinfo=None)), **stamps}
 

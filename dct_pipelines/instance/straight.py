@@ -6,26 +6,38 @@ the step is an asset's, checks the type of what is not there, and asks an IO man
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from dagster import DagsterEvent, DagsterExecutionStepExecutionError, OpDefinition
+from dagster import (
+    DagsterEvent,
+    DagsterEventType,
+    DagsterExecutionStepExecutionError,
+    JobDefinition,
+    OpDefinition,
+)
 from dagster._core.definitions.decorators.op_decorator import DecoratedOpFunction
 from dagster._core.execution.context.compute import enter_execution_context
-from dagster._core.execution.context.system import StepExecutionContext
+from dagster._core.execution.context.system import PlanExecutionContext, StepExecutionContext
 from dagster._core.execution.plan import execute_plan, execute_step
 from dagster._core.execution.plan.compute_generator import validate_and_coerce_op_result_to_iterator
 from dagster._core.execution.plan.objects import StepSuccessData, TypeCheckData
 from dagster._core.execution.plan.outputs import StepOutputData, StepOutputHandle
+from dagster._core.execution.plan.plan import ExecutionPlan
+from dagster._core.execution.plan.state import KnownExecutionState
+from dagster._core.execution.plan.step import ExecutionStep
 from dagster._core.execution.plan.utils import op_execution_error_boundary
+from dagster._core.executor import in_process
+from dagster._core.storage.noop_compute_log_manager import NoOpComputeLogManager
 from dagster._utils.timing import time_execution_scope
 
 from dct_pipelines.instance.seams import Undo, replace
 
 Work = Callable[[Any], Any]
 Events = Iterator[DagsterEvent]
+Steps = tuple[ExecutionStep, ...]
 LATER = (isgeneratorfunction, iscoroutinefunction, isasyncgenfunction)
 
 
@@ -110,4 +122,80 @@ def _something(step: StepExecutionContext, context: Any, result: object) -> Even
         yield from execute_step._type_check_and_store_output(step, one)  # type: ignore[arg-type]
 
 
-LEVERS: Mapping[str, Callable[[], Undo]] = {"steps without data": steps_without_data}
+def chains_in_a_row() -> Undo:
+    """Steps of which each waits for the one before are done one after the other, as long as each succeeds.
+
+    Otherwise the engine keeps book, and looks through it at each event, of which step is ready, skipped or
+    abandoned, whose hooks are due, and which pools it takes from.
+    """
+    stock = in_process.inprocess_execution_iterator
+    found: WeakKeyDictionary[JobDefinition, tuple[ExecutionPlan, Steps | None]] = WeakKeyDictionary()
+
+    def inprocess_execution_iterator(
+        job_context: PlanExecutionContext, execution_plan: ExecutionPlan
+    ) -> Events:
+        job = job_context.job_def
+        known = found.get(job)
+        if known is None or known[0] is not execution_plan:
+            known = found[job] = execution_plan, _chain_of(job, execution_plan)
+        steps = known[1]
+        is_captured = not isinstance(job_context.instance.compute_log_manager, NoOpComputeLogManager)
+        if steps is None or is_captured:
+            return stock(job_context, execution_plan)
+        return _in_a_row(job_context, execution_plan, steps)
+
+    return replace(in_process, "inprocess_execution_iterator", inprocess_execution_iterator)
+
+
+def _chain_of(job: JobDefinition, plan: ExecutionPlan) -> Steps | None:
+    """The steps in their order, if there is but one and no step has more to it; None for other plans."""
+    before: set[str] = set()
+    chain: list[ExecutionStep] = []
+    needs = plan.get_executable_step_deps()
+    for level in plan.get_steps_to_execute_by_level():
+        step = level[0]
+        op = job.get_op(step.node_handle).definition
+        has_more = step.pool or step.tags or job.get_all_hooks_for_handle(step.node_handle)
+        if len(level) > 1 or _work_of(op) is None or has_more or needs[step.key] != before:
+            return None
+        chain.append(step)
+        before = {step.key}
+    is_new = plan.known_state == KnownExecutionState() and len(chain) == len(plan.step_dict)
+    return tuple(chain) if is_new else None
+
+
+def _in_a_row(job: PlanExecutionContext, plan: ExecutionPlan, steps: Steps) -> Events:
+    seen: list[DagsterEvent] = []
+    for step in steps:
+        context = job.for_step(step, plan.known_state)
+        for event in execute_plan.dagster_event_sequence_for_step(context):
+            seen.append(event)
+            yield event
+        if seen[-1].event_type_value != DagsterEventType.STEP_SUCCESS.value:
+            yield from _by_the_book(job, plan, seen)
+            return
+
+
+def _by_the_book(job: PlanExecutionContext, plan: ExecutionPlan, seen: Sequence[DagsterEvent]) -> Events:
+    """What Dagster does about a step that did not succeed, and about those that wait for it."""
+    with plan.start(retry_mode=job.retry_mode, step_dependency_config=job.step_dependency_config) as active:
+        active.rebuild_from_events(seen[:-1])
+        active.handle_event(seen[-1])
+        yield from active.plan_events_iterator(job)
+        while not active.is_complete:
+            step = active.get_next_step()
+            if step is None:
+                active.sleep_til_ready()
+                continue
+            context = job.for_step(step, active.get_known_state())
+            for event in execute_plan.dagster_event_sequence_for_step(context):
+                yield event
+                active.handle_event(event)
+            active.verify_complete(job, step.key)
+            yield from active.plan_events_iterator(job)
+
+
+LEVERS: Mapping[str, Callable[[], Undo]] = {
+    "steps without data": steps_without_data,
+    "chains in a row": chains_in_a_row,
+}

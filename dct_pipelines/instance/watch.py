@@ -21,7 +21,7 @@ from dct_pipelines.clients.pool.launch import LaunchState
 from dct_pipelines.domain import run_tags
 from dct_pipelines.domain.errors import DatabaseUnavailable, PoolUnreachable
 from dct_pipelines.instance import census
-from dct_pipelines.instance.launcher import WARM, WarmRunLauncher, launch_or_fail
+from dct_pipelines.instance.launcher import WARM, WarmRunLauncher, launch_of, launch_or_fail
 from dct_pipelines.instance.storage import PooledRunStorage
 
 ALIVE = (LaunchState.QUEUED, LaunchState.RUNNING)
@@ -85,7 +85,7 @@ class PoolWatch:
         if run is None or run.is_finished:
             return False
         if run.status is DagsterRunStatus.STARTING and run_id not in health.ended:
-            launcher.launch([run])
+            launcher.launch([launch_of(run)])
             return False
         how = health.ended.get(run_id) or "no worker has it any more"
         if self._instance.run_will_resume(run_id):

@@ -16,6 +16,7 @@ from dagster._core.definitions.decorators import op_decorator
 from dagster._core.definitions.scoped_resources_builder import ScopedResourcesBuilder
 from dagster._core.execution import api, context_creation_job
 from dagster._core.execution.plan import execute_plan
+from dagster._core.executor import in_process
 from dagster._core.instance.methods.event_methods import EventMethods
 from dagster._core.log_manager import DagsterLogManager
 from dagster._core.system_config.objects import ResolvedRunConfig
@@ -44,6 +45,7 @@ PLACES: dict[str, tuple[Any, str]] = {
     "needs once": (context_creation_job, "get_required_resource_keys_to_init"),
     "nodes at hand": (dg.JobDefinition, "get_node"),
     "steps without data": (execute_plan, "core_dagster_event_sequence_for_step"),
+    "chains in a row": (in_process, "inprocess_execution_iterator"),
 }
 
 
@@ -83,10 +85,11 @@ def test_a_run_says_the_same_with_and_without_the_lever(workshop: Workshop, name
         undo()
 
 
+@pytest.mark.parametrize("name", ["steps without data", "chains in a row"])
 @pytest.mark.parametrize("job_name", ["gives", "gives_a_value", "tells", "fails_on_purpose", "again"])
-def test_a_step_that_does_more_than_nothing_says_so_as_ever(workshop: Workshop, job_name: str):
+def test_a_step_that_does_more_than_nothing_says_so_as_ever(workshop: Workshop, name: str, job_name: str):
     expected = entries(workshop, job_name)
-    undo = levers.LEVERS["steps without data"]()
+    undo = levers.LEVERS[name]()
     try:
         assert entries(workshop, job_name) == expected
     finally:

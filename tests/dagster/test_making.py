@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import dagster as dg
 import pytest
+from dagster._serdes import deserialize_value
 
 from dct_pipelines.engine.dispatch import DispatchOrder
 from dct_pipelines.instance.making import RunMaker
@@ -53,6 +54,7 @@ def test_a_job_that_cannot_be_planned_has_no_runs_and_the_others_have_theirs(gro
     maker = RunMaker(ground.instance, ground.storage)
     assert {"run_tests", "notify_users"} <= maker.loaded_jobs(workspace)
     made = maker.make(workspace, orders("run_tests", "notify_users", "run_tests"), {})
-    assert [run.job_name for run in made] == ["notify_users"]
+    assert [one.run.job_name for one in made] == ["notify_users"]
+    assert [deserialize_value(one.body, dg.DagsterRun) for one in made] == [one.run for one in made]
     assert workspace.refused == 1
     assert maker.make(workspace, orders("run_tests"), {}) == []
