@@ -8,7 +8,11 @@ import dagster as dg
 def _nothing(number: int) -> dg.OpDefinition:
     return dg.op(
         name=f"step_{number}", ins={"after": dg.In(dg.Nothing)} if number else {}, out=dg.Out(dg.Nothing)
-    )(lambda context: context.log.info("done"))
+    )(_says)
+
+
+def _says(context) -> None:
+    context.log.info("done")
 
 
 def _data(number: int) -> dg.OpDefinition:

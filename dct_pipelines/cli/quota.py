@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from dct_pipelines.engine.quotas import QuotaChange, QuotaInForce
 
 app = typer.Typer(help="How much may be at work at the same time.", no_args_is_help=True)
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name, see `dct quota show`.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="executions, agents, agent_reservation_percent or workspaces.")
+]
 
 
 @app.command("show")
@@ -42,12 +44,15 @@ def show(json_output: Json = False) -> None:
 @app.command("set")
 def set_(
     name: Name,
-    value: Annotated[int, typer.Argument(metavar="VALUE", help="How many; 0 starts nothing.")],
+    value: Annotated[int, typer.Argument(metavar="VALUE", help="A whole number from 0.")],
     by: As = LOCAL,
     dry_run: DryRun = False,
     json_output: Json = False,
 ) -> None:
-    """Set a quota instead of its setting, at once. What is at work goes on, also above a lower one."""
+    """Set a quota instead of its setting, at once. What is at work goes on, also above a lower one.
+
+    0 lets no executions, agents or workspaces start; as agent_reservation_percent it reserves nothing.
+    """
     from dct_pipelines.cli.session import services
 
     with services() as services_:

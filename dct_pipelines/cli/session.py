@@ -17,17 +17,32 @@ if TYPE_CHECKING:
 def services(*, dagster: bool = False) -> Iterator[App]:
     """The services. An embedded database is started and migrated; one of your own must be migrated.
 
-    `dagster` also opens Dagster's instance, which takes a second or two.
+    `dagster` also opens Dagster's instance, which takes a second or two. `InvalidSetting` where no project is
+    and none was named: a deployment that nobody meant would be made there, and look healthy.
     """
     from dct_pipelines.bootstrap import build
-    from dct_pipelines.settings import load_settings
+    from dct_pipelines.settings import environment, load_settings
 
     settings = load_settings()
+    if "DAGSTER_HOME" not in environment():
+        require_project(settings)
     app = build(settings, _gateway(settings) if dagster else None)
     try:
         yield app.ready()
     finally:
         app.database.dispose()
+
+
+def require_project(settings: Settings) -> None:
+    """Refuse to work where no project is."""
+    from dct_pipelines.domain.errors import InvalidSetting
+    from dct_pipelines.settings import PROJECT_MARK
+
+    if not (settings.project_root / PROJECT_MARK).is_file():
+        raise InvalidSetting(
+            f"there is no {PROJECT_MARK} in {settings.project_root}: run this in the project's directory, or "
+            "set DAGSTER_HOME to it"
+        )
 
 
 def catalog_of(app: App) -> Catalog:

@@ -15,13 +15,14 @@ from pathlib import Path
 
 from dct_pipelines.bootstrap import App, build
 from dct_pipelines.bootstrap.sockets import Sockets
+from dct_pipelines.cli.session import require_project
 from dct_pipelines.clients.stack.lock import only_one
 from dct_pipelines.clients.stack.notes import CodeServerAddress, read_address, remove_address, write_address
 from dct_pipelines.clients.stack.service import Door, Service, free_port, private_socket
 from dct_pipelines.clients.stack.succession import Succession
 from dct_pipelines.clients.stack.supervision import Supervision, stop_all
-from dct_pipelines.domain.errors import InvalidSetting, StackNotReady
-from dct_pipelines.settings import PROJECT_MARK, Settings
+from dct_pipelines.domain.errors import StackNotReady
+from dct_pipelines.settings import Settings
 
 LOCATION = "dct_pipelines"
 MODULE = "dct_pipelines.definitions"
@@ -72,7 +73,7 @@ def running(
     stack of this home has the engine, `StackNotReady` when a service does not come up.
     """
     begun = time.monotonic()
-    _require_project(settings)
+    require_project(settings)
     services: list[Service] = []
     with (
         _lock(settings, engine),
@@ -218,14 +219,6 @@ def _write_workspace(home: Path, socket: Path) -> Path:
     path = home / "workspace.yaml"
     path.write_text(f"# Written by dct up; changes are lost.\nload_from:\n  - grpc_server: {server}\n")
     return path
-
-
-def _require_project(settings: Settings) -> None:
-    if not (settings.project_root / PROJECT_MARK).is_file():
-        raise InvalidSetting(
-            f"there is no {PROJECT_MARK} in {settings.project_root}: run this in the project's directory, or "
-            "set DAGSTER_HOME to it"
-        )
 
 
 def _lock(settings: Settings, engine: bool) -> AbstractContextManager[None]:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from dct_pipelines.domain.ageing import HIGHEST, Place, aged_priority, place
-from dct_pipelines.domain.quotas import agent_class
+from dct_pipelines.domain.quotas import agent_class, most_runs
 from dct_pipelines.domain.room import Room
 from dct_pipelines.domain.trigger import ResourceLimits
 from dct_pipelines.domain.words import TriggerStatus, WaitReason
@@ -167,10 +167,16 @@ class Admission:
         if (line_hold := self._line_hold(candidate)) is not None:
             return line_hold
         if self.is_full:
-            return _shared(
-                WaitReason.RUN_SLOTS, "all run slots are taken by work of higher or older priority"
-            )
+            return self.full()
         return None
+
+    def full(self, ahead: int = 0) -> Hold:
+        """Why one waits for a slot, before which so many others come."""
+        first = f"{ahead} that wait come before it"
+        why = first if ahead else "all run slots are taken by work of higher or older priority"
+        if most_runs(self.load.room.quotas) == 0:
+            why = "the quota of executions is 0; `dct quota set` or `unset` it, and it goes on"
+        return _shared(WaitReason.RUN_SLOTS, why)
 
     def _has_aged(self, candidate: Candidate) -> bool:
         waited = (self.now - candidate.waits_since).total_seconds()

@@ -32,7 +32,7 @@ from dct_pipelines.engine.alerting import Alerting
 from dct_pipelines.engine.decide import Decider
 from dct_pipelines.engine.intake import Intake
 from dct_pipelines.engine.readers import Readers
-from dct_pipelines.engine.reading import DOWN_AFTER_FAILURES, StoredStates, TickReport, pause_after
+from dct_pipelines.engine.reading import DOWN_AFTER_FAILURES, StoredStates, TickReport, due_after, pause_after
 from dct_pipelines.store.database import Connection, Database
 from dct_pipelines.store.watching import cursors, sources, timers
 from dct_pipelines.store.watching.cursors import ReadFrom
@@ -44,8 +44,6 @@ PortFactory = Callable[[Source, SourceItem | None], Any]
 LONGEST_READ_SECONDS = 600.0
 """Far beyond what the time limits of calls allow."""
 LOCK_LOOK_SECONDS = 0.1
-HAIR = timedelta(seconds=1)
-"""Off an interval, from one read's begin to the next: who is due a hair after a tick waits for another."""
 CHECKS_OVERLAP = timedelta(minutes=10)
 """Checks are handed to the listener again for so long: their commit may become a head a little later."""
 
@@ -128,10 +126,10 @@ class Listening:
             report.problems.append(f"{source.name}: {error}")
             return
         usual = self.listener_of(source.kind).interval_seconds
-        interval = max(self.min_interval_seconds, float(source.config.get("poll_interval_seconds") or usual))
+        interval = float(source.config.get("poll_interval_seconds") or usual)
         report.is_finished = report.is_finished and finished
         if only is None:
-            self._well(source, interval if finished else 0, began_at)
+            self._well(source, interval if finished else None, began_at)
 
     def _read_items(
         self, source: Source, only: frozenset[UUID] | None, stop_at: float, report: TickReport
@@ -240,9 +238,9 @@ class Listening:
         with self.database.begin() as connection:
             cursors.interrupted(connection, source.id, item.id, self.clock.now(), why)
 
-    def _well(self, source: Source, interval_seconds: float, began_at: datetime) -> None:
+    def _well(self, source: Source, interval: float | None, began_at: datetime) -> None:
         now = self.clock.now()
-        due_at = began_at + timedelta(seconds=interval_seconds) - HAIR
+        due_at = now if interval is None else due_after(began_at, now, interval, self.min_interval_seconds)
         with self.database.begin() as connection:
             failures = sources.healthy(connection, source.id, now, due_at, began_at)
         if failures >= DOWN_AFTER_FAILURES:

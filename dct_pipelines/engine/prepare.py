@@ -20,6 +20,7 @@ from dct_pipelines.store.executions.rows import Execution, Result, Step
 
 MAX_OUTPUT_BYTES = 64 * 1024
 KEYS_KEPT = 1000
+"""Each is asked for several times while its action is done."""
 
 
 @dataclass(frozen=True)

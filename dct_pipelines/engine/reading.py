@@ -17,6 +17,8 @@ FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 300.0
 CREDENTIAL_PAUSE_SECONDS = 900.0
 DOWN_AFTER_FAILURES = 3
+HAIR = timedelta(seconds=1)
+"""Off each interval: ticks come a hair sooner or later, and who is due a hair after one waits for another."""
 
 
 @dataclass
@@ -72,6 +74,17 @@ class StoredStates:
         """The item's subjects that begin with `prefix`."""
         with self.database.connect() as connection:
             return snapshots.below(connection, item_id, prefix)
+
+
+def due_after(began_at: datetime, now: datetime, interval_seconds: float, least_seconds: float) -> datetime:
+    """When a connection that answered is read again: an interval lasts from one read's begin to the next's.
+
+    After a read that took longer than that, the connection rests for `least_seconds`.
+    """
+    least = timedelta(seconds=least_seconds)
+    # The clock may have been set back meanwhile.
+    due_at = min(began_at, now) + max(least, timedelta(seconds=interval_seconds)) - HAIR
+    return due_at if due_at > now else now + least - HAIR
 
 
 def pause_after(error: DctError, failures: int, now: datetime, chance: float) -> tuple[str, datetime]:

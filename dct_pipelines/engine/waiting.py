@@ -135,7 +135,7 @@ class WaitingService:
         if hold is None:
             if ahead < queue.admission.load.free_slots:
                 return wait
-            hold = Hold(WaitReason.RUN_SLOTS, f"{ahead} that wait come before it")
+            hold = queue.admission.full(ahead)
         behind = candidate.behind if hold.reason is WaitReason.ITEM_BUSY else None
         told = {"reason": hold.reason, "detail": hold.detail, "until": hold.until, "behind": behind}
         return wait.model_copy(update=told)

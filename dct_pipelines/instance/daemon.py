@@ -35,7 +35,7 @@ from dct_pipelines.instance.gateway import DagsterGateway
 from dct_pipelines.instance.handover import HandOver, Pace, Turn
 from dct_pipelines.instance.launcher import WarmRunLauncher, with_pool
 from dct_pipelines.instance.quieter import be_quieter
-from dct_pipelines.instance.retention import RetentionDaemon
+from dct_pipelines.instance.retention import RetentionDaemon, watched_over
 from dct_pipelines.instance.storage import PooledRunStorage
 from dct_pipelines.instance.watch import PoolWatch
 from dct_pipelines.settings import load_settings
@@ -118,7 +118,8 @@ class QueueDaemon(QueuedRunCoordinatorDaemon):
 
     def _wait(self, seconds: float, shutdown_event: threading.Event) -> None:
         if self._has_lane:
-            self._lane.wait(seconds)
+            if self._lane.wait(seconds):
+                self._pace.tell()
         else:
             shutdown_event.wait(seconds)
 
@@ -165,6 +166,7 @@ def main() -> None:
     asked = parser.parse_args()
     setup_interrupt_handlers()
     be_quieter()
+    watched_over()
     settings = load_settings()
     with capture_interrupts(), dg.DagsterInstance.from_config(str(settings.project_root)) as instance:
         app = build(settings, DagsterGateway(settings.home, lambda: instance)).ready()

@@ -45,10 +45,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Turn:
-    """What a turn did. `is_more`: others may start as soon as work that is under way ends."""
+    """What a turn did. `is_more`: others may start as soon as work that is under way ends.
+
+    `is_short`: it is for slots that they wait.
+    """
 
     handed_over: int = 0
     is_more: bool = False
+    is_short: bool = False
 
 
 class Pace:
@@ -56,18 +60,29 @@ class Pace:
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._at = -REFILL_SECONDS
+        self._at = self._handed_over_at = -REFILL_SECONDS
+        self._is_told = False
         self.last = Turn()
 
     def note(self, turn: Turn) -> None:
         """That turn was just done."""
-        self.last, self._at = turn, self._monotonic()
+        self.last, self._at, self._is_told = turn, self._monotonic(), False
+        if turn.handed_over:
+            self._handed_over_at = self._at
+
+    def tell(self) -> None:
+        """Somebody has said that executions wait."""
+        self._is_told = True
 
     def is_due(self, free: int, slots: int) -> bool:
         """Whether to hand over now that so many of the slots are free."""
-        if not self.last.is_more:
+        rested = self._monotonic() - self._at
+        if not self.last.is_more or (rested >= REFILL_SECONDS and (free > 0 or self._is_told)):
             return True
-        return free > 0 and (free >= slots // REFILL_AT or self._monotonic() - self._at >= REFILL_SECONDS)
+        if self.last.is_short:
+            return free > 0 and (free >= slots // REFILL_AT or self._is_told)
+        # What waits for work of its own kind is looked at often while that is short, and less when it lasts.
+        return free > 0 and (self._is_told or rested >= (self._at - self._handed_over_at) / 10)
 
 
 class HandOver:
@@ -97,7 +112,9 @@ class HandOver:
         tags = {run_tags.LAUNCHER: WARM} if warm is not None else {}
         made = self._maker.make(workspace, report.orders, tags)
         self._launch(workspace, made, warm)
-        return Turn(len(made), is_more=not FREED_BY_ENDS.isdisjoint(report.waiting))
+        # A turn that was cut off by its size leaves slots free: the next one goes on at once.
+        is_short = WaitReason.RUN_SLOTS.value in report.waiting and limit == free_slots
+        return Turn(len(made), not FREED_BY_ENDS.isdisjoint(report.waiting), is_short)
 
     def _jobs(self, workspace: BaseWorkspaceRequestContext, warm: WarmRunLauncher | None) -> frozenset[str]:
         """What can be started now: the code server knows it, and so does the pool, if there is one."""

@@ -1,10 +1,10 @@
 """Shortcuts through Dagster's engine, pulled in a worker's process and nowhere else, before its first run.
 
-Each replaces one private name by something that gives the same answer with less work, and gives back how to
-undo it, by which `tests/dagster/test_levers.py` compares the two on the pinned Dagster, and `make bench`
-measures what each is worth. The levers that need no private name are elsewhere: the ledger and what storage
-remembers (`storage`), plans (`running`), runs made in bulk (`making`), steps without data between them
-(`jobs/build`).
+Each replaces names of Dagster's by something that gives the same answer with less work, or leaves out what
+nobody looks at, and gives back how to undo it, by which `tests/dagster/test_levers.py` compares the two on
+the pinned Dagster, and `make bench` measures what each is worth. The levers that need no private name are
+elsewhere: the ledger and what storage remembers (`storage`), plans (`running`), runs made in bulk (`making`),
+steps without data between them (`jobs/build`).
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ def lines_without_logging() -> Undo:
         if instance is None or not is_plain:
             stock(self, level, msg, args, **more)  # type: ignore[arg-type]
             return
-        entry = _entry(self, level, str(msg) % args if args else str(msg), None)
+        said = logging.LogRecord(self.name, level, "", 0, msg, args, None).getMessage() if args else str(msg)
+        entry = _entry(self, level, said, None)
         try:
             instance.handle_new_event(entry)
         except Exception:  # noqa: BLE001 (what comes of a line that cannot be stored is Dagster's to say)

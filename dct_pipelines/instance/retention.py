@@ -6,9 +6,11 @@ while after they ended. What happened stays known: executions, attempts, results
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from dagster._core.instance.methods.daemon_methods import DaemonMethods
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as EventLogs
 from dagster._core.storage.runs.schema import RunsTable as Runs
 from dagster._core.storage.runs.schema import RunTagsTable as RunTags
@@ -18,12 +20,23 @@ from sqlalchemy import delete, exists, select
 
 from dct_pipelines.domain import run_tags
 from dct_pipelines.instance.ledger import FINISHED
+from dct_pipelines.instance.seams import Undo, replace
 from dct_pipelines.instance.storage import PooledRunStorage
 
 EVERY_SECONDS = 60
 RUNS_AT_ONCE = 200
 BATCHES = 30
 """In one turn, which is 100 runs a second: more than can be done."""
+
+
+def watched_over() -> Undo:
+    """Have Dagster's controller ask after our daemon as after its own, or it warns of it every minute."""
+    stock = DaemonMethods.get_required_daemon_types
+
+    def get_required_daemon_types(self: DaemonMethods) -> Sequence[str]:
+        return [*stock(self), RetentionDaemon.daemon_type()]
+
+    return replace(DaemonMethods, "get_required_daemon_types", get_required_daemon_types)
 
 
 class RetentionDaemon(IntervalDaemon[IWorkspaceProcessContext[Any]]):

@@ -15,14 +15,15 @@ from dagster import (
     DagsterEvent,
     DagsterEventType,
     DagsterExecutionStepExecutionError,
+    DagsterInvariantViolationError,
     JobDefinition,
     OpDefinition,
 )
 from dagster._core.definitions.decorators.op_decorator import DecoratedOpFunction
+from dagster._core.definitions.output import OutputDefinition
 from dagster._core.execution.context.compute import enter_execution_context
 from dagster._core.execution.context.system import PlanExecutionContext, StepExecutionContext
 from dagster._core.execution.plan import execute_plan, execute_step
-from dagster._core.execution.plan.compute_generator import validate_and_coerce_op_result_to_iterator
 from dagster._core.execution.plan.objects import StepSuccessData, TypeCheckData
 from dagster._core.execution.plan.outputs import StepOutputData, StepOutputHandle
 from dagster._core.execution.plan.plan import ExecutionPlan
@@ -57,21 +58,24 @@ def steps_without_data() -> Undo:
 
 
 def _work_of(op: OpDefinition) -> Work | None:
-    """The function of an op that takes its context alone and gives one `Nothing`; None for other ops."""
+    """The function of an op that takes its context alone and says that it returns None; None for others."""
     compute = op.compute_fn
     if not isinstance(compute, DecoratedOpFunction):
         return None
     work = compute.decorated_fn
+    says_nothing = getattr(work, "__annotations__", {}).get("return", work) is None
     takes_context_alone = (
         compute.has_context_arg() and not compute.has_config_arg() and not compute.get_resource_args()
     )
     takes_nothing = all(one.dagster_type.is_nothing for one in op.input_defs)
-    gives_nothing = len(op.output_defs) == 1 and op.output_defs[0].dagster_type.is_nothing
-    is_at_once = not any(
-        kind(work) for kind in (isgeneratorfunction, iscoroutinefunction, isasyncgenfunction)
-    )
-    is_straight = takes_context_alone and takes_nothing and gives_nothing and is_at_once
-    return work if is_straight and not op.output_defs[0].is_dynamic else None
+    gives_nothing = len(op.output_defs) == 1 and _is_plain_nothing(op.output_defs[0])
+    is_at_once = not any(kind(work) for kind in LATER)
+    is_straight = says_nothing and takes_context_alone and takes_nothing and gives_nothing and is_at_once
+    return work if is_straight else None
+
+
+def _is_plain_nothing(output: OutputDefinition) -> bool:
+    return output.dagster_type.is_nothing and output.is_required and not output.is_dynamic
 
 
 def _has_more_to_it(step: StepExecutionContext) -> bool:
@@ -98,11 +102,13 @@ def _straight(step: StepExecutionContext, work: Work) -> Events:
             op_name=step.op.name,
         ):
             result = work(context)
+        if result is not None or step.requires_typed_event_stream:
+            raise DagsterInvariantViolationError(
+                f"{step.describe_op()} says that it returns None, and gave {type(result).__name__} or was"
+                " told to yield its results; annotate its function with what it returns"
+            )
         yield from context.op_execution_context.consume_events()
-        if result is None:
-            yield _nothing(step, op.output_defs[0].name)
-        else:
-            yield from _something(step, context, result)
+        yield _nothing(step, op.output_defs[0].name)
     success = StepSuccessData(duration_ms=timer.millis)  # type: ignore[no-untyped-call]
     yield DagsterEvent.step_success_event(step, success)
 
@@ -112,14 +118,6 @@ def _nothing(step: StepExecutionContext, name: str) -> DagsterEvent:
     handle = StepOutputHandle(step.step.key, name)
     metadata = step.get_output_metadata(name) or {}
     return DagsterEvent.step_output_event(step, StepOutputData(handle, checked, metadata=metadata))
-
-
-def _something(step: StepExecutionContext, context: Any, result: object) -> Events:
-    """What Dagster makes of a result: an output with metadata of its own is one, a value is an error."""
-    outputs = validate_and_coerce_op_result_to_iterator(result, context, step.op_def.output_defs)
-    for one in execute_step._step_output_error_checked_user_event_sequence(step, outputs):
-        # Whatever is no output it refuses.
-        yield from execute_step._type_check_and_store_output(step, one)  # type: ignore[arg-type]
 
 
 def chains_in_a_row() -> Undo:
@@ -137,7 +135,7 @@ def chains_in_a_row() -> Undo:
         job = job_context.job_def
         known = found.get(job)
         if known is None or known[0] is not execution_plan:
-            known = found[job] = execution_plan, _chain_of(job, execution_plan)
+            known = found[job] = execution_plan, chain_of(job, execution_plan)
         steps = known[1]
         is_captured = not isinstance(job_context.instance.compute_log_manager, NoOpComputeLogManager)
         if steps is None or is_captured:
@@ -147,7 +145,7 @@ def chains_in_a_row() -> Undo:
     return replace(in_process, "inprocess_execution_iterator", inprocess_execution_iterator)
 
 
-def _chain_of(job: JobDefinition, plan: ExecutionPlan) -> Steps | None:
+def chain_of(job: JobDefinition, plan: ExecutionPlan) -> Steps | None:
     """The steps in their order, if there is but one and no step has more to it; None for other plans."""
     before: set[str] = set()
     chain: list[ExecutionStep] = []

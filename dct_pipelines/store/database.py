@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from sqlalchemy import Connection, Engine, Row, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import TimeoutError as PoolExhausted
+from sqlalchemy.pool import QueuePool
 
 from dct_pipelines.domain.errors import DatabaseUnavailable
 from dct_pipelines.store.embedded import EmbeddedPostgres
@@ -77,6 +78,9 @@ class Database:
         self.engine.dispose()
 
     def _taken(self) -> Connection:
+        pool = self.engine.pool
+        if isinstance(pool, QueuePool) and pool.checkedout() >= pool.size() * (1 + OVERFLOW):
+            self.in_hand.release()
         try:
             return self.engine.connect()
         except PoolExhausted as error:

@@ -27,6 +27,8 @@ EMBEDDED_URL = "postgresql+psycopg2://dct@/dct"
 IDLE_IN_TRANSACTION_SECONDS = 300
 """A process that hangs inside a transaction must not hold its locks for ever."""
 USED_AT = "used_at"
+RESTS_SINCE = "rests_since"
+"""When a connection that is given back was really used last, where that is a while ago."""
 RESTED_SECONDS = 5.0
 PATIENCE: dict[str, Any] = {
     "connect_timeout": 10,
@@ -99,7 +101,7 @@ def open_engine(settings: StoreSettings, session: Session, **pool: Any) -> Engin
 
 
 def _note_use(_raw: DBAPIConnection | None, entry: ConnectionPoolEntry) -> None:
-    entry.info[USED_AT] = time.monotonic()
+    entry.info[USED_AT] = entry.info.pop(RESTS_SINCE, None) or time.monotonic()
 
 
 def _ping_if_in_doubt(raw: Any, entry: ConnectionPoolEntry, _proxy: object) -> None:
@@ -112,14 +114,20 @@ def _ping_if_in_doubt(raw: Any, entry: ConnectionPoolEntry, _proxy: object) -> N
     if used_at is None:
         return
     try:
-        is_told_something = bool(select.select([raw], [], [], 0)[0])
-        if is_told_something or time.monotonic() - used_at > RESTED_SECONDS:
+        if is_told_something(raw) or time.monotonic() - used_at > RESTED_SECONDS:
             cursor = raw.cursor()
             cursor.execute("SELECT 1")
             cursor.close()
             raw.rollback()
     except (psycopg2.Error, OSError, ValueError) as error:
         raise InvalidatePoolError("the connection broke while nobody used it") from error
+
+
+def is_told_something(raw: Any) -> bool:
+    """Whether the server has said something that nobody asked for: mostly that it ends."""
+    poll = select.poll()
+    poll.register(raw, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _connect(

@@ -93,9 +93,10 @@ def test_a_short_run_is_looked_at_by_one_statement_and_written_by_another(worksh
     run = workshop.make("three")
     with statements_to(storage(workshop)._engine) as said:
         workshop.worker.work(launch_of(run))
-    looked, written = (statement.split()[:2] for statement in said)
-    assert looked == ["EXECUTE", "is_run_due"]
-    assert written == ["EXECUTE", "write_ledger"]
+    looked, *written = (statement.split()[1] for statement in said if not statement.startswith("PREPARE"))
+    assert looked == "is_run_due"
+    assert set(written) == {"write_ledger"}
+    assert len(written) <= 2  # the second one where half a second is over just then
 
 
 def test_every_column_of_an_event_is_what_stock_storage_stores(workshop: Workshop):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import re
-import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import pytest
 from dagster._core.definitions.decorators import op_decorator
 from dagster._core.definitions.scoped_resources_builder import ScopedResourcesBuilder
 from dagster._core.execution import api, context_creation_job
+from dagster._core.execution.api import create_execution_plan
 from dagster._core.execution.plan import execute_plan
 from dagster._core.executor import in_process
 from dagster._core.instance.methods.event_methods import EventMethods
@@ -22,17 +21,20 @@ from dagster._core.log_manager import DagsterLogManager
 from dagster._core.system_config.objects import ResolvedRunConfig
 from dagster._utils import interrupts
 
-from dct_pipelines.instance import levers
+from dct_pipelines import registry
+from dct_pipelines.instance import levers, straight
+from dct_pipelines.jobs.build import JobBuilder
+from dct_pipelines.jobs.ops import RESOURCE
 from tests.support.deployment import *  # noqa: F403
 from tests.support.warm import Workshop
 
 pytestmark = pytest.mark.dagster
 MODULE = "tests.support.warm_jobs"
-PLACES: dict[str, tuple[Any, str]] = {
+PLACES: dict[str, tuple[Any, *tuple[str, ...]]] = {
     "without console": (context_creation_job, "default_system_loggers"),
     "events without logging": (DagsterLogManager, "log_dagster_event"),
     "lines without logging": (DagsterLogManager, "_log"),
-    "noise not made": (dg.DagsterEvent, "engine_event"),
+    "noise not made": (dg.DagsterEvent, "engine_event", "resource_init_start", "resource_init_success"),
     "one event loop": (context_creation_job, "asyncio"),
     "configuration once": (ResolvedRunConfig, "build"),
     "without telemetry": (api, "log_dagster_event"),
@@ -47,6 +49,18 @@ PLACES: dict[str, tuple[Any, str]] = {
     "steps without data": (execute_plan, "core_dagster_event_sequence_for_step"),
     "chains in a row": (in_process, "inprocess_execution_iterator"),
 }
+
+
+UNUSUAL = (
+    "gives",
+    "gives_a_value",
+    "tells",
+    "fails_on_purpose",
+    "again",
+    "engine_breaks",
+    "patient",
+    "hooks",
+)
 
 
 @pytest.fixture
@@ -85,25 +99,65 @@ def test_a_run_says_the_same_with_and_without_the_lever(workshop: Workshop, name
         undo()
 
 
-@pytest.mark.parametrize("name", ["steps without data", "chains in a row"])
-@pytest.mark.parametrize("job_name", ["gives", "gives_a_value", "tells", "fails_on_purpose", "again"])
-def test_a_step_that_does_more_than_nothing_says_so_as_ever(workshop: Workshop, name: str, job_name: str):
+@pytest.mark.parametrize("job_name", UNUSUAL)
+def test_whatever_a_step_does_a_run_says_the_same_with_all_levers(workshop: Workshop, job_name: str):
     expected = entries(workshop, job_name)
-    undo = levers.LEVERS[name]()
+    undo = levers.pull_all()
     try:
         assert entries(workshop, job_name) == expected
     finally:
         undo()
 
 
+def test_a_step_that_says_it_returns_nothing_and_returns_something_fails_with_the_lever_too(
+    workshop: Workshop,
+):
+    stock = workshop.do(workshop.make("lies"))
+    undo = levers.pull_all()
+    try:
+        ours = workshop.do(workshop.make("lies"))
+    finally:
+        undo()
+    assert (stock.status, ours.status) == (dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.FAILURE)
+
+
+def test_every_job_of_ours_is_a_chain_that_is_gone_through_in_a_row():
+    for job in JobBuilder(registry.actions()).jobs([]):
+        bound = job.with_top_level_resources({RESOURCE: dg.ResourceDefinition.none_resource()})
+        steps = straight.chain_of(bound, create_execution_plan(bound))
+        assert steps is not None
+        assert len(steps) == len(job.nodes)
+
+
+def test_a_plain_line_makes_no_record_of_pythons_logging(workshop: Workshop):
+    made: list[object] = []
+    stock = logging.getLogRecordFactory()
+
+    def make(*args: Any, **named: Any) -> logging.LogRecord:
+        made.append(args)
+        return stock(*args, **named)
+
+    undo = levers.pull_all()
+    logging.setLogRecordFactory(make)
+    try:
+        manager = DagsterLogManager.create([], instance=workshop.instance, dagster_run=workshop.make("three"))
+        manager.info("%d words", 2)
+        assert made == []
+        manager.error("with its trace", stack_info=True)
+        assert len(made) == 1
+    finally:
+        logging.setLogRecordFactory(stock)
+        undo()
+
+
 @pytest.mark.parametrize("name", PLACES)
 def test_undoing_a_lever_restores_what_was_there(name: str):
-    place, attribute = PLACES[name]
-    before = getattr(place, attribute)
+    place, *attributes = PLACES[name]
+    before = [getattr(place, one) for one in attributes]
     undo = levers.LEVERS[name]()
-    assert getattr(place, attribute) is not before
+    assert not any(getattr(place, one) is was for one, was in zip(attributes, before, strict=True))
     undo()
-    assert getattr(place, attribute) is before
+    assert [getattr(place, one) for one in attributes] == before
 
 
 def test_no_event_is_formatted_for_a_console(workshop: Workshop, capfd: pytest.CaptureFixture[str]):
@@ -144,6 +198,7 @@ def test_a_line_says_what_was_formatted_into_it_and_the_trace_of_an_error(worksh
 
     def says_it() -> list[tuple[Any, ...]]:
         manager.info("%s of %d", "one", 2)
+        manager.info("%(a)s is said", {"a": 1})
         manager.warning({"a": "mapping"})
         try:
             raise ValueError("on purpose")
@@ -153,7 +208,7 @@ def test_a_line_says_what_was_formatted_into_it_and_the_trace_of_an_error(worksh
             (one.level, one.user_message, one.error_info is None)
             for one in workshop.instance.all_logs(run.run_id)
         ]
-        return found[-3:]
+        return found[-4:]
 
     expected = says_it()
     undo = levers.lines_without_logging()
@@ -175,101 +230,6 @@ def test_whoever_subscribed_to_a_run_hears_every_event_as_before(workshop: Works
     assert "said by a step" in heard
 
 
-@dg.dagster_type_loader(int, required_resource_keys={"source"})
-def from_configuration(_context, value: int) -> int:
-    return value
-
-
-def anything(_context, _value) -> bool:
-    return True
-
-
-LOADED = dg.DagsterType(anything, "Loaded", loader=from_configuration)
-
-
-@dg.op(ins={"value": dg.In(LOADED, default_value=0)})
-def takes(_context, value) -> None:
-    """Needs a resource only where its input comes from the configuration."""
-
-
-@dg.resource
-def opened(_context):
-    yield "open"
-
-
-@dg.op(required_resource_keys={"opened"})
-def uses(context) -> None:
-    assert context.resources.opened == "open"
-
-
-@dg.success_hook(required_resource_keys={"source"})
-def hooked(context) -> None:
-    assert context.resources.source == "s"
-
-
-@dg.job(resource_defs={"source": dg.ResourceDefinition.hardcoded_resource("s")})
-def loads() -> None:
-    takes()
-
-
-@dg.job(
-    resource_defs={"source": dg.ResourceDefinition.hardcoded_resource("s"), "opened": opened},
-    hooks={hooked},
-)
-def opens() -> None:
-    uses()
-
-
-def test_a_job_whose_needs_depend_on_its_configuration_gets_what_it_needs_each_time():
-    undo = levers.pull_all()
-    try:
-        for value in ({}, {"ops": {"takes": {"inputs": {"value": 1}}}}, {}):
-            assert loads.execute_in_process(value).success
-    finally:
-        undo()
-
-
-def test_hooks_and_resources_that_are_closed_again_work_with_every_lever():
-    undo = levers.pull_all()
-    try:
-        found = [opens.execute_in_process() for _ in range(2)]
-    finally:
-        undo()
-    for one in found:
-        assert [event.event_type_value for event in one.all_events].count("HOOK_COMPLETED") == 1
-
-
-def test_resources_that_a_step_does_not_need_are_not_shown_to_it_and_others_are_as_they_were():
-    there = ScopedResourcesBuilder({"one": 1, "two": 2})
-    expected = there.build({"one", "none"})
-    undo = levers.LEVERS["resource types once"]()
-    try:
-        for number in (1, 3):
-            found = ScopedResourcesBuilder({"one": number, "two": 2}).build({"one", "none"})
-            assert found.one == number
-            assert found.original_resource_dict == {"one": number}
-        assert expected.original_resource_dict == {"one": 1}
-        with pytest.raises(dg.DagsterUnknownResourceError):
-            _ = found.two
-        assert len(there.build(None)) == 0
-    finally:
-        undo()
-
-
 @dg.op
 def says(context) -> None:
     context.log.info("said")
-
-
-def test_the_configuration_of_a_job_that_nobody_has_any_more_is_forgotten():
-    undo = levers.configuration_once()
-    try:
-        job = dg.GraphDefinition(name="passing", node_defs=[]).to_job()
-        known = ResolvedRunConfig.build(job)
-        assert ResolvedRunConfig.build(job) is known
-        gone = weakref.ref(job)
-        del job, known
-        gc.collect()
-        assert gone() is None
-    finally:
-        undo()

@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 import pytest
+from dagster._daemon.controller import get_daemon_statuses
+from dagster._daemon.types import DaemonHeartbeat
 from sqlalchemy import text
 
 from dct_pipelines.domain import run_tags
-from dct_pipelines.instance.retention import RetentionDaemon, delete_runs
+from dct_pipelines.instance.retention import RetentionDaemon, delete_runs, watched_over
 from dct_pipelines.instance.storage import PooledRunStorage
 from tests.support.deployment import *  # noqa: F403
 from tests.support.runs import a_run
@@ -23,6 +25,18 @@ def storage(instance: dg.DagsterInstance) -> PooledRunStorage:
     found = instance.run_storage
     assert isinstance(found, PooledRunStorage)
     return found
+
+
+def test_dagster_asks_after_our_daemon_as_after_its_own(instance: dg.DagsterInstance):
+    name = RetentionDaemon.daemon_type()
+    instance.add_daemon_heartbeat(DaemonHeartbeat(datetime.now(UTC).timestamp(), name, "id", []))
+    assert get_daemon_statuses(instance, [name])[name].healthy is None
+    undo = watched_over()
+    try:
+        assert get_daemon_statuses(instance, [name])[name].healthy is True
+    finally:
+        undo()
+    assert get_daemon_statuses(instance, [name])[name].required is False
 
 
 def ended(instance: dg.DagsterInstance, days_ago: float, tags: dict[str, str] | None = None) -> str:

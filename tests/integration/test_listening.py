@@ -90,41 +90,6 @@ def cursors(world: World) -> dict[str, str]:
     return {names[row["item_id"]]: row["state"] for row in world.rows(tables.item_cursors)}
 
 
-def test_a_connection_is_read_no_more_often_than_its_interval(
-    world: World, listening: Listening, readers: dict[str, FakeReader]
-) -> None:
-    listening.tick("git")
-    listening.tick("git")
-    assert readers["sample"].calls == 1
-    world.clock.advance(seconds=5)
-    listening.tick("git")
-    assert readers["sample"].calls == 2
-
-
-@pytest.mark.parametrize(("seconds", "calls"), [(3.9, 1), (4.1, 2)])
-def test_a_tick_that_comes_a_hair_early_reads_and_does_not_leave_it_to_the_next(
-    world: World, listening: Listening, readers: dict[str, FakeReader], seconds: float, calls: int
-) -> None:
-    listening.tick("git")
-    world.clock.advance(seconds=seconds)
-    listening.tick("git")
-    assert readers["sample"].calls == calls
-
-
-def test_an_interval_lasts_from_the_begin_of_one_read_to_that_of_the_next(
-    world: World, listening: Listening, readers: dict[str, FakeReader]
-) -> None:
-    def slowly(*asked: Any) -> Any:
-        world.clock.advance(seconds=3)
-        return branches("main")(*asked)
-
-    readers["sample"] = FakeReader(slowly)
-    listening.tick("git")
-    world.clock.advance(seconds=2)
-    listening.tick("git")
-    assert readers["sample"].calls == 2
-
-
 def test_an_item_that_cannot_be_read_is_marked_and_its_siblings_are_read(
     world: World, listening: Listening, readers: dict[str, FakeReader]
 ) -> None:
