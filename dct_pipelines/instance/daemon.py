@@ -166,7 +166,6 @@ def main() -> None:
     asked = parser.parse_args()
     setup_interrupt_handlers()
     be_quieter()
-    watched_over()
     settings = load_settings()
     with capture_interrupts(), dg.DagsterInstance.from_config(str(settings.project_root)) as instance:
         app = build(settings, DagsterGateway(settings.home, lambda: instance)).ready()
@@ -181,6 +180,7 @@ def main() -> None:
             ) as controller,
             suppress(KeyboardInterrupt),
         ):
+            watched_over()
             controller.check_daemon_loop()
 
 

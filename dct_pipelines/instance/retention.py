@@ -30,7 +30,10 @@ BATCHES = 30
 
 
 def watched_over() -> Undo:
-    """Have Dagster's controller ask after our daemon as after its own, or it warns of it every minute."""
+    """Have Dagster's controller ask after our daemon as after its own, or it warns of it every minute.
+
+    Only once its daemons are made: it makes one of each name that it asks after.
+    """
     stock = DaemonMethods.get_required_daemon_types
 
     def get_required_daemon_types(self: DaemonMethods) -> Sequence[str]:

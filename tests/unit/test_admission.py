@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from dct_pipelines.domain.admission import Candidate, Hold, Load, plan
 from dct_pipelines.domain.ageing import aged_priority, queue_priority
-from dct_pipelines.domain.room import NO_QUOTAS
+from dct_pipelines.domain.quotas import Quotas
+from dct_pipelines.domain.room import NO_QUOTAS, Room
 from dct_pipelines.domain.trigger import ResourceLimits
 from dct_pipelines.domain.words import TriggerStatus, WaitReason
 
@@ -139,6 +140,15 @@ def test_a_priority_grows_with_waiting_up_to_the_highest_and_never_shrinks(
 def test_each_thing_in_the_way_is_named(given_: dict[str, Any], reason: WaitReason) -> None:
     one = candidate(**given_)
     assert plan([one], load(), NOW, 300).held[one.execution_id].reason is reason
+
+
+def test_a_quota_of_none_is_named_as_what_stands_in_the_way() -> None:
+    full = load(0)
+    full.room = Room(Quotas(executions=0, agents=1, agent_reservation_percent=0, workspaces=1))
+    one = candidate()
+    hold = plan([one], full, NOW, 300).held[one.execution_id]
+    assert hold.reason is WaitReason.RUN_SLOTS
+    assert "the quota of executions is 0" in hold.detail
 
 
 def test_a_rate_says_until_when_it_holds() -> None:

@@ -200,3 +200,16 @@ def test_the_schema_refuses_what_apply_refuses(
 def test_the_schema_tells_the_forms_of_a_channel_apart(schema: jsonschema.Draft202012Validator):
     assert not list(schema.iter_errors({"kind": "channel", "name": "files", "type": "outbox"}))
     assert list(schema.iter_errors({"kind": "channel", "name": "files", "type": "pigeon"}))
+
+
+def test_no_command_makes_a_deployment_where_no_project_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    monkeypatch.setattr("sys.argv", ["dct", "status"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "there is no dagster.yaml" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
