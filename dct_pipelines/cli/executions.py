@@ -143,6 +143,8 @@ def _tell(found: Any, state: ExecutionState, told: str, json_output: bool) -> No
 
 
 def _took(start: datetime | None, end: datetime | None) -> str:
+    from dct_pipelines.cli.output import span
+
     if start is None or end is None:
         return ""
-    return f"{(end - start).total_seconds():.1f} s"
+    return span((end - start).total_seconds())

@@ -48,6 +48,12 @@ def console(*, stderr: bool = False) -> Console:
     return Console(file=stream, width=width, markup=False, emoji=False, highlight=False, soft_wrap=False)
 
 
+def span(seconds: float) -> str:
+    """A span of time as people say it: `40 ms`, `1.7 s`."""
+    milliseconds = round(1000 * seconds)
+    return f"{milliseconds} ms" if milliseconds < 1000 else f"{seconds:.1f} s"
+
+
 def clean(value: Any) -> str:
     """A value as one line fit for a terminal."""
     if value is None:

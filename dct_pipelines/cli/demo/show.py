@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dct_pipelines.bootstrap import App
-from dct_pipelines.cli.output import STYLES, clean
+from dct_pipelines.cli.output import STYLES, clean, span
 from dct_pipelines.domain.errors import DctError
 from dct_pipelines.domain.git_refs import branch_ref
 from dct_pipelines.store.executions import listing
@@ -60,7 +60,7 @@ class Show:
         """An execution with every action, how long it took and what came of it."""
         self.console.print(_steps(execution))
         took = seconds(execution["created_at"], execution["completed_at"])
-        words = f"  {execution['status']} after {took:.1f} s"
+        words = f"  {execution['status']} after {span(took)}"
         if execution["error_message"]:
             words += f": {clean(execution['error_message'])}"
         self.console.print(Text(words, style=STYLES.get(execution["status"], "")))
@@ -105,7 +105,7 @@ def _steps(execution: Mapping[str, Any] | None) -> Table:
         table.add_row(
             step["name"],
             Text(state, style=STYLES.get(state, "dim")),
-            f"{took:.1f} s" if took else "",
+            span(took) if took else "",
             result,
         )
     return table
