@@ -33,7 +33,7 @@ QUIET_SECONDS = 20
 def arguments() -> argparse.Namespace:
     """What was asked for."""
     parser = argparse.ArgumentParser(prog="crash-test", description=__doc__)
-    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--kills", type=int, default=100, help="processes that are killed; default: 100")
     parser.add_argument("--events", type=int, default=None, help="pushes; default: twice the kills")
     parser.add_argument("--seed", type=int, default=None, help="of the choice of moments and parts")
     parser.add_argument("--break", dest="broken", choices=sorted(BREAKS), help="prove that the test can fail")

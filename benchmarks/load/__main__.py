@@ -1,4 +1,7 @@
-"""`python -m benchmarks.load`: workload W in its scenarios. Exit code 1 when anything was lost or doubled."""
+"""`python -m benchmarks.load`: a whole deployment under load, in one scenario after the other.
+
+Exit code 1 when anything was lost or doubled.
+"""
 
 from __future__ import annotations
 
@@ -28,10 +31,14 @@ RESULTS = SOURCE / "benchmarks" / "results"
 
 def arguments() -> argparse.Namespace:
     """What was asked for."""
-    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="benchmarks.load",
+        description=__doc__,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     parser.add_argument("--long", action="store_true", help=f"the long ones: {', '.join(LONG)}")
     parser.add_argument("--only", nargs="+", choices=(*SHORT, *LONG, KILLS), help="these only")
-    parser.add_argument("--triggers", type=int, default=1000)
+    parser.add_argument("--triggers", type=int, default=1000, help="triggers that are there")
     parser.add_argument("--burst", type=int, default=200, help="items that change at once")
     parser.add_argument("--stock", type=int, default=8, help="likewise, on Dagster's default launcher")
     parser.add_argument("--times", type=int, default=20, help="single changes")

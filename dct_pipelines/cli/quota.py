@@ -41,7 +41,7 @@ def show(json_output: Json = False) -> None:
     )
 
 
-@app.command("set")
+@app.command("set", context_settings={"ignore_unknown_options": True})  # a number below 0 is no option
 def set_(
     name: Name,
     value: Annotated[int, typer.Argument(metavar="VALUE", help="A whole number from 0.")],
