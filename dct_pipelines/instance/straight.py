@@ -152,9 +152,11 @@ def chain_of(job: JobDefinition, plan: ExecutionPlan) -> Steps | None:
     needs = plan.get_executable_step_deps()
     for level in plan.get_steps_to_execute_by_level():
         step = level[0]
-        op = job.get_op(step.node_handle).definition
-        has_more = step.pool or step.tags or job.get_all_hooks_for_handle(step.node_handle)
-        if len(level) > 1 or _work_of(op) is None or has_more or needs[step.key] != before:
+        if len(level) > 1 or _work_of(job.get_op(step.node_handle).definition) is None:
+            return None
+        if step.pool or step.tags or job.get_all_hooks_for_handle(step.node_handle):
+            return None
+        if needs[step.key] != before:
             return None
         chain.append(step)
         before = {step.key}
