@@ -207,9 +207,8 @@ def test_no_command_makes_a_deployment_where_no_project_is(
 ):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    monkeypatch.setattr("sys.argv", ["dct", "status"])
     with pytest.raises(SystemExit) as ended:
-        main()
+        main(["status"])
     assert ended.value.code == 2
     assert "there is no dagster.yaml" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
