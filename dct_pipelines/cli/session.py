@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dct_pipelines.bootstrap import App
+    from dct_pipelines.domain.errors import InvalidSetting
     from dct_pipelines.domain.gateway import RunGateway
     from dct_pipelines.engine.manage import Catalog
     from dct_pipelines.settings import Settings
@@ -24,8 +25,8 @@ def services(*, dagster: bool = False) -> Iterator[App]:
     from dct_pipelines.settings import environment, load_settings
 
     settings = load_settings()
-    if "DAGSTER_HOME" not in environment():
-        require_project(settings)
+    if not _has_project(settings) and "DAGSTER_HOME" not in environment():
+        raise _no_project(settings)
     app = build(settings, _gateway(settings) if dagster else None)
     try:
         yield app.ready()
@@ -35,14 +36,8 @@ def services(*, dagster: bool = False) -> Iterator[App]:
 
 def require_project(settings: Settings) -> None:
     """Refuse to work where no project is."""
-    from dct_pipelines.domain.errors import InvalidSetting
-    from dct_pipelines.settings import PROJECT_MARK
-
-    if not (settings.project_root / PROJECT_MARK).is_file():
-        raise InvalidSetting(
-            f"there is no {PROJECT_MARK} in {settings.project_root}: run this in the project's directory, or "
-            "set DAGSTER_HOME to it"
-        )
+    if not _has_project(settings):
+        raise _no_project(settings)
 
 
 def catalog_of(app: App) -> Catalog:
@@ -54,10 +49,24 @@ def catalog_of(app: App) -> Catalog:
 
 def _gateway(settings: Settings) -> RunGateway | None:
     """The way to Dagster; None where no project is, so that nothing is made there."""
-    from dct_pipelines.settings import PROJECT_MARK
-
-    if not (settings.project_root / PROJECT_MARK).is_file():
+    if not _has_project(settings):
         return None
     from dct_pipelines.instance.gateway import gateway_of
 
     return gateway_of(settings.home, settings.project_root)
+
+
+def _has_project(settings: Settings) -> bool:
+    from dct_pipelines.settings import PROJECT_MARK
+
+    return (settings.project_root / PROJECT_MARK).is_file()
+
+
+def _no_project(settings: Settings) -> InvalidSetting:
+    from dct_pipelines.domain.errors import InvalidSetting
+    from dct_pipelines.settings import PROJECT_MARK
+
+    return InvalidSetting(
+        f"there is no {PROJECT_MARK} in {settings.project_root}: run this in the project's directory, or "
+        "set DAGSTER_HOME to it"
+    )

@@ -149,6 +149,6 @@ class HandOver:
             return
         try:
             if made:
-                warm.launch([launch_of(one.run, one.body) for one in made])
+                warm.pools.launch([launch_of(one.run, one.body) for one in made])
         except PoolUnreachable as error:
             _log.warning("%d runs are launched as soon as the worker pool is back: %s", len(made), error)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -62,7 +61,7 @@ class WarmRunLauncher(RunLauncher[dg.DagsterInstance], ConfigurableClass):
         until = time.monotonic() + RETURNS_WITHIN_SECONDS
         while True:
             try:
-                self.launch([launch_of(run)])
+                self.pools.launch([launch_of(run)])
             except PoolUnreachable as error:
                 if time.monotonic() > until:
                     self._launch_by_default(context, str(error))
@@ -71,13 +70,6 @@ class WarmRunLauncher(RunLauncher[dg.DagsterInstance], ConfigurableClass):
             else:
                 self._has_warned = False
                 return
-
-    def launch(self, launches: Sequence[Launch]) -> None:
-        """Hand over, for runs that carry `run_tags.LAUNCHER`; `PoolUnreachable` when no pool takes them now.
-
-        Handing one over twice does no harm: a pool remembers what it has taken.
-        """
-        self.pools.launch(launches)
 
     def terminate(self, run_id: str) -> bool:
         """Ask whoever has the run to stop it; a run that still waits for a worker is cancelled at once."""

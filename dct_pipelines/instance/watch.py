@@ -85,7 +85,7 @@ class PoolWatch:
         if run is None or run.is_finished:
             return False
         if run.status is DagsterRunStatus.STARTING and run_id not in health.ended:
-            launcher.launch([launch_of(run)])
+            launcher.pools.launch([launch_of(run)])
             return False
         how = health.ended.get(run_id) or "no worker has it any more"
         if self._instance.run_will_resume(run_id):
