@@ -173,6 +173,7 @@ def manifests(url: str, triggers: int) -> list[dict[str, Any]]:
             "type": "benchsource",
             "base": url,
             "allow_private_network": True,
+            "busy_interval_seconds": 2,
         },
         {"kind": "item", "name": "all", "type": "jira_query", "connection": "source", "location": "all"},
         {

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from dct_pipelines.engine.rehearse import Rehearser
     from dct_pipelines.engine.simulate import Simulator
     from dct_pipelines.engine.status import StatusService
+    from dct_pipelines.engine.turns import Turn
     from dct_pipelines.engine.waiting import WaitingService
     from dct_pipelines.engine.webhooks import Webhooks
     from dct_pipelines.store.library import Library
@@ -138,6 +139,12 @@ class App:
             alerting=Alerting(self.outside.alerts),
             min_interval_seconds=self.settings.trigger_polling_min_interval_ms / 1000,
         )
+
+    def turn(self, seconds: float) -> Turn:
+        """Reads what is due, and until the turn is over what is busy."""
+        from dct_pipelines.engine.turns import Turn
+
+        return Turn(self.listening, self.outside.clock, seconds)
 
     @cached_property
     def webhooks(self) -> Webhooks:

@@ -52,6 +52,9 @@ def add(
         typer.Option("--allow-private-network", help="Its host is in a private network or this machine."),
     ] = False,
     poll_interval_seconds: Annotated[int | None, typer.Option(help="Read it this often, in seconds.")] = None,
+    busy_interval_seconds: Annotated[
+        int | None, typer.Option(help="Read it this often while it brings something: 1 to 4 s.")
+    ] = None,
     no_check: Annotated[
         bool, typer.Option("--no-check", help="Store it without asking the provider first.")
     ] = False,
@@ -73,6 +76,7 @@ def add(
         "webhook_secret": webhook_secret,
         "allow_private_network": allow_private_network or None,
         "poll_interval_seconds": poll_interval_seconds,
+        "busy_interval_seconds": busy_interval_seconds,
     }
     data = {"kind": "connection"} | {key: value for key, value in given.items() if value is not None}
     _store(data, by, is_checked=not no_check, dry_run=dry_run, json_output=json_output)

@@ -32,6 +32,8 @@ class ConnectionSpec(Definition):
     base: str | None = None
     credential: SecretRef | None = None
     poll_interval_seconds: Annotated[int, Field(ge=5, le=24 * 3600)] | None = None
+    busy_interval_seconds: Annotated[int, Field(ge=1, le=4)] | None = None
+    """How often it is read while reads bring something; None: no more often than otherwise."""
     config: dict[str, Any] = Field(default_factory=dict)
     """What its listener wants to know besides; checked by the listener's model."""
     webhook_secret: SecretRef | None = None

@@ -32,7 +32,7 @@ from dct_pipelines.engine.alerting import Alerting
 from dct_pipelines.engine.decide import Decider
 from dct_pipelines.engine.intake import Intake
 from dct_pipelines.engine.readers import Readers
-from dct_pipelines.engine.reading import DOWN_AFTER_FAILURES, StoredStates, TickReport, due_after, pause_after
+from dct_pipelines.engine.reading import DOWN_AFTER_FAILURES, Rhythm, StoredStates, TickReport, pause_after
 from dct_pipelines.store.database import Connection, Database
 from dct_pipelines.store.watching import cursors, sources, timers
 from dct_pipelines.store.watching.cursors import ReadFrom
@@ -125,11 +125,9 @@ class Listening:
             self._pause(source, error)
             report.problems.append(f"{source.name}: {error}")
             return
-        usual = self.listener_of(source.kind).interval_seconds
-        interval = float(source.config.get("poll_interval_seconds") or usual)
         report.is_finished = report.is_finished and finished
         if only is None:
-            self._well(source, interval if finished else None, began_at)
+            self._well(source, finished, began_at, report)
 
     def _read_items(
         self, source: Source, only: frozenset[UUID] | None, stop_at: float, report: TickReport
@@ -238,9 +236,12 @@ class Listening:
         with self.database.begin() as connection:
             cursors.interrupted(connection, source.id, item.id, self.clock.now(), why)
 
-    def _well(self, source: Source, interval: float | None, began_at: datetime) -> None:
-        now = self.clock.now()
-        due_at = now if interval is None else due_after(began_at, now, interval, self.min_interval_seconds)
+    def _well(self, source: Source, finished: bool, began_at: datetime, report: TickReport) -> None:
+        now, usual = self.clock.now(), self.listener_of(source.kind).interval_seconds
+        due_at = now
+        if finished:
+            rhythm = Rhythm.of(source.config, usual, self.min_interval_seconds)
+            due_at, report.again_at = rhythm.due_after(began_at, now, is_busy=report.events > 0)
         with self.database.begin() as connection:
             failures = sources.healthy(connection, source.id, now, due_at, began_at)
         if failures >= DOWN_AFTER_FAILURES:

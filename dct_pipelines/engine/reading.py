@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from dct_pipelines.domain.errors import ConnectionDown, CredentialRefused, DctError, Throttled
@@ -33,6 +34,8 @@ class TickReport:
     problems: list[str] = field(default_factory=list)
     is_finished: bool = True
     """False when the time ran out; the next tick goes on from the tokens."""
+    again_at: datetime | None = None
+    """When a connection that is busy wants to be read again, the earliest of them."""
 
     def add(self, report: PageReport) -> None:
         """Count a page in."""
@@ -46,6 +49,7 @@ class TickReport:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.problems += other.problems
         self.is_finished = self.is_finished and other.is_finished
+        self.again_at = min(filter(None, (self.again_at, other.again_at)), default=None)
 
     def __str__(self) -> str:
         seen = f"{self.items} items of {self.connections} connections read, {self.events or 'no'} new events"
@@ -76,15 +80,35 @@ class StoredStates:
             return snapshots.below(connection, item_id, prefix)
 
 
-def due_after(began_at: datetime, now: datetime, interval_seconds: float, least_seconds: float) -> datetime:
-    """When a connection that answered is read again: an interval lasts from one read's begin to the next's.
+@dataclass(frozen=True)
+class Rhythm:
+    """How often a connection that answers is read, in seconds; from one read's begin to the next one's."""
 
-    After a read that took longer than that, the connection rests for `least_seconds`.
-    """
-    least = timedelta(seconds=least_seconds)
-    # The clock may have been set back meanwhile.
-    due_at = min(began_at, now) + max(least, timedelta(seconds=interval_seconds)) - HAIR
-    return due_at if due_at > now else now + least - HAIR
+    interval_seconds: float
+    least_seconds: float
+    busy_seconds: float | None = None
+    """The interval while reads bring something, shorter than a tick's; None: as otherwise."""
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], usual_seconds: float, least_seconds: float) -> Rhythm:
+        """What a connection's definition says, else what is usual for its kind."""
+        own, busy = config.get("poll_interval_seconds"), config.get("busy_interval_seconds")
+        return cls(float(own or usual_seconds), least_seconds, float(busy) if busy else None)
+
+    def due_after(
+        self, began_at: datetime, now: datetime, *, is_busy: bool
+    ) -> tuple[datetime, datetime | None]:
+        """From when on a tick may read it again; and when to within this turn, if the read brought something.
+
+        After a read that took longer than its interval it rests.
+        """
+        began_at = min(began_at, now)  # the clock may have been set back meanwhile
+        if is_busy and self.busy_seconds is not None:
+            again_at = max(now, began_at + timedelta(seconds=self.busy_seconds))
+            return again_at - HAIR, again_at
+        least = timedelta(seconds=self.least_seconds)
+        due_at = began_at + max(least, timedelta(seconds=self.interval_seconds)) - HAIR
+        return (due_at if due_at > now else now + least - HAIR), None
 
 
 def pause_after(error: DctError, failures: int, now: datetime, chance: float) -> tuple[str, datetime]:

@@ -18,7 +18,9 @@ from dct_pipelines.sensors.ticks import (
 )
 
 PATIENCE_SECONDS = 4.0
-"""A connection that takes longer is read on in the background, so that the others' next tick is not late."""
+"""A connection that takes longer is read on in the background, so that the others' next tick is not late.
+
+One that is busy is read again within it."""
 UNUSED_INTERVAL_SECONDS = 300
 """For a kind of which there is no connection yet; the first one has the definitions loaded anew."""
 HEARD_SECONDS = 45
@@ -37,7 +39,7 @@ def listener_sensor(
 
     def listen(app: App) -> Answer:
         begun = monotonic()
-        seen = app.listening.tick(kind, patience_seconds=PATIENCE_SECONDS)
+        seen = app.turn(PATIENCE_SECONDS).read(kind)
         if monotonic() - begun > HEARD_SECONDS:
             return dg.SkipReason(f"{seen}; that took so long that the dispatcher hands over what fired")
         return hand_over(app, str(seen), loaded)
