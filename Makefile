@@ -72,8 +72,6 @@ bench: $(READY) ## measure bursts, latency, steady load and idleness, beside Dag
 	@$(BIN)/python -m benchmarks.load $(BENCH_ARGS)
 
 bench-long: $(READY) ## measure 20,000 runs of steady load, and load that grows; with plots (30 minutes)
-	@$(BIN)/python -c 'import matplotlib' 2>/dev/null || \
-		$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	@$(BIN)/python -m benchmarks.load --long $(BENCH_ARGS)
 
 bench-listening: $(READY) ## measure ticks and decisions at 5,000 triggers and 10,000 refs

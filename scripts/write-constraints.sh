@@ -7,7 +7,7 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 "$(scripts/find-python.sh)" -m venv "$scratch/venv"
 echo "Resolving pyproject.toml in an empty environment (some minutes)"
-"$scratch/venv/bin/python" -m pip install --disable-pip-version-check --no-input --quiet --editable '.[dev,bench]'
+"$scratch/venv/bin/python" -m pip install --disable-pip-version-check --no-input --quiet --editable '.[dev]'
 {
     echo "# Exact versions of everything that pyproject.toml's ranges bring in. Written by 'make constraints'."
     "$scratch/venv/bin/python" -m pip freeze --disable-pip-version-check --exclude-editable |

@@ -1,11 +1,7 @@
-"""Plots, as SVG: the latency under growing load, and what else a scenario has followed over time.
-
-They need matplotlib, which `make bench-long` installs; without it there are none.
-"""
+"""Plots, as SVG: the latency under growing load, and what else a scenario has followed over time."""
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 from benchmarks.load.figures import Result
@@ -16,7 +12,7 @@ SIZE_INCHES = (7.0, 4.0)
 def plot(result: Result, path: Path) -> None:
     """Draw each series over the first one: one below the other, or together where they have one unit."""
     first, *others = result.series or ("",)
-    if not others or len(result.series[first]) < 2 or find_spec("matplotlib") is None:
+    if not others or len(result.series[first]) < 2:
         return
     from matplotlib.figure import Figure
 
