@@ -13,6 +13,7 @@ import dagster as dg
 
 from dct_pipelines import registry
 from dct_pipelines.bootstrap import load_shapes
+from dct_pipelines.clients import logs
 from dct_pipelines.instance.gateway import DagsterGateway
 from dct_pipelines.jobs.build import JobBuilder
 from dct_pipelines.resources.app import DctResource
@@ -31,6 +32,7 @@ def defs() -> dg.Definitions:
     # Dagster passes this parameter to itself whenever a sensor has jobs; nobody can do anything about it.
     warnings.filterwarnings("ignore", "Parameter `owners` of initializer `SensorDef", dg.BetaWarning)
     settings = load_settings()
+    logs.install(settings)
     known = load_shapes(settings)
     jobs = JobBuilder(registry.actions()).jobs(known.shapes)
     _log.info("%d jobs, of %d stored shapes (%s)", len(jobs), len(known.shapes), known.source)

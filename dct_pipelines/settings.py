@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, ClassVar
+from urllib.parse import unquote
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
@@ -33,6 +34,7 @@ QUOTA_SETTINGS: Mapping[Quota, str] = {
 """Which setting counts where operators have set nothing."""
 
 Count = Annotated[int, Field(ge=1)]
+Port = Annotated[int, Field(ge=1, le=65535)]
 Percent = Annotated[int, Field(ge=0, le=100)]
 
 
@@ -45,6 +47,13 @@ class Isolation(StrEnum):
     """Refuse to start a child process that cannot be isolated."""
     NONE = "none"
     """Only an allow-listed environment and a process group of its own."""
+
+
+class LogFormat(StrEnum):
+    """How processes write their logs."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 class Settings(BaseModel):
@@ -93,6 +102,29 @@ class Settings(BaseModel):
     alert_webhook_url: SecretStr | None = Field(None, alias="ALERT_WEBHOOK_URL")
     """Secret because such addresses carry their token."""
 
+    log_format: LogFormat = Field(LogFormat.TEXT, alias="DCT_LOG_FORMAT")
+    metrics_port: Port | None = Field(None, alias="DCT_METRICS_PORT")
+    """Where `dct up` serves metrics to Prometheus; unset: nowhere."""
+    metrics_host: str = Field("127.0.0.1", alias="DCT_METRICS_HOST")
+    otlp_endpoint: str | None = Field(None, alias="DCT_OTLP_ENDPOINT")
+    """The collector's traces are at `/v1/traces` below it; unset: OpenTelemetry's own name counts."""
+    otel_endpoint: str | None = Field(None, alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    otel_headers: SecretStr | None = Field(None, alias="OTEL_EXPORTER_OTLP_HEADERS")
+    otel_service_name: str = Field("dct", alias="OTEL_SERVICE_NAME")
+
+    @property
+    def traces_endpoint(self) -> str | None:
+        """Where traces are posted; None where nobody wants them."""
+        base = self.otlp_endpoint or self.otel_endpoint
+        return f"{base.rstrip('/')}/v1/traces" if base else None
+
+    @property
+    def otlp_headers(self) -> Mapping[str, str]:
+        """Headers of each request to the collector, from `name=value,name=value` with percent-encoding."""
+        text = self.otel_headers.get_secret_value() if self.otel_headers else ""
+        pairs = (part.partition("=") for part in text.split(",") if part.strip())
+        return {unquote(name).strip(): unquote(value).strip() for name, _, value in pairs}
+
     @property
     def quotas(self) -> Quotas:
         """The quotas that count where operators have not set others."""
@@ -111,6 +143,21 @@ class Settings(BaseModel):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @field_validator("otlp_endpoint", "otel_endpoint")
+    @classmethod
+    def _an_address(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("is not of the form http://collector:4318")
+        return value
+
+    @field_validator("otel_headers")
+    @classmethod
+    def _pairs(cls, value: SecretStr | None) -> SecretStr | None:
+        parts = value.get_secret_value().split(",") if value else []
+        if not all("=" in part for part in parts if part.strip()):
+            raise ValueError("is not of the form name=value,name=value")
+        return value
 
     @field_validator("database_url")
     @classmethod

@@ -22,14 +22,16 @@ from dct_pipelines.clients.stack.service import Door, Service, free_port, privat
 from dct_pipelines.clients.stack.succession import Succession
 from dct_pipelines.clients.stack.supervision import Supervision, stop_all
 from dct_pipelines.domain.errors import StackNotReady
-from dct_pipelines.settings import Settings
+from dct_pipelines.settings import LogFormat, Settings
 
 LOCATION = "dct_pipelines"
 MODULE = "dct_pipelines.definitions"
 DAEMON = "dct_pipelines.instance.daemon"
 DOOR = "dct_pipelines.instance.door"
 POOL = "dct_pipelines.instance.warm"
+COMMAND = "dct_pipelines.cli.main"
 HOST = "127.0.0.1"
+EVERYWHERE = "0.0.0.0"  # noqa: S104 (only compared with)
 UI_PORT = 3000
 READY_SECONDS = 180
 """Loading Dagster takes seconds of processor time; on a busy machine many."""
@@ -137,6 +139,10 @@ def _start_engine(settings: Settings, services: list[Service], succession: Succe
     _bring_up(services, _daemon(settings, workspace))
     if _has_sockets(settings):
         _bring_up(services, _sockets(settings))
+    if settings.metrics_port is not None:
+        _bring_up(services, _metrics(settings, settings.metrics_port))
+    if settings.traces_endpoint is not None:
+        _bring_up(services, _command(settings, "traces", None, "trace", "export"))
 
 
 def _start_ui(settings: Settings, services: list[Service], workspace: Path, wanted_port: int) -> str:
@@ -177,7 +183,7 @@ def _service(settings: Settings, name: str, module: str, door: Door | None, *arg
 def _code_server(settings: Settings, socket: Path) -> Service:
     where = ("--socket", str(socket), "--heartbeat-ttl", str(HEARTBEAT_SECONDS))
     what = ("--module-name", MODULE, "--location-name", LOCATION)
-    arguments = ("code-server", "start", *what, *where)
+    arguments = ("code-server", "start", *what, *where, *_log_format(settings))
     server = _service(settings, "code server", DOOR, socket, *arguments)
     server.worker = WORKER
     return server
@@ -204,13 +210,32 @@ def _has_sockets(settings: Settings) -> bool:
 
 
 def _sockets(settings: Settings) -> Service:
-    return _service(settings, "Slack sockets", "dct_pipelines.cli.main", None, "listen", "slack")
+    as_json = ("--json",) if settings.log_format is LogFormat.JSON else ()
+    return _service(settings, "Slack sockets", COMMAND, None, "listen", "slack", *as_json)
+
+
+def _metrics(settings: Settings, port: int) -> Service:
+    """What answers Prometheus; whether it does is asked where it can be: at the loopback address."""
+    door = port if settings.metrics_host in (HOST, EVERYWHERE) else None
+    return _command(settings, "metrics", door, "metrics", "serve", "--json")
+
+
+def _command(settings: Settings, name: str, door: Door | None, *arguments: str) -> Service:
+    """A command of ours that does one thing at a time."""
+    service = _service(settings, name, COMMAND, door, *arguments)
+    service.variables["DCT_DATABASE_POOL_SIZE"] = "1"
+    return service
 
 
 def _webserver(settings: Settings, workspace: Path, port: int) -> Service:
     where = ("--host", HOST, "--port", str(port))
-    arguments = ("--workspace", str(workspace), *where, "--suppress-warnings")
+    arguments = ("--workspace", str(workspace), *where, "--suppress-warnings", *_log_format(settings))
     return _service(settings, "web UI", "dagster_webserver", port, *arguments)
+
+
+def _log_format(settings: Settings) -> tuple[str, ...]:
+    """As Dagster's own commands take it."""
+    return ("--log-format", "json") if settings.log_format is LogFormat.JSON else ()
 
 
 def _write_workspace(home: Path, socket: Path) -> Path:

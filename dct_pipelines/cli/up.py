@@ -17,6 +17,7 @@ from dct_pipelines.domain.errors import DatabaseUnavailable, DctError
 if TYPE_CHECKING:
     from dct_pipelines.cli.supervisor import Stack
     from dct_pipelines.engine.reading import TickReport
+    from dct_pipelines.settings import Settings
 
 listener = typer.Typer(help="Read what is watched.", no_args_is_help=True)
 engine = typer.Typer(help="Decide, dispatch and carry out.", no_args_is_help=True)
@@ -86,19 +87,28 @@ def _run(json_output: bool, *, engine: bool, ui: bool, ui_port: int | None) -> N
     from dct_pipelines.settings import load_settings
 
     settings = load_settings()
-
-    def say(line: str) -> None:
-        typer.echo(line, err=json_output)
-
+    say = _sayer(settings, json_output)
     with until_signal() as stop:
         say("starting ...")
         with running(settings, engine=engine, ui=ui, ui_port=ui_port, say=say) as stack:
-            _say_ready(stack, json_output)
+            _say_ready(stack, json_output, say)
             stop.wait()
             say("stopping ...")
 
 
-def _say_ready(stack: Stack, json_output: bool) -> None:
+def _sayer(settings: Settings, json_output: bool) -> Callable[[str], None]:
+    """What the supervisor says, as the settings want logs: beside `--json` it is no part of the answer."""
+    from dct_pipelines.settings import LogFormat
+
+    if settings.log_format is not LogFormat.JSON:
+        return lambda line: typer.echo(line, err=json_output)
+    from dct_pipelines.clients import logs
+
+    logs.install(settings)
+    return lambda line: typer.echo(logs.say_as_json(line, "dct_pipelines.up"), err=json_output)
+
+
+def _say_ready(stack: Stack, json_output: bool, say: Callable[[str], None]) -> None:
     from dct_pipelines.cli.supervisor import log_directory
 
     logs = log_directory(stack.settings)
@@ -106,10 +116,12 @@ def _say_ready(stack: Stack, json_output: bool) -> None:
         facts = {"ready": True, "ui": stack.ui_url, "pids": stack.pids, "logs": str(logs)}
         typer.echo(json.dumps(facts | {"seconds": round(stack.seconds, 1)}))
         return
-    typer.echo(f"ready after {stack.seconds:.1f} s: {', '.join(stack.pids)}")
+    say(f"ready after {stack.seconds:.1f} s: {', '.join(stack.pids)}")
     if stack.ui_url:
-        typer.echo(f"Dagster: {stack.ui_url}")
-    typer.echo(f"logs: {logs}    stop with Ctrl-C")
+        say(f"Dagster: {stack.ui_url}")
+    if stack.settings.metrics_port is not None:
+        say(f"metrics: http://{stack.settings.metrics_host}:{stack.settings.metrics_port}/metrics")
+    say(f"logs: {logs}    stop with Ctrl-C")
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+from dct_pipelines.domain.at_work import working_on
 from dct_pipelines.domain.deliverable import Missing, find_missing
 from dct_pipelines.domain.errors import DatabaseUnavailable, StaleAttempt
 from dct_pipelines.domain.execution import ExecutionState
@@ -35,12 +36,13 @@ class Closer:
         held = self.attempts.held(run)
         if held is not None:
             # When it was lost meanwhile, that is found out below.
-            with suppress(StaleAttempt):
+            with suppress(StaleAttempt), working_on(held.at()):
                 return self._close(held)
         taken = self.attempts.take(run)
         if isinstance(taken, Refused):
             return CloseReport(taken.execution.status, because=taken.because, is_noop=True)
-        return self._close(taken)
+        with working_on(taken.at()):
+            return self._close(taken)
 
     def _close(self, hold: Hold) -> CloseReport:
         unsettled = [

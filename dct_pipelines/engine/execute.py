@@ -8,6 +8,7 @@ from uuid import UUID
 
 from dct_pipelines import registry
 from dct_pipelines.domain.action import ActionType
+from dct_pipelines.domain.at_work import AtWork, working_on
 from dct_pipelines.domain.execution import ExecutionState
 from dct_pipelines.domain.gateway import RunGateway
 from dct_pipelines.domain.ports import Clock
@@ -82,7 +83,8 @@ class Executor:
         Never raises because another run holds it: then the claim is a no-op and says why.
         """
         manual = Manual(manual_actions, created_by) if manual_actions is not None else None
-        taken = self._attempts.take(run, manual)
+        with working_on(AtWork(run.execution_id, run.attempt) if run.execution_id else None):
+            taken = self._attempts.take(run, manual)
         execution = taken.execution
         if isinstance(taken, Refused):
             return Claim(execution.id, execution.attempt, is_noop=True, because=taken.because)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from uuid import UUID
 
+from dct_pipelines.domain.at_work import AtWork
 from dct_pipelines.domain.errors import DatabaseUnavailable
 from dct_pipelines.domain.ports import ActionPorts
 from dct_pipelines.engine.times import Times
@@ -42,6 +43,19 @@ class Hold:
     def key(self) -> tuple[UUID, int]:
         """The execution and the attempt."""
         return self.execution.id, self.execution.attempt
+
+    def at(self, index: int | None = None) -> AtWork:
+        """What a thread is at work on that carries it out, or the action at `index`."""
+        execution = self.execution
+        names = [step.name for step in execution.steps]
+        return AtWork(
+            execution_id=execution.id,
+            attempt=execution.attempt,
+            trigger=execution.trigger_name or None,
+            event_id=execution.event_id,
+            action=names[index] if index is not None and 0 <= index < len(names) else None,
+            index=index,
+        )
 
 
 class Heartbeats:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from dct_pipelines.domain.action import ActionContext, ActionType, Recovery
+from dct_pipelines.domain.at_work import working_on
 from dct_pipelines.domain.errors import ActionFailed, InvalidInput, StaleAttempt
 from dct_pipelines.domain.event import Event
 from dct_pipelines.domain.opening import workspace_id_of
@@ -75,6 +76,10 @@ class Performer:
             log(f"{previous.name} was settled by attempt {previous.attempt}: {previous.summary}")
             return _repeated(previous)
         watch = Watch(hold.execution, hold, self.attempts.heartbeats, self.clock, is_cancelled)
+        with working_on(hold.at(index)):
+            return self._watched(hold, index, watch, log)
+
+    def _watched(self, hold: Hold, index: int, watch: Watch, log: Callable[[str], None]) -> ActionReport:
         try:
             return self._work(self._work_for(hold, index, watch, log))
         except Exception as error:

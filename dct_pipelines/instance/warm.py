@@ -20,7 +20,7 @@ from dagster._core.definitions.reconstruct import ReconstructableRepository
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._grpc.server import LoadedRepositories
 
-from dct_pipelines.clients import printed
+from dct_pipelines.clients import logs, printed
 from dct_pipelines.clients.pool.roster import Size
 from dct_pipelines.clients.pool.worker import Work
 from dct_pipelines.clients.pool.zygote import Zygote
@@ -58,6 +58,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     faulthandler.enable()
     settings = load_settings()
+    logs.install(settings)
     repository = load_repository(asked.module, settings.project_root)
     for name in (*USED_BY_RUNS, *_our_modules()):
         importlib.import_module(name)

@@ -143,3 +143,35 @@ def test_names_that_deployments_already_use_are_kept() -> None:
         "REDIS_URL",
         "REDIS_QUEUE_DB",
     }
+
+
+def test_traces_go_below_the_collectors_address_ours_before_opentelemetrys(tmp_path: Path) -> None:
+    given = {"DAGSTER_HOME": str(tmp_path), "OTEL_EXPORTER_OTLP_ENDPOINT": "http://there:4318/"}
+    assert load_settings(given).traces_endpoint == "http://there:4318/v1/traces"
+    ours = given | {"DCT_OTLP_ENDPOINT": "https://here/otlp"}
+    assert load_settings(ours).traces_endpoint == "https://here/otlp/v1/traces"
+    assert load_settings({"DAGSTER_HOME": str(tmp_path)}).traces_endpoint is None
+
+
+def test_headers_for_the_collector_are_read_as_opentelemetry_writes_them(tmp_path: Path) -> None:
+    text = "authorization=Bearer%20abc%3D, x-team=qa"
+    settings = load_settings({"DAGSTER_HOME": str(tmp_path), "OTEL_EXPORTER_OTLP_HEADERS": text})
+    assert settings.otlp_headers == {"authorization": "Bearer abc=", "x-team": "qa"}
+    assert "abc" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DCT_OTLP_ENDPOINT", "collector:4317"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "secret-without-a-name"),
+        ("DCT_METRICS_PORT", "0"),
+        ("DCT_LOG_FORMAT", "xml"),
+    ],
+)
+def test_what_cannot_be_used_for_observing_is_named_without_its_value(
+    tmp_path: Path, name: str, value: str
+) -> None:
+    with pytest.raises(InvalidSetting, match=name) as fault:
+        load_settings({"DAGSTER_HOME": str(tmp_path), name: value})
+    assert value not in str(fault.value) or value in ("0", "xml")
