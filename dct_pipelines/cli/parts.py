@@ -27,6 +27,8 @@ MODULES: Mapping[str, str] = {
     "draft": "definitions:APPS",
     "quota": "quota:app",
     "user": "users:app",
+    "metrics": "metrics:app",
+    "trace": "trace:app",
     "db": "database:app",
     "listener": "up:listener",
     "listen": "listen:app",

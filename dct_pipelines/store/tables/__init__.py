@@ -24,6 +24,7 @@ from dct_pipelines.store.tables.operations import (
 )
 from dct_pipelines.store.tables.people import activity, api_tokens, audit_log, sessions, users
 from dct_pipelines.store.tables.quotas import quotas, slots
+from dct_pipelines.store.tables.telemetry import telemetry_cursors, telemetry_totals
 from dct_pipelines.store.tables.triggers import (
     decisions,
     dynamic_context_triggers,
@@ -79,6 +80,8 @@ __all__ = [
     "shapes",
     "slots",
     "snapshots",
+    "telemetry_cursors",
+    "telemetry_totals",
     "test_suites",
     "trigger_actions",
     "trigger_conditions",

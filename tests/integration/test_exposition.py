@@ -1,0 +1,275 @@
+"""What Prometheus scrapes: well-formed, true, bounded, and with counters that never fall."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import delete, text, update
+
+from dct_pipelines.clients.metrics_server import serving
+from dct_pipelines.domain.errors import AlreadyRunning
+from dct_pipelines.engine.exposition import HEALTHS, KEPT_SECONDS, MOST_NAMED, Exposition
+from dct_pipelines.engine.quotas import QuotaService
+from dct_pipelines.engine.waiting import WaitingService
+from dct_pipelines.store import tables, totals
+from dct_pipelines.store.database import Database
+from tests.fakes.ports import FakeClock
+from tests.integration.test_dispatch_many import wait
+from tests.support.postgres import terminate_all
+from tests.support.stage import QUOTAS, MovableDatabase, Stage
+from tests.support.telemetry import begin, ended, settle
+from tests.support.world import World
+
+pytestmark = pytest.mark.integration
+NAME = re.compile(r"^dct_[a-z_]+$")
+UNITS = ("seconds", "bytes", "ratio")
+
+
+@dataclass
+class Ticking:
+    """A monotonic clock that is moved by hand."""
+
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def world(database: Database) -> World:
+    begin(database, totals.CURSOR)
+    return World(database, FakeClock(datetime.now(UTC)))
+
+
+@pytest.fixture
+def ticking() -> Ticking:
+    return Ticking()
+
+
+def exposition_of(database: Database, ticking: Ticking | None = None) -> Exposition:
+    clock = FakeClock(datetime.now(UTC))
+    waiting = WaitingService(database, clock, QUOTAS, 300, frozenset)
+    quotas = QuotaService(database, QUOTAS)
+    return Exposition(
+        database,
+        clock,
+        quotas,
+        waiting,
+        None,
+        version="1.2.3",
+        release="1.2.3+branch_ready.1",
+        monotonic=ticking or Ticking(),
+    )
+
+
+def scraped(exposition: Exposition) -> dict[str, float]:
+    """Every sample of the text format, by name and labels, as the library reads it."""
+    body, _ = exposition.text()
+    return {
+        f"{sample.name}{sorted(sample.labels.items())}" if sample.labels else sample.name: sample.value
+        for family in text_string_to_metric_families(body.decode())
+        for sample in family.samples
+    }
+
+
+def test_each_metric_keeps_to_the_rules_of_names_help_types_and_units(world: World) -> None:
+    world.trigger("to-qa")
+    ended(world.database, 10)
+    body, content_type = exposition_of(world.database).text()
+    assert content_type.startswith("text/plain; version=")
+    families = list(text_string_to_metric_families(body.decode()))
+    for family in families:
+        assert NAME.match(family.name), family.name
+        assert len(family.documentation) > 10, family.name
+        assert family.type in ("counter", "gauge", "histogram"), family.name
+        words = set(family.name.split("_"))
+        assert not words & {"ms", "minutes", "hours", "kb", "mb", "percent", "total"}, family.name
+    assert len({family.name for family in families}) == len(families)
+    suffixed = [name for name in (one.name for one in families) if name.endswith(UNITS)]
+    assert {"dct_response_time_seconds", "dct_database_size_bytes"} <= set(suffixed)
+
+
+def test_openmetrics_is_given_to_whoever_asks_for_it(world: World) -> None:
+    body, content_type = exposition_of(world.database).text("application/openmetrics-text; version=1.0.0")
+    assert content_type.startswith("application/openmetrics-text")
+    assert "dct_build" in {family.name for family in openmetrics(body.decode())}
+
+
+def test_it_tells_how_executions_stand(world: World) -> None:
+    trigger_id = world.trigger("to-qa")
+    wait(world, trigger_id, 3)
+    ended(world.database, 20)
+    ended(world.database, 10, "failed", trigger_id=trigger_id)
+    found = scraped(exposition_of(world.database))
+    assert found["dct_executions[('state', 'waiting')]"] == 3
+    assert found["dct_executions_ended_total[('outcome', 'completed')]"] == 1
+    assert found["dct_executions_ended_total[('outcome', 'failed')]"] == 1
+    assert found["dct_executions_ended_total[('outcome', 'cancelled')]"] == 0
+    assert found["dct_waiting[('reason', 'its_turn')]"] == 3
+    assert found["dct_quota[('quota', 'executions')]"] == QUOTAS.executions
+    assert found["dct_quota_in_use[('quota', 'executions')]"] == 0
+    assert found["dct_triggers[('status', 'active')]"] == 1
+    assert found["dct_up"] == 1
+    assert found["dct_build_info[('rules', '1.2.3+branch_ready.1'), ('version', '1.2.3')]"] == 1
+
+
+def test_the_histogram_holds_each_stage_of_the_way(world: World) -> None:
+    for ago in (30, 20, 10):
+        ended(world.database, ago)
+    found = scraped(exposition_of(world.database))
+
+    def bucket(stage: str, bound: str) -> float:
+        return found[f"dct_response_time_seconds_bucket[('le', '{bound}'), ('stage', '{stage}')]"]
+
+    # each waited 1.5 s, was launched in 0.5 s and worked 3 s
+    assert [bucket("queued", bound) for bound in ("1.0", "2.5", "+Inf")] == [0, 3, 3]
+    assert [bucket("launched", bound) for bound in ("0.25", "0.5", "+Inf")] == [0, 3, 3]
+    assert [bucket("total", bound) for bound in ("2.5", "5.0", "+Inf")] == [0, 3, 3]
+    assert found["dct_response_time_seconds_count[('stage', 'worked')]"] == 3
+    assert found["dct_response_time_seconds_sum[('stage', 'worked')]"] == pytest.approx(9, abs=0.01)
+
+
+def test_counters_do_not_fall_when_rows_go_or_are_taken_up_again(world: World, ticking: Ticking) -> None:
+    exposition = exposition_of(world.database, ticking)
+    gone, again = ended(world.database, 20), ended(world.database, 10, "failed")
+    before = scraped(exposition)
+    rows = tables.trigger_executions
+    with world.database.begin() as connection:
+        connection.execute(delete(rows).where(rows.c.id == gone))
+        connection.execute(update(rows).where(rows.c.id == again).values(status="waiting", completed_at=None))
+    ticking.now += 3600
+    after = scraped(exposition)
+    ended(world.database, 5)
+    ticking.now += 3600
+    later = scraped(exposition_of(world.database))
+    counters = [name for name in before if "_total" in name or "_bucket" in name or "_count" in name]
+    assert len(counters) > 50
+    assert [name for name in counters if not before[name] <= after[name] <= later[name]] == []
+    assert later["dct_executions_ended_total[('outcome', 'completed')]"] == 2
+
+
+def test_every_ending_is_counted_once_whoever_scrapes(world: World) -> None:
+    for place in range(40):
+        ended(world.database, 100 - place)
+    many = [exposition_of(world.database) for _ in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda one: one.text(), many))
+    found = scraped(exposition_of(world.database))
+    assert found["dct_executions_ended_total[('outcome', 'completed')]"] == 40
+
+
+def test_endings_of_one_moment_are_not_parted_by_a_limit(database: Database) -> None:
+    begin(database, totals.CURSOR)
+    for _ in range(3):
+        ended(database, 60)
+    with database.begin() as connection:
+        connection.execute(text("UPDATE dct.trigger_executions SET completed_at = now() - interval '60 s'"))
+    ended(database, 30)
+    with database.begin() as connection:
+        assert totals.count_endings(connection, limit=2) is True
+        assert totals.read(connection).ended == {"completed": 3}
+        assert totals.count_endings(connection, limit=2) is False
+        assert totals.read(connection).ended == {"completed": 4}
+
+
+def test_an_ending_that_is_still_being_written_is_not_passed_by(database: Database) -> None:
+    begin(database, totals.CURSOR)
+    stage = Stage(database)
+    execution_id, _ = stage.claimed("check")
+    with database.begin() as writing:
+        moved = {"id": execution_id}
+        ends = "UPDATE dct.trigger_executions SET status = 'failed', completed_at = clock_timestamp()"
+        writing.execute(text(f"{ends} WHERE id = :id"), moved)
+        # Somebody else's ending is newer, and was committed before.
+        writing.execute(text("SELECT pg_sleep(1.2)"))
+        other = ended(database, 0)
+        with database.begin() as connection:
+            connection.execute(
+                text("UPDATE dct.trigger_executions SET completed_at = now() WHERE id = :id"), {"id": other}
+            )
+            totals.count_endings(connection)
+            assert totals.read(connection).ended == {}
+    stage.stop()
+    settle(database)
+    with database.begin() as connection:
+        totals.count_endings(connection)
+        assert totals.read(connection).ended == {"failed": 1, "completed": 1}
+
+
+def test_history_from_before_the_first_scrape_is_no_sudden_burst(database: Database) -> None:
+    World(database)
+    ended(database, 60)
+    found = scraped(exposition_of(database))
+    assert found["dct_executions_ended_total[('outcome', 'completed')]"] == 0
+
+
+def test_names_from_outside_are_escaped_and_their_number_is_bounded(world: World) -> None:
+    hostile = 'a"} 1\ndct_up 0\\'
+    world.connection(hostile)
+    rows = tables.dynamic_context_triggers
+    for place in range(MOST_NAMED + 10):
+        trigger_id = world.trigger(f"trigger-{place}")
+        with world.database.begin() as connection:
+            connection.execute(update(rows).where(rows.c.id == trigger_id).values(execution_count=place))
+    body, _ = exposition_of(world.database).text()
+    families = {family.name: family for family in text_string_to_metric_families(body.decode())}
+    names = {sample.labels["trigger"] for sample in families["dct_trigger_firings"].samples}
+    assert len(names) == MOST_NAMED
+    assert "trigger-0" not in names
+    health = [one for one in families["dct_connection_health"].samples if one.labels["connection"] == hostile]
+    assert len(health) == len(HEALTHS)
+    assert families["dct_firings"].samples[0].value == sum(range(MOST_NAMED + 10))
+    assert families["dct_up"].samples[0].value == 1
+
+
+def test_an_answer_is_kept_for_a_while(world: World, ticking: Ticking) -> None:
+    exposition = exposition_of(world.database, ticking)
+    waiting = "dct_executions[('state', 'waiting')]"
+    assert scraped(exposition)[waiting] == 0
+    wait(world, world.trigger("to-qa"), 1)
+    ticking.now += KEPT_SECONDS - 0.1
+    assert scraped(exposition)[waiting] == 0
+    ticking.now += 0.2
+    assert scraped(exposition)[waiting] == 1
+
+
+def test_a_database_that_is_away_is_said_and_found_again(world: World, ticking: Ticking) -> None:
+    away = MovableDatabase.beside(world.database)
+    exposition = exposition_of(away, ticking)
+    away.away = 1
+    found = scraped(exposition)
+    assert (found["dct_up"], "dct_events_total" in found) == (0, False)
+    ticking.now += 60
+    assert scraped(exposition)["dct_up"] == 1
+
+
+def test_a_scrape_outlives_a_server_that_hung_up(world: World, database_url: str) -> None:
+    ticking = Ticking()
+    exposition = exposition_of(world.database, ticking)
+    scraped(exposition)
+    terminate_all(database_url)
+    ticking.now += 60
+    assert scraped(exposition)["dct_up"] == 1
+
+
+def test_scrapes_are_answered_over_http_and_nothing_else_is(world: World) -> None:
+    with serving(exposition_of(world.database).text, "127.0.0.1", 0) as served:
+        assert served.url == f"http://127.0.0.1:{served.port}/metrics"
+        with urlopen(served.url) as answer:
+            assert b"dct_up 1.0" in answer.read()
+        head = Request(served.url, method="HEAD")
+        with urlopen(head) as answer:
+            assert (answer.status, answer.read()) == (200, b"")
+        with pytest.raises(HTTPError, match="404"):
+            urlopen(served.url.replace("/metrics", "/etc/passwd"))
+        second = serving(lambda _accept: (b"", ""), "127.0.0.1", served.port)
+        with pytest.raises(AlreadyRunning, match="choose another port"), second:
+            pass
