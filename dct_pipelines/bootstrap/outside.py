@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dct_pipelines import __version__
+from dct_pipelines.domain.errors import InvalidSetting
 from dct_pipelines.domain.process import IsolationMode, ProcessPort
 from dct_pipelines.settings import Settings, environment
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
         SuiteRunnerPort,
         WorkspaceFilesPort,
     )
+    from dct_pipelines.domain.tracing import SpanSink
 
 OUTBOX = "outbox"
 """The channel that is always there: one file a message."""
@@ -145,6 +148,17 @@ class Outside:
         return WebhookAlerts(self._post, address.get_secret_value if address else lambda: None)
 
     @cached_property
+    def span_sink(self) -> SpanSink:
+        """The collector of traces; `InvalidSetting` where none is named."""
+        from dct_pipelines.clients.otlp import OtlpSink
+
+        endpoint = self.settings.traces_endpoint
+        if endpoint is None:
+            raise InvalidSetting("no collector of traces is named: set DCT_OTLP_ENDPOINT")
+        settings = self.settings
+        return OtlpSink(endpoint, settings.otel_service_name, __version__, settings.otlp_headers)
+
+    @cached_property
     def _releases(self) -> Releases:
         from dct_pipelines.clients.deployers import Releases
 
@@ -154,4 +168,4 @@ class Outside:
     def _post(self) -> SignedPost:
         from dct_pipelines.clients.webhook import SignedPost
 
-        return SignedPost(self.secrets, self.clock)
+        return SignedPost(self.secrets, self.clock, is_traced=self.settings.traces_endpoint is not None)

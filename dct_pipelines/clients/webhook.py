@@ -11,11 +11,13 @@ from typing import Any
 
 from dct_pipelines.clients.guard import AddressGuard
 from dct_pipelines.clients.http import Answer, HttpClient
+from dct_pipelines.domain.at_work import at_work
 from dct_pipelines.domain.channels import WebhookChannel
 from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted
 from dct_pipelines.domain.operations import Notification
 from dct_pipelines.domain.ports import Clock, Receipt, SecretsPort
 from dct_pipelines.domain.signing import sign
+from dct_pipelines.domain.tracing import traceparent
 
 _PASSING = frozenset({408, 425, 429})
 """Statuses below 500 that ask for another attempt."""
@@ -26,12 +28,13 @@ class SignedPost:
     """Posts JSON with our idempotency key and, where there is a secret, a signature over it.
 
     Connections are used again for a few seconds, but one that a private network was allowed for never by a
-    definition that must not go there.
+    definition that must not go there. `is_traced`: the receiver is told the trace of the action that asks.
     """
 
-    def __init__(self, secrets: SecretsPort, clock: Clock) -> None:
+    def __init__(self, secrets: SecretsPort, clock: Clock, *, is_traced: bool = False) -> None:
         self._secrets = secrets
         self._clock = clock
+        self._is_traced = is_traced
         self._clients = {
             allowed: HttpClient(AddressGuard(allow_private_network=allowed), keep_alive=True)
             for allowed in (False, True)
@@ -59,6 +62,8 @@ class SignedPost:
         }
         if secret:
             headers["webhook-signature"] = sign(self._secrets.read(secret), key, timestamp, body)
+        if self._is_traced and (work := at_work()) is not None and (trace := traceparent(work)) is not None:
+            headers["traceparent"] = trace
         client = self._clients[allow_private_network]
         answer = client.send("POST", url, headers, body, timeout_seconds=timeout_seconds)
         if answer.is_success:

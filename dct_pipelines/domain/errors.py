@@ -222,3 +222,13 @@ class PoolUnreachable(DctError):
 
 class StackNotReady(DctError):
     """A service did not become ready; see its log."""
+
+
+class CollectorUnavailable(DctError):
+    """The collector of traces does not answer; nothing else waits for it, and it is tried again."""
+
+    transient = True
+
+
+class TracesRefused(DctError):
+    """The collector does not take these traces, now or later; its own log says why."""
