@@ -4,6 +4,7 @@
 # KILLS=100            kills of `make crash-test`
 # CRASH_ARGS=...       further arguments for it, e.g. --break to prove that it can fail
 # BENCH_ARGS=...       further arguments of `make bench`, `bench-long` and `bench-listening`
+# MINUTES=60, RATE=2   of `make soak`
 # JOBS=2               parallel workers of `make test`
 # PYTEST_ARGS=...      further arguments for pytest
 
@@ -18,12 +19,14 @@ EMULATE_LOCK := tests/support/servers/emulate/package-lock.json
 KILLS ?= 100
 CRASH_ARGS ?=
 BENCH_ARGS ?=
+MINUTES ?= 60
+RATE ?= 2
 JOBS ?= 2
 PYTEST_ARGS ?=
 
 export PYTHON REPO
 
-.PHONY: help setup demo up test coverage check format crash-test crash-test-burst bench bench-long bench-listening constraints clean
+.PHONY: help setup demo up test coverage check format crash-test crash-test-burst bench bench-long bench-listening soak constraints clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-19s %s\n", $$1, $$2}' Makefile
@@ -76,6 +79,9 @@ bench-long: $(READY) ## measure 20,000 runs of steady load, and load that grows;
 
 bench-listening: $(READY) ## measure ticks and decisions at 5,000 triggers and 10,000 refs
 	@$(BIN)/python -m benchmarks.listening $(BENCH_ARGS)
+
+soak: $(READY) ## light load for long: does anything grow, is anything lost? (MINUTES=60 RATE=2)
+	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) --rate $(RATE)
 
 constraints: ## resolve pyproject.toml anew and write constraints.txt
 	@scripts/write-constraints.sh

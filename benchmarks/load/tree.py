@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import resource
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -98,6 +98,18 @@ class Tree:
             with suppress(OSError):
                 found[process.role] += _pss_megabytes(process.pid)
         return dict(found)
+
+    def files(self) -> dict[str, int]:
+        """Open descriptors of each role."""
+        found: defaultdict[str, int] = defaultdict(int)
+        for process in _below(os.getpid(), self._apart):
+            with suppress(OSError):
+                found[process.role] += sum(1 for _ in Path(f"/proc/{process.pid}/fd").iterdir())
+        return dict(found)
+
+    def counts(self) -> dict[str, int]:
+        """Processes of each role."""
+        return dict(Counter(process.role for process in _below(os.getpid(), self._apart)))
 
 
 def seconds_of(pid: int) -> float:
