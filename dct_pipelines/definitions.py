@@ -32,7 +32,7 @@ def defs() -> dg.Definitions:
     # Dagster passes this parameter to itself whenever a sensor has jobs; nobody can do anything about it.
     warnings.filterwarnings("ignore", "Parameter `owners` of initializer `SensorDef", dg.BetaWarning)
     settings = load_settings()
-    logs.install(settings)
+    logs.install(settings.logs_json)
     known = load_shapes(settings)
     jobs = JobBuilder(registry.actions()).jobs(known.shapes)
     _log.info("%d jobs, of %d stored shapes (%s)", len(jobs), len(known.shapes), known.source)

@@ -113,6 +113,11 @@ class Settings(BaseModel):
     otel_service_name: str = Field("dct", alias="OTEL_SERVICE_NAME")
 
     @property
+    def logs_json(self) -> bool:
+        """Whether logs are JSON."""
+        return self.log_format is LogFormat.JSON
+
+    @property
     def traces_endpoint(self) -> str | None:
         """Where traces are posted; None where nobody wants them."""
         base = self.otlp_endpoint or self.otel_endpoint

@@ -27,10 +27,10 @@ def services(*, dagster: bool = False) -> Iterator[App]:
     settings = load_settings()
     if not _has_project(settings) and "DAGSTER_HOME" not in environment():
         raise _no_project(settings)
-    if settings.log_format == "json":
+    if settings.logs_json:
         from dct_pipelines.clients import logs
 
-        logs.install(settings)
+        logs.install(as_json=True)
     app = build(settings, _gateway(settings) if dagster else None)
     try:
         yield app.ready()

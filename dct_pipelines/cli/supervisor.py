@@ -22,7 +22,7 @@ from dct_pipelines.clients.stack.service import Door, Service, free_port, privat
 from dct_pipelines.clients.stack.succession import Succession
 from dct_pipelines.clients.stack.supervision import Supervision, stop_all
 from dct_pipelines.domain.errors import StackNotReady
-from dct_pipelines.settings import LogFormat, Settings
+from dct_pipelines.settings import Settings
 
 LOCATION = "dct_pipelines"
 MODULE = "dct_pipelines.definitions"
@@ -210,7 +210,7 @@ def _has_sockets(settings: Settings) -> bool:
 
 
 def _sockets(settings: Settings) -> Service:
-    as_json = ("--json",) if settings.log_format is LogFormat.JSON else ()
+    as_json = ("--json",) if settings.logs_json else ()
     return _service(settings, "Slack sockets", COMMAND, None, "listen", "slack", *as_json)
 
 
@@ -235,7 +235,7 @@ def _webserver(settings: Settings, workspace: Path, port: int) -> Service:
 
 def _log_format(settings: Settings) -> tuple[str, ...]:
     """As Dagster's own commands take it."""
-    return ("--log-format", "json") if settings.log_format is LogFormat.JSON else ()
+    return ("--log-format", "json") if settings.logs_json else ()
 
 
 def _write_workspace(home: Path, socket: Path) -> Path:

@@ -98,13 +98,11 @@ def _run(json_output: bool, *, engine: bool, ui: bool, ui_port: int | None) -> N
 
 def _sayer(settings: Settings, json_output: bool) -> Callable[[str], None]:
     """What the supervisor says, as the settings want logs: beside `--json` it is no part of the answer."""
-    from dct_pipelines.settings import LogFormat
-
-    if settings.log_format is not LogFormat.JSON:
+    if not settings.logs_json:
         return lambda line: typer.echo(line, err=json_output)
     from dct_pipelines.clients import logs
 
-    logs.install(settings)
+    logs.install(as_json=True)
     return lambda line: typer.echo(logs.say_as_json(line, "dct_pipelines.up"), err=json_output)
 
 

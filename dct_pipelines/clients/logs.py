@@ -16,7 +16,6 @@ from typing import Any
 
 from dct_pipelines.domain.at_work import at_work
 from dct_pipelines.domain.sanitize import without_secrets
-from dct_pipelines.settings import LogFormat, Settings
 
 LONGEST_TEXT = 20_000
 OURS = "dct_pipelines"
@@ -44,12 +43,12 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
-def install(settings: Settings) -> None:
-    """Have this process log as the settings say. Text is what it does anyway.
+def install(as_json: bool) -> None:
+    """Have this process log as JSON, if it is to; text is what it does anyway.
 
     Repeatable: a library that has set up loggers of its own since the last time is taken over, too.
     """
-    if settings.log_format is not LogFormat.JSON:
+    if not as_json:
         return
     formatter, root = JsonFormatter(), logging.getLogger()
     if not root.handlers:

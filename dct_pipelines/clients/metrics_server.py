@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from dct_pipelines.domain.errors import AlreadyRunning
 
 PATH = "/metrics"
+_log = logging.getLogger(__name__)
 PATIENCE_SECONDS = 10.0
 """Who says nothing for so long is hung up on."""
 Answer = Callable[[str], tuple[bytes, str]]
@@ -60,7 +63,9 @@ def serving(answer: Answer, host: str, port: int) -> Iterator[Served]:
         daemon_threads = True
 
         def handle_error(self, request: object, client_address: object) -> None:
-            """Who hangs up in the middle is no news."""
+            """Who hangs up in the middle is no news; anything else is our fault."""
+            if not isinstance(sys.exception(), OSError):
+                _log.exception("a scrape could not be answered")
 
     try:
         server = Server((host, port), Handler)

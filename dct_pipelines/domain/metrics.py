@@ -1,8 +1,8 @@
 """What is measured: the tables of schema `metrics`, their columns and units, and what one is asked for.
 
-A table holds one row for each bucket of time and each combination of its keys. Buckets begin at whole hours, or
-at midnight, of UTC; the row of an hour and that of a day are both computed from the facts, never from each other,
-because percentiles do not add up.
+A table holds one row for each bucket of time and each combination of its keys. Buckets begin at whole hours,
+or at midnight, of UTC; the row of an hour and that of a day are both computed from the facts, never from each
+other, because percentiles do not add up.
 """
 
 from __future__ import annotations

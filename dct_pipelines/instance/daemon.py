@@ -39,7 +39,7 @@ from dct_pipelines.instance.quieter import be_quieter
 from dct_pipelines.instance.retention import RetentionDaemon, watched_over
 from dct_pipelines.instance.storage import PooledRunStorage
 from dct_pipelines.instance.watch import PoolWatch
-from dct_pipelines.settings import LogFormat, load_settings
+from dct_pipelines.settings import load_settings
 from dct_pipelines.store.lane import Lane
 
 BUSY_SECONDS = 0.1
@@ -168,7 +168,7 @@ def main() -> None:
     setup_interrupt_handlers()
     be_quieter()
     settings = load_settings()
-    logs.install(settings)
+    logs.install(settings.logs_json)
     with capture_interrupts(), dg.DagsterInstance.from_config(str(settings.project_root)) as instance:
         app = build(settings, DagsterGateway(settings.home, lambda: instance)).ready()
         target = WorkspaceFileTarget(paths=[os.fspath(asked.workspace)])
@@ -178,12 +178,12 @@ def main() -> None:
                 workspace_load_target=target,
                 heartbeat_tolerance_seconds=HEARTBEAT_TOLERANCE_SECONDS,
                 gen_daemons=lambda opened: daemons(opened, app),
-                log_format="json" if settings.log_format is LogFormat.JSON else "colored",
+                log_format="json" if settings.logs_json else "colored",
                 log_level="warning",  # ticks are in the UI; a line for each is most of an idle daemon's work
             ) as controller,
             suppress(KeyboardInterrupt),
         ):
-            logs.install(settings)  # Dagster has set up its own meanwhile
+            logs.install(settings.logs_json)  # Dagster has set up its own meanwhile
             watched_over()
             controller.check_daemon_loop()
 

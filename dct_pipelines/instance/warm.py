@@ -58,7 +58,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     faulthandler.enable()
     settings = load_settings()
-    logs.install(settings)
+    logs.install(settings.logs_json)
     repository = load_repository(asked.module, settings.project_root)
     for name in (*USED_BY_RUNS, *_our_modules()):
         importlib.import_module(name)

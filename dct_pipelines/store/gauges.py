@@ -43,6 +43,11 @@ _CONNECTIONS = text("""
 SELECT name, kind, health, consecutive_failures, last_ok_at, next_due_at, not_before
 FROM dct.connections WHERE is_enabled ORDER BY created_at, name LIMIT :limit
 """)
+_HAS_INCIDENTS = text("SELECT to_regclass('dct.incidents') IS NOT NULL")
+_INCIDENTS = text("""
+SELECT rule, state, count(*) AS count FROM dct.incidents WHERE state <> 'resolved'
+GROUP BY rule, state ORDER BY rule, state
+""")
 _OPEN_STATES = [state.value for state in ExecutionState if state not in FINAL]
 
 
@@ -70,3 +75,10 @@ def busiest(connection: Connection, limit: int) -> Sequence[Row[Any]]:
 def connections(connection: Connection, limit: int) -> Sequence[Row[Any]]:
     """The enabled connections, the oldest first."""
     return connection.execute(_CONNECTIONS, {"limit": limit}).all()
+
+
+def incidents(connection: Connection) -> Sequence[Row[Any]]:
+    """How many incidents are not over, by rule and state; none in a database that knows of none."""
+    if not connection.scalar(_HAS_INCIDENTS):
+        return ()
+    return connection.execute(_INCIDENTS).all()

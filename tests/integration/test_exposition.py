@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +17,8 @@ from sqlalchemy import delete, text, update
 
 from dct_pipelines.clients.metrics_server import serving
 from dct_pipelines.domain.errors import AlreadyRunning
-from dct_pipelines.engine.exposition import HEALTHS, KEPT_SECONDS, MOST_NAMED, Exposition
+from dct_pipelines.engine.exposition import KEPT_SECONDS, Exposition
+from dct_pipelines.engine.families import HEALTHS, MOST_NAMED
 from dct_pipelines.engine.quotas import QuotaService
 from dct_pipelines.engine.waiting import WaitingService
 from dct_pipelines.store import tables, totals
@@ -29,7 +31,10 @@ from tests.support.telemetry import begin, ended, settle
 from tests.support.world import World
 
 pytestmark = pytest.mark.integration
+COMPLETED = "dct_executions_ended_total[('outcome', 'completed')]"
 NAME = re.compile(r"^dct_[a-z_]+$")
+PATIENCE_SECONDS = 20
+"""An ending is counted a second after it was written."""
 UNITS = ("seconds", "bytes", "ratio")
 
 
@@ -100,7 +105,7 @@ def test_each_metric_keeps_to_the_rules_of_names_help_types_and_units(world: Wor
 def test_openmetrics_is_given_to_whoever_asks_for_it(world: World) -> None:
     body, content_type = exposition_of(world.database).text("application/openmetrics-text; version=1.0.0")
     assert content_type.startswith("application/openmetrics-text")
-    assert "dct_build" in {family.name for family in openmetrics(body.decode())}
+    assert "dct_build" in {family.name for family in openmetrics(body.decode())}  # type: ignore[no-untyped-call]
 
 
 def test_it_tells_how_executions_stand(world: World) -> None:
@@ -204,6 +209,31 @@ def test_an_ending_that_is_still_being_written_is_not_passed_by(database: Databa
         assert totals.read(connection).ended == {"failed": 1, "completed": 1}
 
 
+def test_scrapes_in_the_middle_of_load_miss_nothing_and_never_go_back(database: Database) -> None:
+    begin(database, totals.CURSOR)
+    stage, ticking, seen = Stage(database), Ticking(), [0.0]
+
+    def work(_place: int) -> None:
+        _, run = stage.claimed("check")
+        stage.perform(run)
+        stage.executor.close(run)
+
+    with ThreadPoolExecutor(4) as threads:
+        done = [threads.submit(work, place) for place in range(40)]
+        while not all(one.done() for one in done):
+            ticking.now += 3600
+            seen.append(scraped(exposition_of(database, ticking))[COMPLETED])
+        for one in done:
+            one.result()
+    stage.stop()
+    until = time.monotonic() + PATIENCE_SECONDS
+    while seen[-1] < 40 and time.monotonic() < until:
+        ticking.now += 3600
+        seen.append(scraped(exposition_of(database, ticking))[COMPLETED])
+    assert seen == sorted(seen)
+    assert seen[-1] == 40
+
+
 def test_history_from_before_the_first_scrape_is_no_sudden_burst(database: Database) -> None:
     World(database)
     ended(database, 60)
@@ -228,6 +258,20 @@ def test_names_from_outside_are_escaped_and_their_number_is_bounded(world: World
     assert len(health) == len(HEALTHS)
     assert families["dct_firings"].samples[0].value == sum(range(MOST_NAMED + 10))
     assert families["dct_up"].samples[0].value == 1
+
+
+def test_incidents_that_are_not_over_are_counted_by_rule(world: World, ticking: Ticking) -> None:
+    with world.database.begin() as connection:
+        connection.execute(text("DROP TABLE IF EXISTS dct.incidents CASCADE"))
+    exposition = exposition_of(world.database, ticking)
+    assert not [name for name in scraped(exposition) if name.startswith("dct_incidents")]
+    with world.database.begin() as connection:
+        connection.execute(text("CREATE TABLE dct.incidents (rule text, state text)"))
+        rows = "('slow', 'open'), ('slow', 'open'), ('slow', 'resolved')"
+        connection.execute(text(f"INSERT INTO dct.incidents VALUES {rows}"))
+    ticking.now += 3600
+    found = {name: value for name, value in scraped(exposition).items() if name.startswith("dct_incidents")}
+    assert found == {"dct_incidents[('rule', 'slow'), ('state', 'open')]": 2}
 
 
 def test_an_answer_is_kept_for_a_while(world: World, ticking: Ticking) -> None:

@@ -95,7 +95,7 @@ from dct_pipelines.domain.at_work import AtWork, working_on
 from dct_pipelines.settings import load_settings
 
 early = logging.getLogger("foreign"); early.addHandler(logging.StreamHandler()); early.propagate = False
-logs.install(load_settings())
+logs.install(load_settings().logs_json)
 with working_on(AtWork(UUID(int=4), 1, "to-qa")):
     logging.getLogger("dct_pipelines.x").info("from us: %s", "password=hunter2hunter2")
     early.warning("from somebody else")
