@@ -11,9 +11,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from benchmarks.load.ground import Ground
+from benchmarks.load.tree import ROLES
 from benchmarks.load.workload import open_now
 
 MEGABYTE = 2**20
+POSTGRES = ROLES["postgres"]
 _SESSIONS = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()")
 _TABLES = text("""
 SELECT n.nspname || '.' || c.relname AS name, pg_total_relation_size(c.oid) AS bytes
@@ -51,7 +53,7 @@ class Samples:
                     **{f"memory of {role}": size for role, size in memory.items()},
                     "memory": sum(memory.values()),
                     **{f"files of {role}": float(count) for role, count in files.items()},
-                    "files": float(sum(files.values())),
+                    "files": float(sum(count for role, count in files.items() if role != POSTGRES)),
                     **{f"processes of {role}": float(count) for role, count in processes.items()},
                     "processes": float(sum(processes.values())),
                     "sessions": float(sessions),
