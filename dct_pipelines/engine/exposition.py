@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dct_pipelines.domain.errors import DctError
+from dct_pipelines.domain.execution import ExecutionState
 from dct_pipelines.domain.facts import Fact
 from dct_pipelines.domain.gateway import Daemons
 from dct_pipelines.engine import families
 from dct_pipelines.engine.quotas import QuotaService
 from dct_pipelines.engine.waiting import WaitingService
-from dct_pipelines.store import totals
+from dct_pipelines.store import gauges, totals
 from dct_pipelines.store.database import Database
 
 if TYPE_CHECKING:
@@ -112,12 +113,15 @@ class Exposition:
                 if not totals.count_endings(connection):
                     break
         with self.database.connect() as connection:
-            yield from families.executions(connection)
+            open_ = gauges.open_by_state(connection)
+            yield from families.executions(connection, open_)
             yield from families.moments(connection)
             yield from families.triggers(connection)
             yield from families.connections(connection, self.clock.now())
             yield families.incidents(connection)
-        yield from families.waits(self.waiting.by_reason(), self.clock.now())
+        # To say why is most of what a scrape costs, and mostly nothing waits.
+        waits = self.waiting.by_reason() if open_[ExecutionState.WAITING] else ()
+        yield from families.waits(waits, self.clock.now())
         yield from families.quotas(self.quotas.show())
         yield from self._daemons()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +23,12 @@ NEXT = "its_turn"
 HEALTHS = ("unknown", "ok", "failing", "down", "throttled")
 
 
-def executions(connection: Connection) -> Iterator[Metric]:
+def executions(connection: Connection, open_by_state: Mapping[str, int]) -> Iterator[Metric]:
     """Executions that are not over, those that ended, and how long stages of their way took."""
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
     now = GaugeMetricFamily("dct_executions", "Executions that are not over.", labels=["state"])
-    for state, count in gauges.open_by_state(connection).items():
+    for state, count in open_by_state.items():
         now.add_metric([state], count)
     yield now
     so_far = totals.read(connection)
