@@ -28,9 +28,16 @@ while processes := tree.sample().processes:
     seen |= {{process.pid for process in processes.values()}}
     time.sleep(0.01)
 found = spent(before, tree.sample())
+HOLD = "import sys, time; held = [open(sys.executable) for _ in range(5)]; print(1, flush=True)"
+HOLD += "; time.sleep(600)"
+holder = subprocess.Popen([sys.executable, "-c", HOLD], stdout=subprocess.PIPE)
+holder.stdout.readline()
+held = {{"counts": sum(tree.counts().values()), "files": sum(tree.files().values())}}
+holder.kill()
+holder.wait()
 apart.kill()
 apart.wait()
-print(json.dumps({{"seen": len(seen), "sees_apart": apart.pid in seen, "spent": found}}))
+print(json.dumps({{"seen": len(seen), "sees_apart": apart.pid in seen, "spent": found, **held}}))
 """
 
 
@@ -41,5 +48,7 @@ def test_an_orphan_stays_in_the_tree_and_its_time_is_counted_when_it_has_ended()
     found = json.loads(done.stdout)
     assert found["seen"]
     assert not found["sees_apart"]
+    assert found["counts"] == 1
+    assert found["files"] >= 5
     # The spinner itself, and the starts of two interpreters.
     assert SPIN_SECONDS <= sum(found["spent"].values()) < SPIN_SECONDS + 2

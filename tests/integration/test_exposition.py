@@ -21,6 +21,7 @@ from dct_pipelines.engine.quotas import QuotaService
 from dct_pipelines.engine.waiting import WaitingService
 from dct_pipelines.store import tables, totals
 from dct_pipelines.store.database import Database
+from tests.architecture.tree import ROOT
 from tests.fakes.ports import FakeClock
 from tests.integration.test_dispatch_many import wait
 from tests.support.postgres import terminate_all
@@ -30,6 +31,7 @@ from tests.support.world import World
 
 pytestmark = pytest.mark.integration
 NAME = re.compile(r"^dct_[a-z_]+$")
+SUFFIXES = {"counter": "_total", "info": "_info"}
 UNITS = ("seconds", "bytes", "ratio")
 
 
@@ -95,6 +97,16 @@ def test_each_metric_keeps_to_the_rules_of_names_help_types_and_units(world: Wor
     assert len({family.name for family in families}) == len(families)
     suffixed = [name for name in (one.name for one in families) if name.endswith(UNITS)]
     assert {"dct_response_time_seconds", "dct_database_size_bytes"} <= set(suffixed)
+
+
+def test_the_page_names_every_metric_and_no_other(world: World) -> None:
+    page = (ROOT / "docs/how-to/observability.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\bdct_[a-z_]+", page)) - {"dct_pipelines"}
+    families = exposition_of(world.database).families()
+    told = {f"{one.name}{SUFFIXES.get(one.type, '')}" for one in families}
+    parts = {f"{one.name}_bucket" for one in families if one.type == "histogram"}
+    assert told - named == set()
+    assert named - told - parts == set()
 
 
 def test_openmetrics_is_given_to_whoever_asks_for_it(world: World) -> None:
