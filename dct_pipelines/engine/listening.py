@@ -32,7 +32,14 @@ from dct_pipelines.engine.alerting import Alerting
 from dct_pipelines.engine.decide import Decider
 from dct_pipelines.engine.intake import Intake
 from dct_pipelines.engine.readers import Readers
-from dct_pipelines.engine.reading import DOWN_AFTER_FAILURES, Rhythm, StoredStates, TickReport, pause_after
+from dct_pipelines.engine.reading import (
+    DOWN_AFTER_FAILURES,
+    Rhythm,
+    StoredStates,
+    TickReport,
+    outcome_of,
+    pause_after,
+)
 from dct_pipelines.store.database import Connection, Database
 from dct_pipelines.store.watching import cursors, sources, timers
 from dct_pipelines.store.watching.cursors import ReadFrom
@@ -261,6 +268,7 @@ class Listening:
                 why=str(error),
                 not_before=not_before,
                 counts_as=DOWN_AFTER_FAILURES if is_down else 1,
+                outcome=outcome_of(error),
             )
         if is_down and failures < DOWN_AFTER_FAILURES:
             self.alerting.tell(Alert("connection_down", source.name, source.kind, str(error), now))
