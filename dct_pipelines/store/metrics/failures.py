@@ -59,7 +59,7 @@ WITH failed AS (
         ORDER BY a.action_index LIMIT 1
     ) AS action ON true
     WHERE e.status = 'failed' AND e.completed_at >= {SINCE} AND e.completed_at < {UNTIL}
-), alike AS (
+), alike AS MATERIALIZED (
     SELECT *, regexp_replace(message, '{_CHANGING}', '…', 'g') AS pattern FROM failed
 )
 SELECT

@@ -32,7 +32,7 @@ TABLE = MetricTable(
         number("p95_seconds", "95 of 100 took no longer", "s"),
         number(
             "usual_p95_seconds",
-            f"the middle of that of the {USUAL_DAYS} days before, where there were any",
+            f"the mean of that of the {USUAL_DAYS} days before, where there were any",
             "s",
         ),
         number("times_usual", "how many times that", "times"),
@@ -44,13 +44,19 @@ TABLE = MetricTable(
     sources=("execution_metrics",),
 )
 _STATEMENT = f"""
-WITH ranked AS (
+WITH known AS (
     SELECT
         bucket, value AS trigger, executions, mean_seconds, p50_seconds, p95_seconds,
-        row_number() OVER (PARTITION BY bucket ORDER BY p95_seconds DESC, value) AS place
+        avg(p95_seconds) OVER (
+            PARTITION BY value ORDER BY bucket
+            RANGE BETWEEN {USUAL_DAYS} * interval '24 hours' PRECEDING AND interval '24 hours' PRECEDING
+        ) AS usual_p95_seconds
     FROM metrics.execution_metrics
     WHERE grain = 'day' AND dimension = 'trigger' AND p95_seconds IS NOT NULL
-        AND bucket >= {SINCE} AND bucket < {UNTIL}
+        AND bucket >= {SINCE} - {USUAL_DAYS} * interval '24 hours' AND bucket < {UNTIL}
+), ranked AS (
+    SELECT *, row_number() OVER (PARTITION BY bucket ORDER BY p95_seconds DESC, trigger) AS place
+    FROM known WHERE bucket >= {SINCE}
 ), slowest AS (
     SELECT * FROM ranked WHERE place <= {MOST}
 ), acted AS (
@@ -68,17 +74,9 @@ WITH ranked AS (
     FROM acted WHERE spent IS NOT NULL ORDER BY bucket, trigger, spent DESC, action_type
 )
 SELECT
-    slowest.*, usual.p95_seconds AS usual_p95_seconds,
-    slowest.p95_seconds / NULLIF(usual.p95_seconds, 0) AS times_usual,
+    slowest.*, p95_seconds / NULLIF(usual_p95_seconds, 0) AS times_usual,
     longest.action_type AS slowest_action, longest.percent AS slowest_action_percent
 FROM slowest
-CROSS JOIN LATERAL (
-    SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY before.p95_seconds) AS p95_seconds
-    FROM generate_series(1, {USUAL_DAYS}) AS days
-    JOIN metrics.execution_metrics AS before
-        ON before.grain = 'day' AND before.dimension = 'trigger' AND before.value = slowest.trigger
-        AND before.bucket = slowest.bucket - days * interval '24 hours'
-) AS usual
 LEFT JOIN longest USING (bucket, trigger)
 """  # noqa: S608 - of constants
 METRIC = Metric(TABLE, _STATEMENT)

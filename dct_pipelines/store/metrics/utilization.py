@@ -34,7 +34,9 @@ quotas (of, resource, quota) AS (
 """
 _STATEMENT = f"""
 WITH {BUCKETS}, {QUOTAS}, held AS (
-    SELECT taken.of, taken.weight, a.started_at AS entered_at, COALESCE(a.ended_at, e.completed_at) AS left_at
+    SELECT
+        taken.of, taken.weight, GREATEST(a.started_at, e.created_at) AS entered_at,
+        LEAST(a.ended_at, e.completed_at) AS left_at
     FROM dct.trigger_executions AS e
     JOIN dct.execution_attempts AS a ON a.execution_id = e.id
     CROSS JOIN LATERAL (VALUES (1, 1), (2, CAST(e.agents AS int))) AS taken (of, weight)
