@@ -1,8 +1,8 @@
 """`python -m benchmarks.metrics`: what computing the metrics costs on very many executions.
 
 Fills a fresh embedded database by SQL (executions of 90 days with their attempts, three actions and one event
-each) and measures: a full rebuild of every table by hour and by day, one hour of all tables, the same numbers by
-statements that select and keep nothing, and what memory this process and the database's took.
+each) and measures: a full rebuild of every table by hour and by day, one hour of all tables, the same numbers
+by statements that select and keep nothing, and what memory this process and the database's took.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ SELECT 'item-' || n, 'git_repository', c.id, '/srv/' || n, 'bench'
 FROM generate_series(1, 40) AS n JOIN dct.connections AS c ON c.name = 'connection-' || (1 + n % 4);
 INSERT INTO dct.dynamic_context_triggers
     (name, status, priority, trigger_type, job_name, active_since, created_by)
-SELECT 'trigger-' || n, 'active', 1 + n % 10, (ARRAY['development', 'testing', 'deployment', 'business'])[1 + n % 4],
-    'job', :since, 'owner-' || n % 12
+SELECT 'trigger-' || n, 'active', 1 + n % 10,
+    (ARRAY['development', 'testing', 'deployment', 'business'])[1 + n % 4], 'job', :since, 'owner-' || n % 12
 FROM generate_series(1, :triggers) AS n;
 INSERT INTO dct.environments (name, branch, created_by)
 SELECT name, name, 'bench' FROM unnest(ARRAY['qa', 'staging', 'uat', 'production']) AS name;
@@ -104,8 +104,8 @@ FROM dct.trigger_executions AS e CROSS JOIN generate_series(0, 2) AS k;
 INSERT INTO dct.deployments (
     environment_id, environment, commit, branch, state, execution_id, started_at, ended_at
 )
-SELECT n.id, n.name, md5(CAST(e.id AS text)), n.branch, CASE WHEN random() < 0.1 THEN 'failed' ELSE 'succeeded' END,
-    e.id, e.started_at, e.completed_at
+SELECT n.id, n.name, md5(CAST(e.id AS text)), n.branch,
+    CASE WHEN random() < 0.1 THEN 'failed' ELSE 'succeeded' END, e.id, e.started_at, e.completed_at
 FROM dct.trigger_executions AS e
 JOIN dct.environments AS n ON n.name = (ARRAY['qa', 'staging', 'uat', 'production'])[1 + e.line_order % 4]
 WHERE e.line_order % 20 = 7;
@@ -116,7 +116,8 @@ SELECT 'w', item_id, 'b', 'c', 'd', 'archived', id, started_at, started_at + ran
 FROM dct.trigger_executions WHERE line_order % 500 = 3;
 """
 _PLAIN = """
-SELECT date_trunc(:grain, e.completed_at, 'UTC'), {by}, count(*), count(*) FILTER (WHERE e.status = 'completed'),
+SELECT date_trunc(:grain, e.completed_at, 'UTC'), {by}, count(*),
+    count(*) FILTER (WHERE e.status = 'completed'),
     count(*) FILTER (WHERE e.status = 'failed'), count(*) FILTER (WHERE e.attempt > 1),
     avg(date_part('epoch', {end} - {begin})), percentile_cont(ARRAY[0.5, 0.95, 0.99])
     WITHIN GROUP (ORDER BY date_part('epoch', {end} - {begin}))
@@ -127,13 +128,12 @@ WHERE e.completed_at >= :since AND e.completed_at < :until GROUP BY 1, 2
 """
 """What an analyst would write for `execution_metrics`, once for each dimension."""
 _DIMENSIONS = ("CAST('all' AS text)", "t.name", "t.trigger_type", "c.kind", "t.created_by")
-
-
 _INDEXES = """
 SELECT relname FROM pg_index JOIN pg_class ON oid = indexrelid
-WHERE relnamespace = 'dct'::regnamespace AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+WHERE relnamespace = 'dct'::regnamespace
+    AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
 """
-"""Rebuilt at once when all is there, which takes a fraction of the time; references are not looked at either."""
+"""Rebuilt when all is there, which takes a fraction of the time; references are not looked at either."""
 
 
 def fill(app: App, count: int, span: Span, triggers: int) -> None:
