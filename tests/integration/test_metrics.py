@@ -128,7 +128,7 @@ def test_a_table_or_grain_that_there_is_not_is_said_so(ground: Ground):
 
 def test_reads_of_connections_are_counted_by_how_they_went(ground: Ground):
     here = ground.connection_id
-    pause = {"health": "down", "why": "no", "not_before": at(99)}
+    pause: dict[str, Any] = {"health": "down", "why": "no", "not_before": at(99)}
     with ground.database.begin() as connection:
         sources.healthy(connection, here, at(-10), at(0), at(-10))
         sources.healthy(connection, here, at(1), at(2), at(1))

@@ -296,7 +296,7 @@ COMMENT ON COLUMN metrics.slow_triggers.executions IS 'that ended on the day (ex
 COMMENT ON COLUMN metrics.slow_triggers.mean_seconds IS 'mean time from the first start to the end (s)';
 COMMENT ON COLUMN metrics.slow_triggers.p50_seconds IS 'half of them took no longer (s)';
 COMMENT ON COLUMN metrics.slow_triggers.p95_seconds IS '95 of 100 took no longer (s)';
-COMMENT ON COLUMN metrics.slow_triggers.usual_p95_seconds IS 'the middle of that of the 14 days before, where there were any (s)';
+COMMENT ON COLUMN metrics.slow_triggers.usual_p95_seconds IS 'the mean of that of the 14 days before, where there were any (s)';
 COMMENT ON COLUMN metrics.slow_triggers.times_usual IS 'how many times that (times)';
 COMMENT ON COLUMN metrics.slow_triggers.slowest_action IS 'the type of action that took most of the time';
 COMMENT ON COLUMN metrics.slow_triggers.slowest_action_percent IS 'its share of the time of all actions (%)';
