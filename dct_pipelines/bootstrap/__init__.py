@@ -7,6 +7,7 @@ adapter the entry points hand in.
 """
 
 from dct_pipelines.bootstrap.app import App, build
+from dct_pipelines.bootstrap.measured import metric_tables
 from dct_pipelines.bootstrap.shapes import load_shapes
 
-__all__ = ["App", "build", "load_shapes"]
+__all__ = ["App", "build", "load_shapes", "metric_tables"]

@@ -20,6 +20,7 @@ from dct_pipelines.store.shapes import read_kinds, read_shapes
 if TYPE_CHECKING:
     from dct_pipelines.bootstrap.connected import Connected
     from dct_pipelines.domain.git import RepositoryRef
+    from dct_pipelines.domain.metrics import MetricsPort
     from dct_pipelines.engine.decide import Decider
     from dct_pipelines.engine.dispatch import Dispatcher
     from dct_pipelines.engine.execute import Executor
@@ -208,6 +209,13 @@ class App:
         from dct_pipelines.engine.manage.connections import ConnectionService
 
         return ConnectionService(self.database, self.outside.clock, self.connected)
+
+    @cached_property
+    def metrics(self) -> MetricsPort:
+        """Computes metric tables and reads them back."""
+        from dct_pipelines.engine.metrics import MetricsService
+
+        return MetricsService(self.database, self.settings.quotas, self.settings.ageing_step_seconds)
 
     @cached_property
     def quotas(self) -> QuotaService:

@@ -7,11 +7,14 @@ other, because percentiles do not add up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
+
+SCHEMA = "metrics"
+"""Of the tables in the database, and the first part of the keys of their assets."""
 
 
 class Grain(StrEnum):
@@ -62,11 +65,21 @@ class MetricTable:
     plotted: tuple[str, ...] = ()
     """Columns that are worth a line over time, the most telling first."""
     grains: tuple[Grain, ...] = (Grain.HOUR, Grain.DAY)
+    counts: str = ""
+    """The column that, added up over a bucket's `of_whole` rows, is what `MetricsPort.counted` says of it."""
+    sources: tuple[str, ...] = ()
+    """The tables of this schema that it is computed from, at the same grain."""
+    whole: tuple[tuple[str, str], ...] = ()
+    """Keys and their values in the rows that stand for a whole bucket; none: all its rows together do."""
 
     @property
     def keys(self) -> tuple[str, ...]:
         """The columns that tell the rows of one bucket apart."""
         return tuple(column.name for column in self.columns if column.is_key)
+
+    def of_whole(self, rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """The rows that may be added up: each fact is in one of them, where others show it once more."""
+        return [row for row in rows if all(row[key] == value for key, value in self.whole)]
 
 
 @dataclass(frozen=True)
@@ -107,3 +120,12 @@ class MetricsPort(Protocol):
 
     def rows(self, table: str, span: Span) -> list[dict[str, Any]]:
         """The rows of these buckets, by bucket and keys; every column, `bucket` aware and of UTC."""
+
+    def counted(self, span: Span) -> Mapping[datetime, int]:
+        """How many executions ended in each bucket, counted from their rows, by nothing that `refresh` uses.
+
+        Buckets without any are left out.
+        """
+
+    def first_fact(self) -> datetime | None:
+        """When the oldest execution that is still there was made: what came before has no metrics."""

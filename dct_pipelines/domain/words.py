@@ -128,6 +128,18 @@ class ResultState(StrEnum):
         return self not in (ResultState.STARTED, ResultState.FAILED)
 
 
+class ReadOutcome(StrEnum):
+    """How a read of a connection as a whole went."""
+
+    OK = "ok"
+    THROTTLED = "throttled"
+    """Told to wait, which is no failure."""
+    UNREACHABLE = "unreachable"
+    """No answer, or none that can be understood."""
+    REFUSED = "refused"
+    """The credential, or the address, is not accepted."""
+
+
 class WaitReason(StrEnum):
     """Why an execution waits, truthfully."""
 

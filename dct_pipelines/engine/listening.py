@@ -28,6 +28,7 @@ from dct_pipelines.domain.errors import (
 )
 from dct_pipelines.domain.listener import ListenerType, Page, ReadContext, WatchedConnection, WatchedItem
 from dct_pipelines.domain.ports import Clock
+from dct_pipelines.engine import reading
 from dct_pipelines.engine.alerting import Alerting
 from dct_pipelines.engine.decide import Decider
 from dct_pipelines.engine.intake import Intake
@@ -252,16 +253,10 @@ class Listening:
         now = self.clock.now()
         health, not_before = pause_after(error, source.consecutive_failures, now, random.random())
         is_down = health == "down"
+        how: dict[str, Any] = {"health": health, "why": str(error), "outcome": reading.outcome_of(error)}
+        how |= {"not_before": not_before, "counts_as": DOWN_AFTER_FAILURES if is_down else 1}
         with self.database.begin() as connection:
-            failures = sources.unhealthy(
-                connection,
-                source.id,
-                now,
-                health=health,
-                why=str(error),
-                not_before=not_before,
-                counts_as=DOWN_AFTER_FAILURES if is_down else 1,
-            )
+            failures = sources.unhealthy(connection, source.id, now, **how)
         if is_down and failures < DOWN_AFTER_FAILURES:
             self.alerting.tell(Alert("connection_down", source.name, source.kind, str(error), now))
 

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from dct_pipelines.domain.errors import ConnectionDown, CredentialRefused, DctError, Throttled
+from dct_pipelines.domain.errors import AddressRefused, ConnectionDown, CredentialRefused, DctError, Throttled
 from dct_pipelines.domain.snapshot import State
+from dct_pipelines.domain.words import ReadOutcome
 from dct_pipelines.engine.intake import PageReport
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.watching import snapshots
@@ -120,3 +121,11 @@ def pause_after(error: DctError, failures: int, now: datetime, chance: float) ->
     longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(failures, 10))
     health = "down" if failures + 1 >= DOWN_AFTER_FAILURES else "failing"
     return health, now + timedelta(seconds=longest * (0.5 + chance / 2))
+
+
+def outcome_of(error: DctError) -> ReadOutcome:
+    """What a failed read counts as."""
+    if isinstance(error, Throttled):
+        return ReadOutcome.THROTTLED
+    is_refused = isinstance(error, CredentialRefused | AddressRefused)
+    return ReadOutcome.REFUSED if is_refused else ReadOutcome.UNREACHABLE

@@ -44,7 +44,11 @@ WITH free AS (
     UPDATE dct.trigger_executions AS e
     SET status = 'dispatched', attempt = e.attempt + 1, dispatched_at = :now,
         first_dispatched_at = COALESCE(e.first_dispatched_at, :now),
-        not_before = NULL, wait_reason = NULL, wait_detail = NULL
+        not_before = NULL, wait_reason = NULL, wait_detail = NULL,
+        metrics = CASE
+            WHEN e.first_dispatched_at IS NULL AND e.wait_reason IS NOT NULL
+            THEN e.metrics || jsonb_build_object('waited_for', e.wait_reason) ELSE e.metrics
+        END
     FROM free WHERE e.id = free.id
     RETURNING e.id, e.attempt, e.trigger_id
 ), opened AS (

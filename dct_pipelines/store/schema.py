@@ -1,7 +1,8 @@
-"""Bring schema `dct` to this release, compare it with the models, and keep its indexes in order."""
+"""Bring our schemas to this release, compare them with the models, and keep their indexes in order."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -21,10 +22,13 @@ from dct_pipelines.store.differences import differences
 from dct_pipelines.store.indexes import Repair, repairs
 from dct_pipelines.store.migrations.options import ALEMBIC_OPTIONS, SCHEMA
 from dct_pipelines.store.tables import metadata
+from dct_pipelines.store.tables.metrics import metric_metadata
 
 MIGRATION_LOCK = 7_266_100
 """Key of the advisory lock that lets one process at a time migrate, whichever machine it is on."""
 OPTIMIZE_LOCK = 7_266_101
+MODELS = (metadata, metric_metadata)
+"""A schema each."""
 NOTHING_THERE = "the database has none of our tables: run `dct db migrate`"
 
 
@@ -52,25 +56,33 @@ def migrate(database: Database) -> list[str]:
             ) from error
 
 
-def verify(database: Database, models: MetaData = metadata) -> list[str]:
+def verify(database: Database, models: Sequence[MetaData] = MODELS) -> list[str]:
     """Return one sentence for each difference between the database and this release; none, empty."""
     with database.begin() as connection:
         revision, head = current_revision(connection), head_revision()
         if revision is None:
             return [NOTHING_THERE]
         behind = f"the database is at revision {revision}, this release at {head}: run `dct db migrate`"
-        actual, expected = _catalogs(connection, models)
-    return [*([behind] if revision != head else []), *differences(actual, expected, SCHEMA)]
+        found = [
+            difference
+            for one in models
+            for difference in differences(*_catalogs(connection, one), str(one.schema))
+        ]
+    return [*([behind] if revision != head else []), *found]
 
 
-def optimize(database: Database, models: MetaData = metadata) -> list[str]:
+def optimize(database: Database, models: Sequence[MetaData] = MODELS) -> list[str]:
     """Build missing indexes, rebuild broken and changed ones, and refresh the planner's statistics.
 
     Writers go on meanwhile. Returns what was done, and what could not be, one sentence each.
     """
     with database.begin() as connection:
-        actual, expected = _catalogs(connection, models)
-    tables = sorted(actual.tables & expected.tables)
+        catalogs = {str(one.schema): _catalogs(connection, one) for one in models}
+    tables = [
+        f"{schema}.{table}"
+        for schema, (actual, expected) in catalogs.items()
+        for table in sorted(actual.tables & expected.tables)
+    ]
     if not tables:
         return [NOTHING_THERE]
     with database.connect() as pooled:
@@ -79,9 +91,13 @@ def optimize(database: Database, models: MetaData = metadata) -> list[str]:
         if not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": OPTIMIZE_LOCK}):
             return ["another process is optimizing the database already"]
         connection.execute(text("SET statement_timeout = 0"))
-        done = [_done(connection, repair) for repair in repairs(actual, expected, SCHEMA)]
+        done = [
+            _done(connection, repair)
+            for schema, (actual, expected) in catalogs.items()
+            for repair in repairs(actual, expected, schema)
+        ]
         for table in tables:
-            connection.execute(text(f"ANALYZE {SCHEMA}.{table}"))
+            connection.execute(text(f"ANALYZE {table}"))
     return [*done, f"refreshed the statistics of {len(tables)} tables"]
 
 
@@ -106,7 +122,7 @@ def alembic_config(connection: Connection | None) -> Config:
 
 def _catalogs(connection: Connection, models: MetaData) -> tuple[Catalog, Catalog]:
     """Return what the database holds and what the models say, in that order."""
-    actual = read_catalog(connection, SCHEMA).without(ALEMBIC_OPTIONS["version_table"])
+    actual = read_catalog(connection, str(models.schema)).without(ALEMBIC_OPTIONS["version_table"])
     return actual, catalog_of(models, connection)
 
 

@@ -37,6 +37,7 @@ from dct_pipelines.store.tables.triggers import (
 from dct_pipelines.store.tables.watching import (
     call_budgets,
     connection_cursors,
+    connection_reads,
     connections,
     context_library,
     dead_letters,
@@ -59,6 +60,7 @@ __all__ = [
     "channels",
     "checks",
     "connection_cursors",
+    "connection_reads",
     "connections",
     "context_library",
     "dead_letters",

@@ -7,6 +7,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Double,
     Index,
     Integer,
     PrimaryKeyConstraint,
@@ -17,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, UUID
 
-from dct_pipelines.domain.words import ItemKind
+from dct_pipelines.domain.words import ItemKind, ReadOutcome
 from dct_pipelines.store.tables.base import instant, json, metadata, one_of, reference, uuid_key, words
 
 intake_order = Table(
@@ -96,6 +97,20 @@ connection_cursors = Table(
     words("detail", nullable=True),
     PrimaryKeyConstraint("connection_id"),
     comment="Cursors of connections whose items are all read by one question.",
+)
+
+connection_reads = Table(
+    "connection_reads",
+    metadata,
+    reference("connection_id", "connections", index=False, ondelete="CASCADE"),
+    instant("hour", nullable=False),
+    words("outcome"),
+    Column("reads", Integer, nullable=False),
+    Column("longest_gap_seconds", Double),
+    PrimaryKeyConstraint("connection_id", "hour", "outcome"),
+    one_of("outcome", ReadOutcome),
+    Index("ix_connection_reads_hour", "hour"),
+    comment="How many reads of a connection ended how in an hour of UTC; counted with its health.",
 )
 
 call_budgets = Table(

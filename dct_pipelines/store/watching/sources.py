@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, and_, case, func, or_, select, text, update
+from sqlalchemy import Connection, Row, and_, case, func, or_, select, text, update
 
-from dct_pipelines.domain.words import ItemKind
+from dct_pipelines.domain.words import ItemKind, ReadOutcome
 from dct_pipelines.store.tables import checks, connections, context_library, item_cursors
+from dct_pipelines.store.watching import reads
 
 POLL_LOCK = 7_266_010
 """First key of the advisory locks that keep a connection from being read twice at the same time."""
@@ -156,7 +157,7 @@ def healthy(
 
     Returns how many failures in a row came before.
     """
-    before = _failures(connection, connection_id)
+    before = _locked(connection, connection_id)
     told_meanwhile = and_(connections.c.next_due_at > began_at, connections.c.next_due_at <= now)
     connection.execute(
         update(connections)
@@ -172,7 +173,11 @@ def healthy(
             next_due_at=case((told_meanwhile, connections.c.next_due_at), else_=next_due_at),
         )
     )
-    return before
+    if before is None:
+        return 0
+    reads.count(connection, connection_id, ReadOutcome.OK, now, before.last_ok_at)
+    failures: int = before.consecutive_failures
+    return failures
 
 
 def due_at_once(connection: Connection, connection_id: UUID, now: datetime) -> None:
@@ -192,13 +197,15 @@ def unhealthy(
     why: str,
     not_before: datetime,
     counts_as: int = 1,
+    outcome: ReadOutcome = ReadOutcome.UNREACHABLE,
 ) -> int:
     """The connection could not be read as a whole; it is left alone until `not_before`.
 
     Returns how many failures in a row came before. A throttled connection has not failed; one that is down
     at once counts as so many.
     """
-    before = _failures(connection, connection_id)
+    row = _locked(connection, connection_id)
+    before: int = row.consecutive_failures if row else 0
     failures = before if health == "throttled" else max(before + 1, counts_as)
     connection.execute(
         update(connections)
@@ -212,12 +219,17 @@ def unhealthy(
             last_polled_at=now,
         )
     )
+    if row is not None:
+        reads.count(connection, connection_id, outcome, now)
     return before
 
 
-def _failures(connection: Connection, connection_id: UUID) -> int:
-    statement = select(connections.c.consecutive_failures).where(connections.c.id == connection_id)
-    return connection.scalar(statement.with_for_update()) or 0
+def _locked(connection: Connection, connection_id: UUID) -> Row[Any] | None:
+    """What stood there before; None when the connection was deleted meanwhile."""
+    statement = select(connections.c.consecutive_failures, connections.c.last_ok_at)
+    return connection.execute(
+        statement.where(connections.c.id == connection_id).with_for_update()
+    ).one_or_none()
 
 
 def reported_checks(

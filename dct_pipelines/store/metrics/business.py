@@ -1,0 +1,125 @@
+"""`business_metrics`: what teams ask about: tickets moved, deployments, and the four figures of DORA."""
+
+from __future__ import annotations
+
+from dct_pipelines.domain.metrics import MetricTable
+from dct_pipelines.store.metrics.base import (
+    ALL,
+    BUCKETS,
+    ENDED,
+    SINCE,
+    TRIGGER_TYPE,
+    UNTIL,
+    Metric,
+    bucket_of,
+    clamped,
+    count,
+    key,
+    number,
+    seconds,
+)
+
+TABLE = MetricTable(
+    "business_metrics",
+    "Tickets moved and deployments: how many, how long after the change, how many failed, how soon mended.",
+    (
+        key("dimension", "what rows are told apart by: all, trigger_type or environment"),
+        key("value", "which one of it"),
+        count(
+            "tickets_moved", "tickets that executions brought to another status; 0 by environment", "tickets"
+        ),
+        count("deployments", "that ended in the bucket, well or not (deployment frequency)", "deployments"),
+        count("failed_deployments", "of them failed", "deployments"),
+        number("change_failure_percent", "failed, of the deployments", "%"),
+        number(
+            "ready_p50_seconds", "from the change that fired to the end of a good deployment; the middle", "s"
+        ),
+        number(
+            "lead_time_p50_seconds",
+            "from the first event since the subject's last good deployment there",
+            "s",
+        ),
+        count("restores", "good deployments to an environment whose last one had failed", "deployments"),
+        number("restore_mean_seconds", "from the first of those failures to the restore; mean", "s"),
+    ),
+    plotted=("deployments", "change_failure_percent", "lead_time_p50_seconds", "restore_mean_seconds"),
+    whole=(("dimension", ALL),),
+)
+_DEPLOYED = f"""
+history AS (
+    SELECT
+        d.environment, d.state, d.ended_at, e.item_id, e.subject, e.trigger_id, event.occurred_at, event.seq,
+        count(*) FILTER (WHERE d.state = 'succeeded') OVER (
+            PARTITION BY d.environment ORDER BY d.ended_at, d.id
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ) AS successes,
+        max(event.seq) FILTER (WHERE d.state = 'succeeded') OVER (
+            PARTITION BY d.environment, e.item_id, e.subject ORDER BY d.ended_at, d.id
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ) AS last_seq
+    FROM dct.deployments AS d
+    JOIN dct.trigger_executions AS e ON e.id = d.execution_id
+    LEFT JOIN dct.events AS event ON event.id = e.event_id
+    WHERE d.state IN ('succeeded', 'failed') AND d.ended_at < {UNTIL}
+), told AS (
+    SELECT *, min(ended_at) FILTER (WHERE state = 'failed') OVER (
+        PARTITION BY environment, successes
+    ) AS failing_since
+    FROM history
+), deployed AS (
+    SELECT
+        {bucket_of("told.ended_at")} AS bucket, {TRIGGER_TYPE} AS trigger_type, told.environment,
+        told.state = 'failed' AS is_failed,
+        told.state = 'succeeded' AND failing_since IS NOT NULL AS is_restore,
+        CASE WHEN told.state = 'succeeded' THEN {seconds("told.occurred_at", "told.ended_at")} END AS ready,
+        CASE WHEN told.state = 'succeeded' THEN {seconds("first.occurred_at", "told.ended_at")} END AS lead,
+        CASE WHEN told.state = 'succeeded' THEN {seconds("failing_since", "told.ended_at")} END AS restore
+    FROM told
+    LEFT JOIN dct.dynamic_context_triggers AS trigger ON trigger.id = told.trigger_id
+    LEFT JOIN LATERAL (
+        SELECT occurred_at FROM dct.events AS v
+        WHERE v.item_id = told.item_id AND v.subject = told.subject AND v.seq > COALESCE(told.last_seq, 0)
+        ORDER BY v.seq LIMIT 1
+    ) AS first ON told.seq IS NOT NULL
+    WHERE told.ended_at >= {SINCE}
+)
+"""  # noqa: S608 - of constants
+_STATEMENT = f"""
+WITH {BUCKETS}, {_DEPLOYED}, moved AS (
+    SELECT {bucket_of("e.completed_at")} AS bucket, {TRIGGER_TYPE} AS trigger_type
+    FROM dct.trigger_executions AS e
+    JOIN dct.action_results AS a ON a.execution_id = e.id
+    LEFT JOIN dct.dynamic_context_triggers AS trigger ON trigger.id = e.trigger_id
+    WHERE {ENDED} AND a.action_type = 'update_ticket' AND a.state IN ('done', 'partly')
+        AND a.outputs ->> 'changed' LIKE '% → %'
+), tickets AS (
+    SELECT
+        bucket, CASE GROUPING(trigger_type) WHEN 0 THEN 'trigger_type' ELSE '{ALL}' END AS dimension,
+        COALESCE(trigger_type, '{ALL}') AS value, count(*) AS tickets_moved
+    FROM moved GROUP BY GROUPING SETS ((bucket, trigger_type), (bucket))
+), measured AS (
+    SELECT
+        bucket,
+        CASE
+            WHEN GROUPING(trigger_type) = 0 THEN 'trigger_type'
+            WHEN GROUPING(environment) = 0 THEN 'environment'
+            ELSE '{ALL}'
+        END AS dimension,
+        COALESCE(trigger_type, environment, '{ALL}') AS value, count(*) AS deployments,
+        count(*) FILTER (WHERE is_failed) AS failed_deployments,
+        percentile_cont(0.5) WITHIN GROUP (ORDER BY {clamped("ready")}) AS ready_p50_seconds,
+        percentile_cont(0.5) WITHIN GROUP (ORDER BY {clamped("lead")}) AS lead_time_p50_seconds,
+        count(*) FILTER (WHERE is_restore) AS restores,
+        avg({clamped("restore")}) AS restore_mean_seconds
+    FROM deployed GROUP BY GROUPING SETS ((bucket, trigger_type), (bucket, environment), (bucket))
+)
+SELECT
+    bucket, dimension, value, COALESCE(tickets_moved, 0) AS tickets_moved,
+    COALESCE(deployments, 0) AS deployments, COALESCE(failed_deployments, 0) AS failed_deployments,
+    100.0 * failed_deployments / deployments AS change_failure_percent, ready_p50_seconds,
+    lead_time_p50_seconds, COALESCE(restores, 0) AS restores, restore_mean_seconds
+FROM (SELECT bucket, '{ALL}' AS dimension, '{ALL}' AS value FROM buckets) AS always
+FULL JOIN measured USING (bucket, dimension, value)
+FULL JOIN tickets USING (bucket, dimension, value)
+"""  # noqa: S608 - of constants
+METRIC = Metric(TABLE, _STATEMENT)
