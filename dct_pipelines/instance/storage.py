@@ -154,6 +154,12 @@ class PooledEventLogStorage(_Pooled, PostgresEventLogStorage):
         elif not is_noise(event):
             self._ledger.add(event)
 
+    def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
+        """As the base class does; what was gathered before is written before."""
+        if self._ledger.holds(events[0].run_id):
+            self._ledger.flush()
+        super().store_event_batch(events)
+
     def create(self) -> None:
         self._init_db()
         self.reindex_events()
