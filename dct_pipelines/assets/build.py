@@ -9,7 +9,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 import dagster as dg
 
@@ -17,6 +16,7 @@ from dct_pipelines.assets.checks import checks_of
 from dct_pipelines.assets.materializing import materialize
 from dct_pipelines.assets.partitions import facts_since, partitions_of, span_of
 from dct_pipelines.assets.shown import column_schema
+from dct_pipelines.bootstrap import App
 from dct_pipelines.domain.metrics import SCHEMA, Grain, MetricTable
 
 RESOURCE = "dct"
@@ -45,7 +45,7 @@ def _asset(table: MetricTable, grain: Grain, place: int, since: date) -> dg.Asse
     key = asset_key(table.name, grain)
 
     def compute(context):  # type: ignore[no-untyped-def]
-        app: Any = getattr(context.resources, RESOURCE).app
+        app: App = getattr(context.resources, RESOURCE).app
         span = span_of(grain, context.partition_time_window)
         settings = app.settings
         complete_since = facts_since(settings.metrics_retention_days, grain, datetime.now(UTC))

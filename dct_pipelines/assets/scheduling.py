@@ -15,6 +15,7 @@ import dagster as dg
 
 from dct_pipelines.assets.build import GROUPS, RESOURCE
 from dct_pipelines.assets.partitions import LATE, facts_since, key_of
+from dct_pipelines.bootstrap import App
 from dct_pipelines.clients.parquet import MetricFiles
 from dct_pipelines.domain import run_tags
 from dct_pipelines.domain.errors import DatabaseUnavailable
@@ -65,7 +66,7 @@ def _schedule(
         if now() - at > grain.length:
             return dg.SkipReason("a later tick asks for this, too")
         try:
-            app: Any = getattr(context.resources, RESOURCE).app
+            app: App = getattr(context.resources, RESOURCE).app
             return request(app, grain, tables, earliest, at)
         except DatabaseUnavailable as error:
             return dg.SkipReason(f"waiting for the database: {error}")
@@ -84,7 +85,7 @@ def _schedule(
 
 
 def request(
-    app: Any, grain: Grain, tables: Mapping[str, MetricTable], earliest: datetime, at: datetime
+    app: App, grain: Grain, tables: Mapping[str, MetricTable], earliest: datetime, at: datetime
 ) -> Answer:
     """The run that is due at that moment, for one range of partitions."""
     until = grain.begin(at)

@@ -32,7 +32,7 @@ def test_metrics_that_are_switched_off_are_not_there(project: Path, monkeypatch:
     assert not found.resolve_asset_graph().get_all_asset_keys()
     assert not found.resolve_asset_graph().asset_check_keys
     assert not found.schedules
-    assert found.resolve_job_def("merge_branches")
+    assert found.resolve_job_def("merge_branches").name == "merge_branches"
     assert "metrics_hourly" not in {job.name for job in found.resolve_all_job_defs()}
 
 

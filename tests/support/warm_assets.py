@@ -5,14 +5,14 @@ import dagster as dg
 DAYS = dg.DailyPartitionsDefinition(start_date="2026-01-01", timezone="UTC")
 
 
-def _of_a_day(context):  # type: ignore[no-untyped-def]
+def _of_a_day(context):
     for day in context.partition_keys:
         context.add_asset_metadata({"day": day}, partition_key=day)
     return dg.MaterializeResult(check_results=[dg.AssetCheckResult(check_name="sound", passed=True)])
 
 
 _of_a_day.__annotations__ = {"context": dg.AssetExecutionContext, "return": dg.MaterializeResult}
-with dg._utils.warnings.disable_dagster_warnings():  # type: ignore[attr-defined]
+with dg._utils.warnings.disable_dagster_warnings():
     of_a_day = dg.asset(
         name="of_a_day",
         partitions_def=DAYS,
