@@ -154,6 +154,13 @@ class PooledEventLogStorage(_Pooled, PostgresEventLogStorage):
         elif not is_noise(event):
             self._ledger.add(event)
 
+    @property
+    def supports_partition_subset_in_asset_materialization_planned_events(self) -> bool:
+        """Yes: one event says which partitions of an asset a run is for, instead of one each, stored one by
+        one by whoever launches. The price: partitions of a failed run are shown as missing, not as failed.
+        """
+        return True
+
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
         """As the base class does; what was gathered before is written before."""
         if self._ledger.holds(events[0].run_id):
