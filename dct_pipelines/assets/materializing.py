@@ -71,14 +71,14 @@ def materialize(
         for bucket in shown
     }
     newest = [row for row in rows if row["bucket"] == shown[-1]]
-    by_partition[key_of(span.grain, shown[-1])] |= _pictures(metrics, table, span, known, newest)
-    metadata = {
-        "rows of the run": row_counts.total(),
+    by_partition[key_of(span.grain, shown[-1])] |= _pictures(metrics, table, span, known, newest) | {
+        "partitions": len(list(buckets(span))),
+        "rows of all": row_counts.total(),
+        "bytes of all": size,
         "seconds of the database": round(refreshed.seconds, 3) if refreshed is not None else 0.0,
-        "seconds of the run": round(time.monotonic() - begun, 3),
-        "bytes of the run": size,
-        "path": dg.MetadataValue.path(files.directory),
+        "seconds in all": round(time.monotonic() - begun, 3),
     }
+    metadata = {"path": dg.MetadataValue.path(files.directory)}
     return Made(metadata, by_partition, findings.results())
 
 

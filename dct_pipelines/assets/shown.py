@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from io import BytesIO
 from typing import Any
 
 import dagster as dg
@@ -19,7 +20,7 @@ from dct_pipelines.domain.metrics import Grain, MetricTable
 PREVIEW_ROWS = 10
 LONGEST_CELL = 60
 MOST_LINES = 3
-COLORS = 32
+COLORS = 16
 MARKDOWN = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[]()#!|~"} | {"<": "&lt;"})
 
 
@@ -60,7 +61,7 @@ def plot(title: str, grain: Grain, by_bucket: Mapping[datetime, Figures]) -> str
 
     buckets = sorted(by_bucket)
     inches = 0.6 + 1.1 * len(names)
-    figure = Figure(figsize=(7, inches), dpi=80)
+    figure = Figure(figsize=(7, inches), dpi=72)
     FigureCanvasAgg(figure)
     figure.subplots_adjust(0.08, 0.35 / inches, 0.98, 1 - 0.25 / inches, hspace=0.4)
     panels = figure.subplots(len(names), 1, sharex=True, squeeze=False)
@@ -85,14 +86,11 @@ def plain(text: str) -> str:
 
 def _png(figure: Any) -> str:
     """A picture of few colours: it is stored with each materialization."""
-    import io
-
     from PIL import Image
 
-    sink = io.BytesIO()
-    figure.savefig(sink, format="png")
-    small = io.BytesIO()
-    Image.open(sink).convert("RGB").quantize(COLORS).save(small, format="png", optimize=True)
+    drawn, small = BytesIO(), BytesIO()
+    figure.savefig(drawn, format="png")
+    Image.open(drawn).convert("RGB").quantize(COLORS).save(small, format="png", optimize=True)
     return base64.b64encode(small.getvalue()).decode()
 
 

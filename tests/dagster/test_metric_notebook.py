@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -27,7 +28,7 @@ YESTERDAY = Grain.DAY.begin(datetime.now(UTC)) - timedelta(days=1)
 
 def executions(app: App) -> None:
     """Some that ended yesterday."""
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "triggered_by": "manual",
             "created_by": "tests",
@@ -47,6 +48,12 @@ def executions(app: App) -> None:
         connection.execute(insert(tables.trigger_executions), rows)
 
 
+def stored() -> Any:
+    """The notebook of the repository."""
+    reads: Any = nbformat.read
+    return reads(NOTEBOOK, as_version=4)
+
+
 @contextmanager
 def own_event_loop() -> Iterator[None]:
     """The client leaves the loop that it makes open, which would be a warning in somebody else's test."""
@@ -59,6 +66,7 @@ def own_event_loop() -> Iterator[None]:
         loop.close()
 
 
+@pytest.mark.timeout(300)
 def test_the_notebook_runs_on_a_deployments_files(app: App, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     executions(app)
     home = app.settings.home
@@ -70,7 +78,7 @@ def test_the_notebook_runs_on_a_deployments_files(app: App, monkeypatch: pytest.
     monkeypatch.setenv("DCT_HOME", str(home))
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "jupyter"))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook = stored()
     with own_event_loop():
         NotebookClient(notebook, timeout=100, kernel_name="python3").execute()
     shown = [str(output) for cell in notebook.cells for output in cell.get("outputs", ())]
@@ -78,7 +86,7 @@ def test_the_notebook_runs_on_a_deployments_files(app: App, monkeypatch: pytest.
 
 
 def test_the_notebook_is_stored_without_outputs():
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    notebook = stored()
     nbformat.validate(notebook)
     for cell in notebook.cells:
         assert not cell.get("outputs")
