@@ -154,12 +154,15 @@ def test_a_backfill_says_the_same_with_all_levers(workshop: Workshop):
     assert newest.asset_materialization.partition == "2026-03-03"
 
 
-def test_a_launch_of_many_partitions_is_one_event_for_each_asset(workshop: Workshop):
+def test_a_launch_of_many_partitions_is_one_event_for_each_asset_and_check(workshop: Workshop):
     job = workshop.repository.get_definition().get_job("days")
     days = dict(zip(RANGE, ("2026-01-01", "2026-10-31"), strict=True))
     run = workshop.instance.create_run_for_job(job, tags=days, asset_selection={dg.AssetKey("of_a_day")})
     planned = dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED
     assert len(workshop.instance.all_logs(run.run_id, of_type=planned)) == 1
+    with workshop.instance.run_storage.transaction() as connection:  # type: ignore[attr-defined]
+        rows = connection.execute(text("SELECT execution_status, partition FROM asset_check_executions"))
+        assert [tuple(row) for row in rows] == [("PLANNED", None)]
 
 
 def test_no_plan_is_kept_of_jobs_of_assets(workshop: Workshop):
