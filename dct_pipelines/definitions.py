@@ -12,7 +12,9 @@ import warnings
 import dagster as dg
 
 from dct_pipelines import registry
-from dct_pipelines.bootstrap import load_shapes
+from dct_pipelines.assets.build import metric_assets
+from dct_pipelines.assets.scheduling import metric_jobs, metric_schedules
+from dct_pipelines.bootstrap import load_shapes, metric_tables
 from dct_pipelines.clients import logs
 from dct_pipelines.instance.gateway import DagsterGateway
 from dct_pipelines.jobs.build import JobBuilder
@@ -28,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Jobs of all known shapes, and the sensors that keep them busy."""
+    """Jobs of all known shapes, the sensors that keep them busy, and the metrics of what they did."""
     # Dagster passes this parameter to itself whenever a sensor has jobs; nobody can do anything about it.
     warnings.filterwarnings("ignore", "Parameter `owners` of initializer `SensorDef", dg.BetaWarning)
     settings = load_settings()
@@ -44,8 +46,11 @@ def defs() -> dg.Definitions:
         )
         for kind, listener in sorted(registry.listeners().items())
     ]
+    tables = metric_tables() if settings.enable_trigger_metrics else {}
     return dg.Definitions(
-        jobs=jobs,
+        assets=metric_assets(tables, settings.metrics_since),
+        jobs=[*jobs, *metric_jobs(tables)],
+        schedules=metric_schedules(tables, settings.metrics_since),
         sensors=[*listeners, dispatch_sensor(jobs, used), reconcile_sensor()],
         resources={RESOURCE: DctResource(_gateway)},
         executor=dg.in_process_executor,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from datetime import date
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
@@ -98,6 +99,8 @@ class Settings(BaseModel):
     """Dagster's runs of executions are kept so long after they ended. Our own tables keep what happened."""
 
     enable_trigger_metrics: bool = Field(True, alias="ENABLE_TRIGGER_METRICS")
+    metrics_since: date = Field(date(2026, 1, 1), alias="DCT_METRICS_SINCE")
+    """Metrics have partitions from this day of UTC on."""
     metrics_retention_days: Count = Field(90, alias="METRICS_RETENTION_DAYS")
     alert_webhook_url: SecretStr | None = Field(None, alias="ALERT_WEBHOOK_URL")
     """Secret because such addresses carry their token."""

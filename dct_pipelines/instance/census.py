@@ -9,7 +9,7 @@ from functools import cache
 from dagster._core.storage.dagster_run import ACTIVE_RUN_STATUSES, DagsterRunStatus
 from dagster._core.storage.runs.schema import RunsTable as Runs
 from dagster._core.storage.runs.schema import RunTagsTable as RunTags
-from sqlalchemy import Text, and_, bindparam, func, select, text
+from sqlalchemy import Exists, Text, and_, bindparam, exists, func, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from dct_pipelines.domain import run_tags
@@ -34,23 +34,38 @@ _DUE = text(
 
 @dataclass(frozen=True)
 class Census:
-    """How many of Dagster's runs hold a slot, and how many wait in Dagster's own queue."""
+    """How many of Dagster's runs hold a slot, and how many wait in Dagster's own queue.
+
+    Runs of metrics hold none: `metrics` are those at work; `queued_metrics` are among the `queued`.
+    """
 
     active: int
     queued: int
+    metrics: int = 0
+    queued_metrics: int = 0
 
 
 def count(storage: PooledRunStorage) -> Census:
     """Count them now."""
     wanted = (
-        select(Runs.c.status, func.count())
+        select(Runs.c.status, func.count(), func.count().filter(_of_metrics()))
         .where(Runs.c.status.in_([*_ACTIVE, _QUEUED]))
         .group_by(Runs.c.status)
     )
     with storage.connect() as connection:
-        counts = {str(status): int(number) for status, number in connection.execute(wanted)}
-    queued = counts.pop(_QUEUED, 0)
-    return Census(active=sum(counts.values()), queued=queued)
+        counts = {status: (number, metrics) for status, number, metrics in connection.execute(wanted)}
+    queued, queued_metrics = counts.pop(_QUEUED, (0, 0))
+    metrics = sum(metrics for _, metrics in counts.values())
+    active = sum(number for number, _ in counts.values()) - metrics
+    return Census(active, queued, metrics, queued_metrics)
+
+
+def next_of_metrics(storage: PooledRunStorage) -> str | None:
+    """The run of metrics that has waited longest in Dagster's queue."""
+    waiting = select(Runs.c.run_id).where(Runs.c.status == _QUEUED, _of_metrics())
+    with storage.connect() as connection:
+        found: str | None = connection.scalar(waiting.order_by(Runs.c.id).limit(1))
+    return found
 
 
 def active_with_tag(
@@ -68,6 +83,13 @@ def is_to_be_done(storage: PooledRunStorage, run_id: str) -> bool:
     values = {"run_id": run_id, "finished": FINISHED, "key": run_tags.LAUNCHER, "elsewhere": PROCESS}
     with storage.connect() as connection:
         return _due().one(connection, values) is not None
+
+
+def _of_metrics() -> Exists:
+    tag = and_(
+        RunTags.c.run_id == Runs.c.run_id, RunTags.c.key == run_tags.METRICS, RunTags.c.value == "true"
+    )
+    return exists().where(tag)
 
 
 @cache

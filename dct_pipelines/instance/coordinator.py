@@ -14,14 +14,18 @@ from functools import cached_property
 from typing import Any
 
 import dagster as dg
+from dagster._core.run_coordinator import SubmitRunContext
 from dagster._core.run_coordinator.queued_run_coordinator import QueuedRunCoordinator, RunQueueConfig
 from sqlalchemy.exc import SQLAlchemyError
 
 from dct_pipelines.clients.pool.roster import Size
 from dct_pipelines.domain import run_tags
 from dct_pipelines.domain.errors import DctError
+from dct_pipelines.domain.metrics import SCHEMA as METRICS_SCHEMA
 from dct_pipelines.domain.quotas import UNLIMITED, AgentClass, Quotas, Usage, most_runs
+from dct_pipelines.instance import census
 from dct_pipelines.instance.launcher import WarmRunLauncher, with_pool
+from dct_pipelines.instance.storage import PooledRunStorage
 from dct_pipelines.settings import load_settings
 from dct_pipelines.store import quotas, slots
 from dct_pipelines.store.database import Database
@@ -35,6 +39,8 @@ WORKERS = Size().most
 PATIENCE_SECONDS = 5
 """A pass of the queue must not hang for longer on one of our statements."""
 EACH = {"applyLimitPerUniqueValue": True}
+METRICS_AT_ONCE = 1
+"""Runs of metrics: each loads the tools of data frames and plots, and reads many rows."""
 
 _log = logging.getLogger(__name__)
 
@@ -84,6 +90,13 @@ class QuotaRunCoordinator(QueuedRunCoordinator[dg.DagsterInstance]):
             return super().get_run_queue_config()._replace(max_concurrent_runs=0)
         return self._last_read
 
+    def submit_run(self, context: SubmitRunContext) -> dg.DagsterRun:
+        """Put the run into the queue; one of metrics is marked, whoever asks for it and by whichever job."""
+        run = context.dagster_run
+        if is_of_metrics(run) and run_tags.METRICS not in run.tags:
+            self._instance.add_run_tags(run.run_id, {run_tags.METRICS: "true"})
+        return super().submit_run(context)
+
     def dispose(self) -> None:
         """Close the connection to the quotas."""
         if "_database" in self.__dict__:
@@ -98,8 +111,13 @@ class QuotaRunCoordinator(QueuedRunCoordinator[dg.DagsterInstance]):
         limits = [*stock.tag_concurrency_limits, *tag_limits(in_force, beyond_runs, triggers)]
         has_pool = self.has_instance and with_pool(self._instance) is not None
         runs = most_runs(in_force, self.most_here(has_pool=has_pool))
-        told = runs if runs < UNLIMITED else NO_LIMIT
+        # Dagster counts every run; those of metrics are none of the quota's.
+        told = runs + self._metrics_at_work() if runs < UNLIMITED else NO_LIMIT
         return stock._replace(max_concurrent_runs=told, tag_concurrency_limits=limits)
+
+    def _metrics_at_work(self) -> int:
+        storage = self._instance.run_storage if self.has_instance else None
+        return census.count(storage).metrics if isinstance(storage, PooledRunStorage) else 0
 
     def most_here(self, *, has_pool: bool) -> int:
         """How many runs there may be at once for want of processes, whatever the quotas allow.
@@ -121,12 +139,22 @@ class QuotaRunCoordinator(QueuedRunCoordinator[dg.DagsterInstance]):
         self._is_away = error is not None
 
 
+def is_of_metrics(run: dg.DagsterRun) -> bool:
+    """Whether it materializes assets, or checks some, of metrics and of nothing else."""
+    checked = {check.asset_key for check in run.asset_check_selection or ()}
+    keys = {*(run.asset_selection or ()), *checked}
+    return bool(keys) and all(key.path[0] == METRICS_SCHEMA for key in keys)
+
+
 def tag_limits(in_force: Quotas, beyond_runs: Usage, triggers: Mapping[str, int]) -> list[dict[str, Any]]:
     """Dagster's limits by tags. Two runs never deploy to one environment, whether quotas are on or off.
 
     `triggers` is how many executions of each may run; `beyond_runs` what `usage_beyond_runs` says.
     """
-    exclusive = [{"key": run_tags.ENVIRONMENT, "value": EACH, "limit": 1}]
+    exclusive: list[dict[str, Any]] = [
+        {"key": run_tags.ENVIRONMENT, "value": EACH, "limit": 1},
+        {"key": run_tags.METRICS, "limit": METRICS_AT_ONCE},
+    ]
     if not in_force.enabled:
         return exclusive
     standard = max(0, in_force.standard_agents - beyond_runs.standard_agents)

@@ -31,7 +31,7 @@ from dct_pipelines.clients import logs
 from dct_pipelines.domain.errors import DctError
 from dct_pipelines.domain.quotas import UNLIMITED, most_runs
 from dct_pipelines.instance import census
-from dct_pipelines.instance.coordinator import QuotaRunCoordinator
+from dct_pipelines.instance.coordinator import METRICS_AT_ONCE, QuotaRunCoordinator
 from dct_pipelines.instance.gateway import DagsterGateway
 from dct_pipelines.instance.handover import HandOver, Pace, Turn
 from dct_pipelines.instance.launcher import WarmRunLauncher, with_pool
@@ -94,6 +94,7 @@ class QueueDaemon(QueuedRunCoordinatorDaemon):
             return Turn()
         found = census.count(self._storage)
         if found.queued:
+            self._start_metrics(context, found)
             yield from self.run_iteration(context)
             found = census.count(self._storage)
         self._is_at_work = found.active > 0
@@ -108,6 +109,16 @@ class QueueDaemon(QueuedRunCoordinatorDaemon):
             self._pace.note(self._hand_over.turn(workspace, free, warm))
         yield None
         return self._pace.last
+
+    def _start_metrics(self, context: IWorkspaceProcessContext[Any], found: census.Census) -> None:
+        """Begin a run of metrics whatever the quota of executions says: it is none of them."""
+        if not found.queued_metrics or found.metrics >= METRICS_AT_ONCE:
+            return
+        run_id = census.next_of_metrics(self._storage)
+        run = None if run_id is None else self._instance.get_run_by_id(run_id)
+        if run is not None:
+            limits = self._instance.get_concurrency_config()
+            self._dequeue_run(self._instance, context.create_request_context(), run, limits, None)
 
     def _slots(self, warm: WarmRunLauncher | None) -> int:
         """How many runs there may be now, by the quota and by what there are processes for."""
@@ -144,7 +155,7 @@ def daemons(instance: dg.DagsterInstance, app: App) -> Sequence[DagsterDaemon[An
     storage = instance.run_storage
     assert isinstance(storage, PooledRunStorage)  # noqa: S101 (dagster.yaml of `dct up` names it)
     return [
-        RetentionDaemon(storage, app.settings.run_retention_days),
+        RetentionDaemon(storage, app.settings.run_retention_days, app.settings.metrics_retention_days),
         *_with_our_queue(instance, storage, app),
     ]
 

@@ -169,7 +169,7 @@ def launch_of(run: dg.DagsterRun, body: str | None = None) -> Launch:
         key=run.run_id,
         body=serialize_value(run) if body is None else body,
         limit_seconds=_limit_of(run),
-        alone=run.tags.get(run_tags.UNTRUSTED) == "true",
+        alone=any(run.tags.get(tag) == "true" for tag in (run_tags.UNTRUSTED, run_tags.METRICS)),
     )
 
 

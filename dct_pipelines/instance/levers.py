@@ -34,6 +34,7 @@ from dct_pipelines.instance import answers, straight
 from dct_pipelines.instance.seams import Undo, overrule, replace, together
 
 JOBS_KEPT = 1000
+ASSETS_AT_ONCE = 200
 
 
 def without_console() -> Undo:
@@ -178,6 +179,14 @@ def configuration_once() -> Undo:
     return replace(ResolvedRunConfig, "build", staticmethod(build))
 
 
+def assets_in_batches() -> Undo:
+    """The materializations of a step are stored together: a backfill has thousands, each of six statements.
+
+    Dagster can, where a variable of the environment says so.
+    """
+    return replace(EventMethods, "_get_event_batch_size", lambda _self: ASSETS_AT_ONCE)
+
+
 def without_telemetry() -> Undo:
     """Events are not prepared for telemetry, which `dagster.yaml` switches off."""
     return replace(api, "log_dagster_event", lambda _event, _context: None)
@@ -238,6 +247,7 @@ LEVERS: Mapping[str, Callable[[], Undo]] = {
     "configuration once": configuration_once,
     "without telemetry": without_telemetry,
     "one signal": one_signal,
+    "assets in batches": assets_in_batches,
     "events straight to storage": events_straight_to_storage,
     **answers.LEVERS,
     **straight.LEVERS,

@@ -2,6 +2,7 @@
 
 Dagster keeps runs for ever and deletes one at a time. Here those of executions go, some hundred at once, a
 while after they ended. What happened stays known: executions, attempts, results, decisions are rows of ours.
+Runs of metrics go too, later: what the UI plots of an asset over time are their events.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dagster._core.instance.methods.daemon_methods import DaemonMethods
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable as Checks
+from dagster._core.storage.event_log.schema import AssetEventTagsTable as EventTags
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable as EventLogs
 from dagster._core.storage.runs.schema import RunsTable as Runs
 from dagster._core.storage.runs.schema import RunTagsTable as RunTags
@@ -45,10 +48,13 @@ def watched_over() -> Undo:
 class RetentionDaemon(IntervalDaemon[IWorkspaceProcessContext[Any]]):
     """Deletes, every minute, what is old enough."""
 
-    def __init__(self, storage: PooledRunStorage, kept_days: int) -> None:
+    def __init__(self, storage: PooledRunStorage, kept_days: int, metrics_days: int) -> None:
         super().__init__(EVERY_SECONDS)
         self._storage = storage
-        self._kept = timedelta(days=kept_days)
+        self._kept = {
+            run_tags.EXECUTION: timedelta(days=kept_days),
+            run_tags.METRICS: timedelta(days=metrics_days),
+        }
 
     @classmethod
     def daemon_type(cls) -> str:
@@ -57,16 +63,22 @@ class RetentionDaemon(IntervalDaemon[IWorkspaceProcessContext[Any]]):
 
     def run_iteration(self, workspace_process_context: IWorkspaceProcessContext[Any]) -> DaemonIterator:
         """One turn; the rest is left for the next one."""
-        for _ in range(BATCHES):
-            deleted = delete_runs(self._storage, datetime.now(UTC) - self._kept, RUNS_AT_ONCE)
-            yield None
-            if deleted < RUNS_AT_ONCE:
-                return
+        for tag, kept in self._kept.items():
+            for _ in range(BATCHES):
+                deleted = delete_runs(self._storage, datetime.now(UTC) - kept, RUNS_AT_ONCE, tag)
+                yield None
+                if deleted < RUNS_AT_ONCE:
+                    break
 
 
-def delete_runs(storage: PooledRunStorage, ended_before: datetime, limit: int) -> int:
-    """Delete runs of executions that ended before then, with their events and tags; returns how many."""
-    is_ours = exists().where(RunTags.c.run_id == Runs.c.run_id, RunTags.c.key == run_tags.EXECUTION)
+def delete_runs(
+    storage: PooledRunStorage, ended_before: datetime, limit: int, tag: str = run_tags.EXECUTION
+) -> int:
+    """Delete runs with a tag that ended before then, with all that is theirs; returns how many.
+
+    Dagster remembers elsewhere which partitions of an asset there are, and its newest materialization.
+    """
+    is_ours = exists().where(RunTags.c.run_id == Runs.c.run_id, RunTags.c.key == tag)
     old = (
         select(Runs.c.run_id)
         .where(
@@ -80,6 +92,10 @@ def delete_runs(storage: PooledRunStorage, ended_before: datetime, limit: int) -
     with storage.transaction() as connection:
         run_ids = list(connection.scalars(old))
         if run_ids:
+            if tag == run_tags.METRICS:
+                connection.execute(delete(Checks).where(Checks.c.run_id.in_(run_ids)))
+                events = select(EventLogs.c.id).where(EventLogs.c.run_id.in_(run_ids))
+                connection.execute(delete(EventTags).where(EventTags.c.event_id.in_(events)))
             connection.execute(delete(EventLogs).where(EventLogs.c.run_id.in_(run_ids)))
             connection.execute(delete(RunTags).where(RunTags.c.run_id.in_(run_ids)))
             connection.execute(delete(Runs).where(Runs.c.run_id.in_(run_ids)))

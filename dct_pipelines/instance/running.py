@@ -116,12 +116,13 @@ class RunWorker:
 def plans_of(repository: ReconstructableRepository) -> dict[str, PlannedJob]:
     """The plan of each job whose steps all run in the run's own process, by the job's name.
 
-    Left out are jobs that need configuration. The definitions are those that are loaded already: Dagster's
-    reconstructable jobs remember one at a time, and load everything anew for the next one.
+    Left out are jobs that need configuration, and those of assets, whose steps depend on their partitions.
+    The definitions are those that are loaded already: Dagster's reconstructable jobs remember one at a time,
+    and load everything anew for the next one.
     """
     found = {}
     for job in repository.get_definition().get_all_jobs():
-        if job.executor_def.name == in_process_executor.name:
+        if job.executor_def.name == in_process_executor.name and not job.asset_layer.executable_asset_keys:
             with suppress(DagsterError):
                 found[job.name] = InMemoryJob(job), create_execution_plan(job)
     return found

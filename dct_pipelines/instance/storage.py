@@ -20,6 +20,7 @@ from dagster._core.storage.base_storage import DagsterStorage
 from dagster._core.storage.event_log import EventLogStorage
 from dagster._core.storage.runs import RunStorage
 from dagster._core.storage.schedules import ScheduleStorage
+from dagster._record import copy
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 from dagster_postgres.event_log import PostgresEventLogStorage
 from dagster_postgres.run_storage import PostgresRunStorage
@@ -153,6 +154,28 @@ class PooledEventLogStorage(_Pooled, PostgresEventLogStorage):
             super().store_event(event)
         elif not is_noise(event):
             self._ledger.add(event)
+
+    @property
+    def supports_partition_subset_in_asset_materialization_planned_events(self) -> bool:
+        """Yes: one event says which partitions of an asset a run is for, instead of one each, stored one by
+        one by whoever launches. The price: partitions of a failed run are shown as missing, not as failed.
+        """
+        return True
+
+    def _store_asset_check_evaluation_planned(self, event: dg.EventLogEntry, event_id: int | None) -> None:
+        """As the base class does, for the check as a whole: ours are not done by partition, and what is
+        planned for each would stay so for ever.
+        """
+        planned: Any = event.dagster_event
+        whole = copy(planned.event_specific_data, partitions_subset=None)
+        event = event._replace(dagster_event=planned._replace(event_specific_data=whole))
+        super()._store_asset_check_evaluation_planned(event, event_id)
+
+    def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
+        """As the base class does; what was gathered before is written before."""
+        if self._ledger.holds(events[0].run_id):
+            self._ledger.flush()
+        super().store_event_batch(events)
 
     def create(self) -> None:
         self._init_db()

@@ -220,7 +220,7 @@ def test_quotas_that_are_off_leave_only_environments_exclusive(
     coordinator = QuotaRunCoordinator()
     config = coordinator.get_run_queue_config()
     assert config.max_concurrent_runs == NO_LIMIT
-    assert [limit["key"] for limit in config.tag_concurrency_limits] == ["dct/environment"]
+    assert [limit["key"] for limit in config.tag_concurrency_limits] == ["dct/environment", "dct/metrics"]
     coordinator.dispose()
 
 

@@ -37,6 +37,7 @@ PLACES: dict[str, tuple[Any, *tuple[str, ...]]] = {
     "noise not made": (dg.DagsterEvent, "engine_event", "resource_init_start", "resource_init_success"),
     "one event loop": (context_creation_job, "asyncio"),
     "configuration once": (ResolvedRunConfig, "build"),
+    "assets in batches": (EventMethods, "_get_event_batch_size"),
     "without telemetry": (api, "log_dagster_event"),
     "one signal": (interrupts, "_replace_interrupt_signal"),
     "events straight to storage": (EventMethods, "handle_new_event"),

@@ -86,6 +86,6 @@ def test_the_daemon_deletes_what_is_older_than_its_days(
 ):
     ended(instance, 8)
     kept = ended(instance, 6)
-    for _ in RetentionDaemon(storage, kept_days=7).run_iteration(None):  # type: ignore[arg-type]
+    for _ in RetentionDaemon(storage, kept_days=7, metrics_days=90).run_iteration(None):  # type: ignore[arg-type]
         pass
     assert left(storage, "runs") == {kept}

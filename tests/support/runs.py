@@ -18,7 +18,12 @@ def a_job() -> None:
     """Stands for any job."""
 
 
-def a_run(instance: dg.DagsterInstance, status: str, tags: Mapping[str, str] | None = None) -> dg.DagsterRun:
+def a_run(
+    instance: dg.DagsterInstance,
+    status: str,
+    tags: Mapping[str, str] | None = None,
+    assets: frozenset[dg.AssetKey] | None = None,
+) -> dg.DagsterRun:
     """A run in that state; a queued one has to say where its job is."""
     location = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("dct_pipelines"), "__repository__")
     return create_run_for_test(
@@ -26,6 +31,7 @@ def a_run(instance: dg.DagsterInstance, status: str, tags: Mapping[str, str] | N
         "job",
         status=dg.DagsterRunStatus(status),
         tags=tags,
+        asset_selection=assets,
         remote_job_origin=RemoteJobOrigin(location, "job"),
         job_code_origin=dg.reconstructable(a_job).get_python_origin(),
     )
