@@ -12,11 +12,13 @@ import warnings
 import dagster as dg
 
 from dct_pipelines import registry
+from dct_pipelines.assets.alert_checks import alert_assets, alert_checks, evaluations
 from dct_pipelines.bootstrap import load_shapes
 from dct_pipelines.clients import logs
 from dct_pipelines.instance.gateway import DagsterGateway
 from dct_pipelines.jobs.build import JobBuilder
 from dct_pipelines.resources.app import DctResource
+from dct_pipelines.sensors.alerts import alerts_sensor
 from dct_pipelines.sensors.dispatching import dispatch_sensor
 from dct_pipelines.sensors.listening import UNUSED_INTERVAL_SECONDS, listener_sensor
 from dct_pipelines.sensors.reconciling import reconcile_sensor
@@ -46,7 +48,9 @@ def defs() -> dg.Definitions:
     ]
     return dg.Definitions(
         jobs=jobs,
-        sensors=[*listeners, dispatch_sensor(jobs, used), reconcile_sensor()],
+        sensors=[*listeners, dispatch_sensor(jobs, used), reconcile_sensor(), alerts_sensor(evaluations)],
+        assets=alert_assets(),
+        asset_checks=alert_checks(),
         resources={RESOURCE: DctResource(_gateway)},
         executor=dg.in_process_executor,
     )
