@@ -1,9 +1,8 @@
 """Incidents as asset checks: one external asset `dct/alerts/<rule>` a rule, with the check `no_incident`.
 
-The sensor `alerts` reports a result when one changes; *Execute* in Dagster's UI asks again.
+The sensor `alerts` reports a result when one changes; *Execute* in Dagster's UI asks again. Dagster looks at
+the annotation of a check's context, hence annotations are not postponed here.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
