@@ -117,6 +117,16 @@ class Settings(BaseModel):
     heartbeat_url: SecretStr | None = Field(None, alias="DCT_HEARTBEAT_URL")
     """Asked each minute while everything works, for a monitor that misses us otherwise."""
 
+    log_format: LogFormat = Field(LogFormat.TEXT, alias="DCT_LOG_FORMAT")
+    metrics_port: Port | None = Field(None, alias="DCT_METRICS_PORT")
+    """Where `dct up` serves metrics to Prometheus; unset: nowhere."""
+    metrics_host: str = Field("127.0.0.1", alias="DCT_METRICS_HOST")
+    otlp_endpoint: str | None = Field(None, alias="DCT_OTLP_ENDPOINT")
+    """The collector's traces are at `/v1/traces` below it; unset: OpenTelemetry's own name counts."""
+    otel_endpoint: str | None = Field(None, alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    otel_headers: SecretStr | None = Field(None, alias="OTEL_EXPORTER_OTLP_HEADERS")
+    otel_service_name: str = Field("dct", alias="OTEL_SERVICE_NAME")
+
     @property
     def alert_thresholds(self) -> Thresholds:
         """From what on people are told, where a trigger's manifest says nothing else."""
@@ -129,16 +139,6 @@ class Settings(BaseModel):
             listener_seconds=self.alert_listener_seconds,
             metrics_hours=self.alert_metrics_hours,
         )
-
-    log_format: LogFormat = Field(LogFormat.TEXT, alias="DCT_LOG_FORMAT")
-    metrics_port: Port | None = Field(None, alias="DCT_METRICS_PORT")
-    """Where `dct up` serves metrics to Prometheus; unset: nowhere."""
-    metrics_host: str = Field("127.0.0.1", alias="DCT_METRICS_HOST")
-    otlp_endpoint: str | None = Field(None, alias="DCT_OTLP_ENDPOINT")
-    """The collector's traces are at `/v1/traces` below it; unset: OpenTelemetry's own name counts."""
-    otel_endpoint: str | None = Field(None, alias="OTEL_EXPORTER_OTLP_ENDPOINT")
-    otel_headers: SecretStr | None = Field(None, alias="OTEL_EXPORTER_OTLP_HEADERS")
-    otel_service_name: str = Field("dct", alias="OTEL_SERVICE_NAME")
 
     @property
     def logs_json(self) -> bool:
