@@ -242,12 +242,7 @@ class Listening:
         with self.database.begin() as connection:
             failures = sources.healthy(connection, source.id, now, due_at, began_at)
         if failures >= DOWN_AFTER_FAILURES:
-            log.warning(
-                "Connection %s (%s) is read again after %d failures in a row",
-                source.name,
-                source.kind,
-                failures,
-            )
+            log.warning("%s is read again after %d failures in a row", source.name, failures)
 
     def _pause(self, source: Source, error: DctError) -> None:
         now = self.clock.now()
@@ -264,7 +259,7 @@ class Listening:
                 counts_as=DOWN_AFTER_FAILURES if is_down else 1,
             )
         if is_down and failures < DOWN_AFTER_FAILURES:
-            log.error("Connection %s (%s) is down: %s", source.name, source.kind, error)
+            log.error("%s is down: %s", source.name, error)
 
     @contextmanager
     def holding(self, wanted: Sequence[Source], wait_until: float) -> Iterator[list[Source]]:
