@@ -12,6 +12,7 @@ import warnings
 import dagster as dg
 
 from dct_pipelines import registry
+from dct_pipelines.assets.alert_checks import alert_assets, alert_checks, evaluations
 from dct_pipelines.assets.build import metric_assets
 from dct_pipelines.assets.scheduling import metric_jobs, metric_schedules
 from dct_pipelines.bootstrap import load_shapes, metric_tables
@@ -19,6 +20,7 @@ from dct_pipelines.clients import logs
 from dct_pipelines.instance.gateway import DagsterGateway
 from dct_pipelines.jobs.build import JobBuilder
 from dct_pipelines.resources.app import DctResource
+from dct_pipelines.sensors.alerts import alerts_sensor
 from dct_pipelines.sensors.dispatching import dispatch_sensor
 from dct_pipelines.sensors.listening import UNUSED_INTERVAL_SECONDS, listener_sensor
 from dct_pipelines.sensors.reconciling import reconcile_sensor
@@ -48,10 +50,11 @@ def defs() -> dg.Definitions:
     ]
     tables = metric_tables() if settings.enable_trigger_metrics else {}
     return dg.Definitions(
-        assets=metric_assets(tables, settings.metrics_since),
+        assets=[*metric_assets(tables, settings.metrics_since), *alert_assets()],
+        asset_checks=alert_checks(),
         jobs=[*jobs, *metric_jobs(tables)],
         schedules=metric_schedules(tables, settings.metrics_since),
-        sensors=[*listeners, dispatch_sensor(jobs, used), reconcile_sensor()],
+        sensors=[*listeners, dispatch_sensor(jobs, used), reconcile_sensor(), alerts_sensor(evaluations)],
         resources={RESOURCE: DctResource(_gateway)},
         executor=dg.in_process_executor,
     )

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic_core import ErrorDetails
 
 from dct_pipelines.domain.errors import InvalidSetting
+from dct_pipelines.domain.incidents import Thresholds
 from dct_pipelines.domain.quotas import Quota, Quotas
 
 PREFIX = "DCT_"
@@ -36,6 +37,7 @@ QUOTA_SETTINGS: Mapping[Quota, str] = {
 
 Count = Annotated[int, Field(ge=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+NotNegative = Annotated[int, Field(ge=0)]
 Percent = Annotated[int, Field(ge=0, le=100)]
 
 
@@ -104,6 +106,19 @@ class Settings(BaseModel):
     metrics_retention_days: Count = Field(90, alias="METRICS_RETENTION_DAYS")
     alert_webhook_url: SecretStr | None = Field(None, alias="ALERT_WEBHOOK_URL")
     """Secret because such addresses carry their token."""
+    alert_webhook_secret: SecretStr | None = Field(None, alias="DCT_ALERT_WEBHOOK_SECRET")
+    """What posts to that address are signed with."""
+    alert_channels: str | None = Field(None, alias="DCT_ALERT_CHANNELS")
+    """Channels of manifests that are told too, `name` or `name:receiver`, separated by commas."""
+    alert_failure_percent: Percent = Field(10, alias="DCT_ALERT_FAILURE_PERCENT")
+    alert_failure_minimum: Count = Field(10, alias="DCT_ALERT_FAILURE_MINIMUM")
+    alert_wait_seconds: NotNegative = Field(300, alias="DCT_ALERT_WAIT_SECONDS")
+    alert_utilization_percent: Percent = Field(90, alias="DCT_ALERT_UTILIZATION_PERCENT")
+    alert_timeouts: NotNegative = Field(1, alias="DCT_ALERT_TIMEOUTS")
+    alert_listener_seconds: NotNegative = Field(300, alias="DCT_ALERT_LISTENER_SECONDS")
+    alert_metrics_hours: NotNegative = Field(3, alias="DCT_ALERT_METRICS_HOURS")
+    heartbeat_url: SecretStr | None = Field(None, alias="DCT_HEARTBEAT_URL")
+    """Asked each minute while everything works, for a monitor that misses us otherwise."""
 
     log_format: LogFormat = Field(LogFormat.TEXT, alias="DCT_LOG_FORMAT")
     metrics_port: Port | None = Field(None, alias="DCT_METRICS_PORT")
@@ -114,6 +129,19 @@ class Settings(BaseModel):
     otel_endpoint: str | None = Field(None, alias="OTEL_EXPORTER_OTLP_ENDPOINT")
     otel_headers: SecretStr | None = Field(None, alias="OTEL_EXPORTER_OTLP_HEADERS")
     otel_service_name: str = Field("dct", alias="OTEL_SERVICE_NAME")
+
+    @property
+    def alert_thresholds(self) -> Thresholds:
+        """From what on people are told, where a trigger's manifest says nothing else."""
+        return Thresholds(
+            failure_percent=self.alert_failure_percent,
+            failure_minimum=self.alert_failure_minimum,
+            wait_seconds=self.alert_wait_seconds,
+            utilization_percent=self.alert_utilization_percent,
+            timeouts=self.alert_timeouts,
+            listener_seconds=self.alert_listener_seconds,
+            metrics_hours=self.alert_metrics_hours,
+        )
 
     @property
     def logs_json(self) -> bool:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dct_pipelines.bootstrap.connected import Connected
     from dct_pipelines.domain.git import RepositoryRef
     from dct_pipelines.domain.metrics import MetricsPort
+    from dct_pipelines.engine.alerts.service import AlertService
     from dct_pipelines.engine.decide import Decider
     from dct_pipelines.engine.dispatch import Dispatcher
     from dct_pipelines.engine.execute import Executor
@@ -128,7 +129,6 @@ class App:
     @cached_property
     def listening(self) -> Listening:
         """Reads what is due, through the listener of its kind."""
-        from dct_pipelines.engine.alerting import Alerting
         from dct_pipelines.engine.listening import Listening
 
         return Listening(
@@ -137,7 +137,6 @@ class App:
             self.intake,
             self.decider,
             port_for=self.connected.listener_port,
-            alerting=Alerting(self.outside.alerts),
             min_interval_seconds=self.settings.trigger_polling_min_interval_ms / 1000,
         )
 
@@ -237,6 +236,13 @@ class App:
             self.settings.ageing_step_seconds,
             loaded_jobs=partial(read_loaded_jobs, self.settings.home),
         )
+
+    @cached_property
+    def alerts(self) -> AlertService:
+        """Evaluates alerts, and answers about incidents."""
+        from dct_pipelines.bootstrap.alerting import alerts_of
+
+        return alerts_of(self)
 
     def status_by(self, daemons: Daemons | None) -> StatusService:
         """Says how things stand, by somebody's word for which of Dagster's daemons are alive."""

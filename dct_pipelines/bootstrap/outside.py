@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         WorkspaceFilesPort,
     )
     from dct_pipelines.domain.tracing import SpanSink
+    from dct_pipelines.engine.alerts.life import LifeSign
 
 OUTBOX = "outbox"
 """The channel that is always there: one file a message."""
@@ -140,12 +141,28 @@ class Outside:
         return Health(self.processes, self.secrets)
 
     @cached_property
-    def alerts(self) -> AlertPort:
-        """Tells whoever listens at the operator's address."""
-        from dct_pipelines.clients.alerts import WebhookAlerts
+    def alert_webhook(self) -> AlertPort | None:
+        """Tells whoever listens at the operator's address, if there is one."""
+        from dct_pipelines.clients.alert_webhook import WebhookAlerts
 
-        address = self.settings.alert_webhook_url
-        return WebhookAlerts(self._post, address.get_secret_value if address else lambda: None)
+        if (address := self.settings.alert_webhook_url) is None:
+            return None
+        is_signed = self.settings.alert_webhook_secret is not None
+        secret = "env:DCT_ALERT_WEBHOOK_SECRET" if is_signed else None
+        return WebhookAlerts(self._post, address.get_secret_value(), secret)
+
+    @cached_property
+    def life_signs(self) -> tuple[LifeSign, ...]:
+        """What monitors look at."""
+        from dct_pipelines.clients.guard import AddressGuard
+        from dct_pipelines.clients.http import HttpClient
+        from dct_pipelines.clients.life_signs import LifeFile, LifeUrl
+
+        file = LifeFile(self.settings.home)
+        if (address := self.settings.heartbeat_url) is None:
+            return (file,)
+        client = HttpClient(AddressGuard(allow_private_network=True))
+        return file, LifeUrl(client, address.get_secret_value())
 
     @cached_property
     def span_sink(self) -> SpanSink:

@@ -26,6 +26,7 @@ MODULES: Mapping[str, str] = {
     "channel": "definitions:APPS",
     "draft": "definitions:APPS",
     "quota": "quota:app",
+    "alert": "alerts:app",
     "user": "users:app",
     "metrics": "metrics:app",
     "trace": "trace:app",

@@ -74,6 +74,8 @@ def _show(found: Status) -> None:
     ended = ", ".join(f"{count} {state}" for state, count in found.ended_last_hour.items())
     say(f"last hour: {ended or 'nothing ended'}")
     say(f"quotas: {_in_use(found)}")
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(found.incidents.items()))
+    say(f"incidents: {counts or 'none'}")
     daemons = ", ".join(f"{one.name} {'ok' if one.is_healthy else 'down'}" for one in found.daemons)
     say(f"Dagster's daemons: {daemons or 'none is known; start them with dct up'}")
     say(f"isolation of commands: {found.isolation.level} ({found.isolation.explanation})")

@@ -78,6 +78,17 @@ class ResourceLimits(Definition):
         return any(rate is not None for rate in rates)
 
 
+class TriggerAlerts(Definition):
+    """When people are told of this trigger's trouble; None is what holds for the whole deployment."""
+
+    enabled: bool = True
+    """False: neither failures nor timeouts nor waits of it are told."""
+    failure_percent: float | None = Field(default=None, gt=0, le=100)
+    failure_minimum: int | None = Field(default=None, ge=1)
+    """So many executions must have ended within five minutes."""
+    wait_seconds: float | None = Field(default=None, gt=0)
+
+
 class TriggerSpec(Definition):
     """The versioned part of a trigger: everything that decides what it does."""
 
@@ -90,6 +101,7 @@ class TriggerSpec(Definition):
     conditions: tuple[ConditionSpec, ...] = Field(min_length=1)
     actions: tuple[ActionSpec, ...] = Field(min_length=1, max_length=20)
     limits: ResourceLimits = ResourceLimits()
+    alerts: TriggerAlerts = TriggerAlerts()
     on_own_writes: bool = False
     deliverables: tuple[str, ...] = ()
     """What must exist at the end, as `<step>.<output>`, e.g. `create_workspace.path`."""

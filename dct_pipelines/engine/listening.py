@@ -17,7 +17,6 @@ from typing import Any
 from uuid import UUID
 
 from dct_pipelines import registry
-from dct_pipelines.domain.alerts import Alert
 from dct_pipelines.domain.errors import (
     ConnectionDown,
     DatabaseUnavailable,
@@ -29,7 +28,6 @@ from dct_pipelines.domain.errors import (
 from dct_pipelines.domain.listener import ListenerType, Page, ReadContext, WatchedConnection, WatchedItem
 from dct_pipelines.domain.ports import Clock
 from dct_pipelines.engine import reading
-from dct_pipelines.engine.alerting import Alerting
 from dct_pipelines.engine.decide import Decider
 from dct_pipelines.engine.intake import Intake
 from dct_pipelines.engine.readers import Readers
@@ -60,7 +58,6 @@ class Listening:
     port_for: PortFactory
     min_interval_seconds: float
     readers: Readers = field(default_factory=Readers)
-    alerting: Alerting = field(default_factory=Alerting)
     listener_of: Callable[[str], ListenerType[Any]] = registry.listener
 
     def tick(
@@ -246,8 +243,7 @@ class Listening:
         with self.database.begin() as connection:
             failures = sources.healthy(connection, source.id, now, due_at, began_at)
         if failures >= DOWN_AFTER_FAILURES:
-            times = f"after {failures} failures in a row"
-            self.alerting.tell(Alert("connection_recovered", source.name, source.kind, times, now))
+            log.warning("%s is read again after %d failures in a row", source.name, failures)
 
     def _pause(self, source: Source, error: DctError) -> None:
         now = self.clock.now()
@@ -258,7 +254,7 @@ class Listening:
         with self.database.begin() as connection:
             failures = sources.unhealthy(connection, source.id, now, **how)
         if is_down and failures < DOWN_AFTER_FAILURES:
-            self.alerting.tell(Alert("connection_down", source.name, source.kind, str(error), now))
+            log.error("%s is down: %s", source.name, error)
 
     @contextmanager
     def holding(self, wanted: Sequence[Source], wait_until: float) -> Iterator[list[Source]]:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from dct_pipelines.domain.facts import Fact
 from dct_pipelines.domain.gateway import DaemonHealth, Daemons
+from dct_pipelines.domain.incidents import IncidentState
 from dct_pipelines.domain.process import IsolationStatus, ProcessPort
 from dct_pipelines.domain.source import SourceStory
 from dct_pipelines.engine.quotas import QuotaReport, QuotaService
@@ -17,6 +18,7 @@ from dct_pipelines.engine.sources import source_stories
 from dct_pipelines.engine.waiting import Waiting, WaitingService
 from dct_pipelines.store import status as store
 from dct_pipelines.store.database import Connection, Database
+from dct_pipelines.store.incidents import count_by_state
 
 if TYPE_CHECKING:
     from dct_pipelines.domain.ports import Clock
@@ -51,6 +53,8 @@ class Status(Fact):
     daemons: tuple[DaemonHealth, ...]
     isolation: IsolationStatus
     broken_triggers: dict[str, str]
+    incidents: dict[str, int]
+    """How many are open, and how many acknowledged."""
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -58,6 +62,8 @@ class Status(Fact):
         found = [source.in_words(self.at) for source in self.sources if not source.is_well]
         found += [f"Dagster's daemon {one.name} is not running" for one in self.daemons if not one.is_healthy]
         found += [f"trigger {name} cannot work: {why}" for name, why in self.broken_triggers.items()]
+        if count := self.incidents.get(IncidentState.OPEN, 0):
+            found.append(f"{count} incident{'s are' if count > 1 else ' is'} open: dct alert list")
         return tuple(dict.fromkeys((*found, *self.isolation.warnings)))
 
 
@@ -87,6 +93,7 @@ class StatusService:
             ended = store.ended_since(connection, now - timedelta(hours=1))
             sources = source_stories(connection)
             broken = self.broken_triggers(connection) if store.has_triggers(connection) else {}
+            incidents = count_by_state(connection)
             leases = {row.key: row.execution_id for row in store.held_leases(connection)}
         return Status(
             at=now,
@@ -99,4 +106,5 @@ class StatusService:
             daemons=tuple(self.daemons.daemons()) if self.daemons is not None else (),
             isolation=self.processes.isolation_status(),
             broken_triggers=broken,
+            incidents=incidents,
         )

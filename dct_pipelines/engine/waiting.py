@@ -76,13 +76,13 @@ class WaitingService:
             if not rows:
                 return {}
             ahead = store.ahead(connection, asked, self.ageing_step_seconds)
-            queue, _ = self._queue(connection)
+            queue, _ = self.queue(connection)
             return {row.id: self._wait(queue, row, ahead[row.id]) for row in rows}
 
     def by_reason(self) -> tuple[Waiting, ...]:
         """What waits, by its reason; the most first."""
         with self.database.connect() as connection:
-            queue, holds = self._queue(connection)
+            queue, holds = self.queue(connection)
             found = [_of_pausing(row) for row in store.pausing(connection)]
             counts = store.counts(connection, queue.lines)
         free = queue.admission.load.free_slots
@@ -106,7 +106,7 @@ class WaitingService:
             one["waits_for"] = wait.behind if wait is not None else None
             one["ahead"] = wait.ahead if wait is not None else None
 
-    def _queue(self, connection: Connection) -> tuple[Queue, Mapping[int, Hold | None]]:
+    def queue(self, connection: Connection) -> tuple[Queue, Mapping[int, Hold | None]]:
         """The queue as it stands, and what holds back each cohort as a whole."""
         cohorts = [cohort_of(head) for head in queueing.heads(connection)]
         jobs = self.loaded_jobs() or frozenset(cohort.head.job_name for cohort in cohorts)

@@ -4,6 +4,7 @@ Names and columns that users' tools know are those of the design (docs/reference
 changes at every poll never lives inside configuration JSON.
 """
 
+from dct_pipelines.store.tables.alerts import alert_messages, incidents
 from dct_pipelines.store.tables.base import metadata
 from dct_pipelines.store.tables.executions import (
     action_results,
@@ -54,6 +55,7 @@ __all__ = [
     "action_results",
     "activity",
     "agents",
+    "alert_messages",
     "api_tokens",
     "audit_log",
     "call_budgets",
@@ -71,6 +73,7 @@ __all__ = [
     "event_keys",
     "events",
     "execution_attempts",
+    "incidents",
     "intake_order",
     "item_cursors",
     "item_timers",

@@ -1,0 +1,1 @@
+"""Alerts: rules that are looked at each minute, incidents, their messages, and the sign of life."""

@@ -1,0 +1,88 @@
+"""Failures and timeouts of triggers, as signs.
+
+Triggers that have fewer executions than say anything by themselves are looked at together, so that a hundred
+triggers that fail once each are not overlooked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from dct_pipelines.domain.incidents import WINDOW, AlertRule, Sign, Thresholds
+from dct_pipelines.domain.trigger import TriggerAlerts
+from dct_pipelines.store.database import Row
+
+TOGETHER = "other triggers"
+LONGEST_ERROR = 200
+MINUTES = round(WINDOW.total_seconds() / 60)
+
+
+def failure_signs(
+    ended: Sequence[Row[Any]],
+    told: Mapping[UUID, Row[Any]],
+    connections: Mapping[UUID, str],
+    thresholds: Thresholds,
+) -> Iterator[Sign]:
+    """What of the executions that ended within the window is out of order.
+
+    `ended` is by trigger; `told` has the names of those that failed and what their manifests say.
+    """
+    few: list[Row[Any]] = []
+    for row in ended:
+        known = told.get(row.trigger_id)
+        own = alerts_of(known)
+        if not own.enabled:
+            continue
+        name = known.name if known is not None else str(row.trigger_id)
+        via = connections.get(row.connection_id)
+        group = f"connection {via}" if via else ""
+        if row.timed_out and thresholds.timeouts:
+            yield _timeout(name, row, group, thresholds)
+        if row.ended < (own.failure_minimum or thresholds.failure_minimum):
+            few.append(row)
+            continue
+        yield from _failing(name, [row], group, own.failure_percent or thresholds.failure_percent)
+    if sum(row.ended for row in few) >= thresholds.failure_minimum:
+        yield from _failing(TOGETHER, few, "", thresholds.failure_percent)
+
+
+def alerts_of(row: Row[Any] | None) -> TriggerAlerts:
+    """What a trigger's manifest says of alerts."""
+    return TriggerAlerts.model_validate(row.alerts) if row is not None and row.alerts else TriggerAlerts()
+
+
+def _timeout(name: str, row: Row[Any], group: str, thresholds: Thresholds) -> Sign:
+    return Sign(
+        AlertRule.TIMEOUT,
+        name,
+        f"{row.timed_out} executions of {name} ran longer than they may within {MINUTES} minutes; look what "
+        "hangs, or raise its timeout_seconds",
+        is_over=row.timed_out >= thresholds.timeouts,
+        group=group,
+        figures={"timed_out": row.timed_out},
+    )
+
+
+def _failing(name: str, rows: Sequence[Row[Any]], group: str, limit: float) -> Iterator[Sign]:
+    """A sign from half of the limit on, so that what swings around it is one incident."""
+    ended, failed = sum(row.ended for row in rows), sum(row.failed for row in rows)
+    percent = 100 * failed / ended
+    if not limit or percent <= limit / 2:
+        return
+    errors = [row.error for row in rows if row.error]
+    last = f"; the last: {_line(errors[-1])}" if errors else ""
+    yield Sign(
+        AlertRule.FAILURE_RATE,
+        name,
+        f"{failed} of {ended} executions of {name} failed within {MINUTES} minutes ({percent:.0f} %){last}",
+        is_over=percent > limit,
+        group=group,
+        figures={"failed": failed, "ended": ended, "percent": round(percent, 1)},
+    )
+
+
+def _line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_ERROR else f"{line[: LONGEST_ERROR - 1]}…"

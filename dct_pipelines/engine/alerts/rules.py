@@ -1,0 +1,154 @@
+"""What each rule sees: signs, read from the tables by the store, weighed by the thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from dct_pipelines.domain.incidents import WINDOW, AlertRule, Sign, Thresholds
+from dct_pipelines.domain.quotas import Quotas
+from dct_pipelines.engine.alerts.failures import alerts_of, failure_signs
+from dct_pipelines.engine.alerts.waits import DISPATCH, LongWait, long_waits, since_text
+from dct_pipelines.engine.reading import DOWN_AFTER_FAILURES
+from dct_pipelines.engine.waiting import WaitingService
+from dct_pipelines.store import alerting, quotas, slots
+from dct_pipelines.store.database import Connection, Row
+
+STUCK_SECONDS = 120.0
+"""What nothing is in the way of starts within a second or two; after so long the dispatcher does not work."""
+NAMED = 5
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one look saw. `stuck` are sentences about what of the engine itself does not work."""
+
+    signs: tuple[Sign, ...]
+    stuck: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Looks at the deployment by every rule. `defaults` are the quotas of the settings."""
+
+    waiting: WaitingService
+    defaults: Quotas
+    thresholds: Thresholds
+    watches_metrics: bool
+
+    def look(self, connection: Connection, now: datetime) -> Seen:
+        """What is out of order now."""
+        connections = alerting.connections(connection)
+        ended = alerting.ended(connection, now - WINDOW)
+        waits = self._waits(connection, now)
+        ids = {row.trigger_id for row in ended if row.failed} | {wait.trigger_id for wait in waits}
+        told = alerting.triggers(connection, {one for one in ids if one is not None})
+        names = {row.id: row.name for row in connections}
+        signs = [
+            *failure_signs(ended, told, names, self.thresholds),
+            *self._wait_signs(waits, told, now),
+            *self._utilization(connection),
+            *_down(connections),
+            *self._listeners(connections, now),
+            *self._metrics(connection, now),
+        ]
+        return Seen(tuple(signs), tuple(self._stuck(connections, waits, now)))
+
+    def _waits(self, connection: Connection, now: datetime) -> list[LongWait]:
+        """Everything that waits for as long as any trigger may say is long."""
+        short = timedelta(seconds=1)
+        return long_waits(self.waiting, connection, lambda _, since: now - since > short)
+
+    def _wait_signs(
+        self, waits: list[LongWait], told: Mapping[UUID, Row[Any]], now: datetime
+    ) -> Iterator[Sign]:
+        """One sign a reason: a thousand triggers that wait for a slot have one thing wrong in common."""
+        by_reason: dict[str, list[tuple[LongWait, bool]]] = {}
+        for wait in waits:
+            own = alerts_of(told.get(wait.trigger_id) if wait.trigger_id is not None else None)
+            limit = own.wait_seconds or self.thresholds.wait_seconds
+            waited = (now - wait.since).total_seconds()
+            if own.enabled and limit and waited > limit / 2:
+                by_reason.setdefault(wait.waits_for, []).append((wait, waited > limit))
+        for reason, found in by_reason.items():
+            first = found[0][0]
+            names = list(dict.fromkeys(wait.trigger for wait, _ in found))
+            whose = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if names[NAMED:] else "")
+            waits_for = "the dispatcher" if reason == DISPATCH else reason
+            yield Sign(
+                AlertRule.WAIT,
+                reason,
+                f"Executions of {whose} wait for {waits_for}, the first for {since_text(first.since, now)}: "
+                f"{first.detail}",
+                is_over=any(is_over for _, is_over in found),
+                figures={"since": first.since.isoformat(), "triggers": names[:50]},
+            )
+
+    def _utilization(self, connection: Connection) -> Iterator[Sign]:
+        most, limit = quotas.in_force(connection, self.defaults), self.thresholds.utilization_percent
+        if not limit or not most.enabled:
+            return
+        usage = slots.usage(connection)
+        for what in ("executions", "agents", "workspaces"):
+            used, quota = getattr(usage, what), getattr(most, what)
+            percent = 100 * used / quota if quota else 0.0
+            if percent > limit - 10:
+                yield Sign(
+                    AlertRule.UTILIZATION,
+                    what,
+                    f"{used} of {quota} {what} are in use ({percent:.0f} %); "
+                    f"`dct quota set {what}` raises the quota",
+                    is_over=percent > limit,
+                    figures={"used": used, "quota": quota, "percent": round(percent, 1)},
+                )
+
+    def _listeners(self, connections: Any, now: datetime) -> Iterator[Sign]:
+        limit = self.thresholds.listener_seconds
+        for row in connections:
+            late = (now - row.due_at).total_seconds()
+            if limit and late > limit:
+                yield Sign(
+                    AlertRule.LISTENER,
+                    row.name,
+                    f"Connection {row.name} ({row.kind}) is due since {since_text(row.due_at, now)} and "
+                    f"nobody reads it; is its sensor {row.kind}_listener running?",
+                    group=f"connection {row.name}",
+                    figures={"due_at": row.due_at.isoformat(), "late_seconds": round(late)},
+                )
+
+    def _metrics(self, connection: Connection, now: datetime) -> Iterator[Sign]:
+        limit = self.thresholds.metrics_hours
+        until = alerting.metrics_until(connection) if self.watches_metrics and limit else None
+        if until is not None and now - until > timedelta(hours=limit):
+            yield Sign(
+                AlertRule.METRICS,
+                "hourly",
+                f"Metrics end at {until:%Y-%m-%d %H:%M} UTC; look at the runs of their schedule in Dagster",
+                figures={"until": until.isoformat()},
+            )
+
+    def _stuck(self, connections: Any, waits: list[LongWait], now: datetime) -> Iterator[str]:
+        limit = self.thresholds.listener_seconds or Thresholds().listener_seconds
+        overdue = [row.name for row in connections if (now - row.due_at).total_seconds() > limit]
+        if overdue:
+            yield f"nobody reads {', '.join(overdue[:NAMED])}"
+        long = [wait for wait in waits if wait.waits_for == DISPATCH]
+        if long and (now - long[0].since).total_seconds() > STUCK_SECONDS:
+            yield f"nobody starts what waits for {since_text(long[0].since, now)}"
+
+
+def _down(connections: Any) -> Iterator[Sign]:
+    """A connection that is down has failed three times in a row, or its credential was refused."""
+    for row in connections:
+        if row.consecutive_failures:
+            yield Sign(
+                AlertRule.CONNECTION,
+                row.name,
+                f"Connection {row.name} ({row.kind}) is down: {row.health_detail or 'no answer'}",
+                is_over=row.consecutive_failures >= DOWN_AFTER_FAILURES,
+                group=f"connection {row.name}",
+                figures={"failures": row.consecutive_failures},
+            )

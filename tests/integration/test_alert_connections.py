@@ -1,0 +1,145 @@
+"""Connections as alerts see them: down, flapping, overdue, switched off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from dct_pipelines.domain.errors import ConnectionDown, CredentialRefused, Throttled
+from dct_pipelines.domain.git_refs import RefSnapshot
+from dct_pipelines.engine.listening import Listening
+from dct_pipelines.store import tables
+from dct_pipelines.store.database import Database
+from tests.support.alarm import Alarm, alarm
+
+pytestmark = pytest.mark.integration
+OPENED, RESOLVED = "incidents_opened", "incidents_resolved"
+
+
+@pytest.fixture(name="alarm")
+def alarm_(database: Database) -> Iterator[Alarm]:
+    with alarm(database) as made:
+        yield made
+
+
+@dataclass
+class Reader:
+    """A provider that fails as it is told."""
+
+    error: Exception | None = None
+
+    def refs(self) -> RefSnapshot:
+        if self.error is not None:
+            raise self.error
+        return RefSnapshot(b"")
+
+    def fetch(self, _wanted: Any) -> frozenset[str]:
+        return frozenset()
+
+
+@pytest.fixture
+def reader() -> Reader:
+    return Reader()
+
+
+@pytest.fixture
+def listening(alarm: Alarm, reader: Reader) -> Listening:
+    world = alarm.world
+    alarm.connection(next_due_at=world.clock.now())
+    return Listening(
+        world.database, world.clock, world.intake, world.decider, lambda _source, _item: reader, 5.0
+    )
+
+
+def read(listening: Listening, alarm: Alarm, minutes: int) -> None:
+    """Minutes pass, in which the connection is read whenever it is due, and alerts are evaluated."""
+    for _ in range(minutes):
+        for _tick in range(12):
+            listening.tick("git")
+            alarm.clock.advance(seconds=5)
+        alarm.look()
+
+
+def test_a_connection_that_is_down_is_told_once_and_its_recovery_once(alarm, listening, reader):
+    reader.error = ConnectionDown("no route to host")
+    read(listening, alarm, 4)
+    assert alarm.told() == [(OPENED, "Connection here (git) is down: no route to host")]
+    reader.error = None
+    read(listening, alarm, 9)
+    assert alarm.kinds() == [OPENED, RESOLVED]
+
+
+def test_a_connection_that_fails_once_or_twice_is_no_incident(alarm, listening, reader):
+    for _ in range(3):
+        reader.error = ConnectionDown("no route to host")
+        listening.tick("git")
+        alarm.clock.advance(seconds=30)
+        listening.tick("git")
+        alarm.look()
+        reader.error = None
+        alarm.clock.advance(minutes=1)
+        listening.tick("git")
+        alarm.look()
+    assert alarm.told() == []
+
+
+def test_a_refused_credential_is_told_at_the_next_look(alarm, listening, reader):
+    reader.error = CredentialRefused("the credential was refused; renew it")
+    listening.tick("git")
+    alarm.look()
+    assert alarm.told() == [(OPENED, "Connection here (git) is down: the credential was refused; renew it")]
+
+
+def test_being_throttled_is_no_incident_and_ends_none(alarm, listening, reader):
+    reader.error = Throttled("wait", not_before=alarm.clock.now() + timedelta(seconds=20))
+    read(listening, alarm, 2)
+    assert alarm.told() == []
+    reader.error = CredentialRefused("no")
+    read(listening, alarm, 1)
+    reader.error = Throttled("wait", not_before=alarm.clock.now() + timedelta(minutes=30))
+    read(listening, alarm, 20)
+    assert alarm.kinds() == [OPENED]
+
+
+def test_a_connection_that_flaps_is_one_incident(alarm, listening, reader):
+    for _ in range(4):
+        reader.error = CredentialRefused("no")
+        alarm.connection(not_before=None)
+        read(listening, alarm, 1)
+        reader.error = None
+        alarm.connection(not_before=None)
+        read(listening, alarm, 1)
+    assert alarm.kinds() == [OPENED]
+
+
+def test_a_connection_that_nobody_reads_is_told(alarm: Alarm):
+    alarm.connection(next_due_at=alarm.clock.now() - timedelta(minutes=4))
+    alarm.look()
+    assert alarm.monitor.beats == [()]
+    alarm.look(3)
+    ((kind, said),) = alarm.told()
+    assert kind == OPENED
+    assert said.endswith("nobody reads it; is its sensor git_listener running?")
+    assert alarm.monitor.beats[-1] == ("nobody reads here",)
+    alarm.connection(next_due_at=alarm.clock.now() + timedelta(hours=1))
+    alarm.look(3)
+    assert alarm.kinds() == [OPENED, RESOLVED]
+
+
+def test_a_machine_that_was_off_for_hours_opens_nothing_when_it_is_read_at_once(alarm: Alarm):
+    alarm.connection(next_due_at=alarm.clock.now() - timedelta(hours=9))
+    alarm.look()
+    alarm.connection(next_due_at=alarm.clock.now() + timedelta(minutes=2))
+    alarm.look(1)
+    assert (alarm.told(), alarm.world.rows(tables.incidents)) == ([], [])
+
+
+def test_a_connection_that_is_switched_off_is_nobodys_incident(alarm: Alarm):
+    late = alarm.clock.now() - timedelta(hours=1)
+    alarm.connection(is_enabled=False, next_due_at=late, consecutive_failures=9)
+    alarm.look(3)
+    assert alarm.told() == []

@@ -1,0 +1,81 @@
+"""`dct alert` and what `dct status` says of incidents, on a real database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert
+
+from dct_pipelines.bootstrap import build
+from dct_pipelines.settings import load_settings
+from dct_pipelines.store import tables
+from tests.support.command_line import *  # noqa: F403
+from tests.support.command_line import Dct
+from tests.support.receiver import receiver
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def incident(dct: Dct) -> str:
+    """A connection is down, and alerts have been evaluated; the id of the incident."""
+    assert "incidents: none" in dct("status").out
+    app = build(load_settings())
+    row = {"name": "tickets", "kind": "jira", "created_by": "local", "credential_ref": "env:TOKEN"}
+    with app.database.begin() as connection:
+        connection.execute(insert(tables.connections).values(**row, consecutive_failures=3, health="down"))
+    app.alerts.turn()
+    (found,) = app.alerts.latest()
+    app.database.dispose()
+    return str(found.id)
+
+
+def test_an_incident_is_listed_shown_acknowledged_and_resolved(dct: Dct, incident: str):
+    assert "tickets" in dct("alert", "list").out
+    (listed,) = dct("alert", "list", "--json").data
+    assert (listed["id"], listed["state"]) == (incident, "open")
+    assert "Connection tickets (jira) is down" in dct("alert", "show", incident[:8]).out
+    assert dct("alert", "show", incident, "--json").data["messages"] == []
+    assert "is acknowledged" in dct("alert", "acknowledge", incident[:8]).out
+    assert "nothing was changed" in dct("alert", "acknowledge", incident).out
+    assert dct("alert", "resolve", incident, "--json").data[0]["resolved_by"] == "local"
+    assert "nothing is out of order" in dct("alert", "list").out
+    assert "resolved" in dct("alert", "list", "--all").out
+
+
+def test_status_counts_incidents_and_an_open_one_needs_attention(dct: Dct, incident: str):
+    said = dct("status")
+    assert said.code == 1
+    assert "incidents: 1 open" in said.out
+    assert "1 incident is open: dct alert list" in said.out
+    dct("alert", "acknowledge", incident)
+    told = dct("status", "--json").data
+    assert told["incidents"] == {"acknowledged": 1}
+    assert not [one for one in told["problems"] if "incident" in one]
+
+
+def test_who_may_not_change_incidents_is_told_so(dct: Dct, incident: str):
+    dct("user", "add", "tess", "--role", "tester")
+    assert dct("alert", "resolve", incident, "--as", "tess").code == 3
+    assert dct("alert", "show", "ffffffff").code == 2
+
+
+def test_a_test_message_says_where_it_did_not_arrive(dct: Dct, monkeypatch: pytest.MonkeyPatch):
+    assert "ALERT_WEBHOOK_URL" in dct("alert", "test").err
+    with receiver() as server:
+        monkeypatch.setenv("ALERT_WEBHOOK_URL", server.url)
+        assert "webhook: arrived" in dct("alert", "test").out
+        server.answers = [(404, b"")]
+        said = dct("alert", "test", "--json")
+        assert said.code == 1
+        assert "404" in said.data[0]["error"]
+
+
+def test_what_a_trigger_says_of_alerts_is_checked_and_exported(dct: Dct, tmp_path: Path):
+    manifest = tmp_path / "trigger.yaml"
+    manifest.write_text("kind: trigger\nname: t\nitems: [x]\nalerts: {failure_percent: 0, wait: 3}\n")
+    said = dct("apply", "-f", str(manifest))
+    assert said.code == 2
+    assert "failure_percent" in said.err
+    assert "did you mean 'wait_seconds'?" in said.err
