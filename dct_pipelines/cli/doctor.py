@@ -57,12 +57,13 @@ def _found(*, online: bool) -> Iterable[Diagnosis]:
             yield Diagnosis(theme="project", level=Level.FAIL, says=line, mend=mend)
         return
     try:
-        yield from Examination(_patient(app, online=online)).findings()
+        yield from Examination(patient_of(app, online=online)).findings()
     finally:
         app.database.dispose()
 
 
-def _patient(app: App, *, online: bool) -> Patient:
+def patient_of(app: App, *, online: bool) -> Patient:
+    """What there is to be looked at with these services; `online` lets providers be asked."""
     from dct_pipelines.engine.doctor import Patient
     from dct_pipelines.instance.heartbeats import DaemonHeartbeats
 

@@ -99,7 +99,9 @@ def list_(json_output: Json = False) -> None:
     columns = ("execution", "trigger", "subject", "happened", "done", "begun", "why it is held")
     table(columns, rows, empty="nothing is held as uncertain")
     for one in found.unread:
-        say(f"! not read since the restore: {one.connection} {f'({one.detail})' if one.detail else ''}", "red")
+        say(
+            f"! not read since the restore: {one.connection} {f'({one.detail})' if one.detail else ''}", "red"
+        )
 
 
 @app.command("release")

@@ -54,7 +54,7 @@ class BackupWriter:
 
 @contextmanager
 def writing(path: Path, backup_id: UUID) -> Iterator[BackupWriter]:
-    """Make the file at `path`, readable by its owner only, whole or not at all; an existing one is refused."""
+    """Make the file at `path`, for its owner only, whole or not at all; an existing one is refused."""
     if path.exists():
         raise InvalidInput(f"{path} is there already; remove it, or name another file")
     if not path.parent.is_dir():
@@ -134,14 +134,17 @@ class BackupFile:
         """Write the files of the home, each as a whole; the names of those that were written, and of those
         that were there already and are left alone.
         """
-        written, left = [], []
+        written: list[str] = []
+        left: list[str] = []
         with self._opened() as archive:
             for name in manifest.files:
                 if not name.startswith(FILES):
                     continue
                 inside = PurePosixPath(name.removeprefix(FILES))
                 if inside.is_absolute() or ".." in inside.parts:
-                    raise BackupUnusable(f"{name!r} in {self.path} leads out of the home; it was not made here")
+                    raise BackupUnusable(
+                        f"{name!r} in {self.path} leads out of the home; it was not made here"
+                    )
                 with archive.open(name) as file:
                     (written if _write_new(home / inside, file) else left).append(str(inside))
         return written, left
@@ -177,9 +180,7 @@ class BackupFile:
         try:
             yield
         except BROKEN as error:
-            raise BackupUnusable(
-                f"{self.path} is damaged or no backup ({error}); use another one"
-            ) from error
+            raise BackupUnusable(f"{self.path} is damaged or no backup ({error}); use another one") from error
 
 
 def _print_of(file: IO[bytes]) -> FilePrint:
@@ -196,7 +197,7 @@ def _below(home: Path, folder: Path) -> Iterator[tuple[str, Path]]:
     for directory, _, names in os.walk(folder, followlinks=False):
         for name in sorted(names):
             path = Path(directory) / name
-            is_draft = name.startswith(".") and name.endswith((".draft", ".new")) or name.startswith(".new-")
+            is_draft = name.startswith(".new-") or (name.startswith(".") and name.endswith(".draft"))
             if path.is_file() and not path.is_symlink() and not is_draft:
                 yield f"{FILES}{path.relative_to(home).as_posix()}", path
 

@@ -65,8 +65,8 @@ class Restoring:
         manifest = BackupFile(path).verify()
         if not schema.knows(manifest.revision):
             raise BackupUnusable(
-                f"the backup is of release {manifest.release} (revision {manifest.revision}), which this one, "
-                f"{dct_pipelines.__version__}, does not know: install that release or a later one"
+                f"the backup is of release {manifest.release} (revision {manifest.revision}), which this "
+                f"one, {dct_pipelines.__version__}, does not know: install that release or a later one"
             )
         self._permit(by)
         there = content(self.database)

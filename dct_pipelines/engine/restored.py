@@ -1,4 +1,4 @@
-"""What operators decide in a restored deployment: what may have been done already, and when work may start."""
+"""What operators decide in a restored deployment: what was done already, and when work may start."""
 
 from __future__ import annotations
 
@@ -69,9 +69,7 @@ class RestoredService:
             _permit(connection, by)
             chosen = _chosen(connection, prefixes)
             for execution_id in chosen:
-                transition(
-                    connection, execution_id, ExecutionState.CANCELLED, message=SKIPPED.format(by=by)
-                )
+                transition(connection, execution_id, ExecutionState.CANCELLED, message=SKIPPED.format(by=by))
             _audit(connection, by, "skip", chosen)
         return chosen
 

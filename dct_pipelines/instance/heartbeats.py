@@ -40,7 +40,7 @@ class DaemonHeartbeats:
 
 
 def forget(database: Database) -> None:
-    """Say that no daemon of Dagster lives, for whoever has seen them end: else they are believed for minutes."""
+    """Say that no daemon of Dagster lives: those that ended would be believed in for minutes."""
     with database.begin() as connection:
         if connection.scalar(_IS_THERE):
             connection.execute(text("DELETE FROM dagster.daemon_heartbeats"))

@@ -37,13 +37,11 @@ _ASIDE = text("SELECT to_regnamespace('dct_replaced') IS NOT NULL")
 _NOT_STARTED = text("""
 SELECT execution_id FROM dct.execution_attempts
 WHERE state = 'dispatched' AND dispatched_at < clock_timestamp() - :seconds * interval '1 s'
-    AND pg_postmaster_start_time() < clock_timestamp() - :seconds * interval '1 s'
 ORDER BY dispatched_at
 """)
 _SILENT = text("""
 SELECT execution_id FROM dct.execution_attempts
 WHERE state = 'running' AND heartbeat_at < clock_timestamp() - :seconds * interval '1 s'
-    AND pg_postmaster_start_time() < clock_timestamp() - :seconds * interval '1 s'
 ORDER BY heartbeat_at
 """)
 _JOBS = text("""
@@ -67,7 +65,7 @@ _OLDEST = text("SELECT (SELECT observed_at FROM dct.events ORDER BY seq LIMIT 1)
 
 @dataclass(frozen=True)
 class Server:
-    """A PostgreSQL server. `longest_*` are about the transaction that is open longest; None: there is none."""
+    """A PostgreSQL server. `longest_*` are about the transaction that is open longest, if there is one."""
 
     version: str
     major: int

@@ -31,7 +31,8 @@ from dct_pipelines.store.tables import (
 from dct_pipelines.store.watching import standing
 
 _E = trigger_executions.c
-_IS_HELD = (_E.status == ExecutionState.WAITING, _E.wait_reason == WaitReason.RESTORED)
+_IS_HELD = (_E.status == ExecutionState.WAITING, _E.not_before == HELD_UNTIL)
+"""By its pause: one that was released waits for the same reason, as long as nothing may start."""
 _RESTORED = select(
     intake_order.c.restored_at, intake_order.c.restored_to, intake_order.c.restored_from
 ).where(intake_order.c.restored_at.is_not(None))
@@ -72,8 +73,8 @@ def begin(connection: Connection, restored: Restored) -> int:
             "wait_detail": was_open(status),
             "deadline_at": null(),
         }
-        # what has been put back to waiting by an earlier turn is held already
-        its = (_E.status == status, func.coalesce(_E.wait_reason, "") != WaitReason.RESTORED)
+        # what an earlier turn has put back to waiting is held already
+        its = (_E.status == status, _E.not_before.is_distinct_from(HELD_UNTIL))
         held += connection.execute(update(trigger_executions).where(*its).values(values)).rowcount
     connection.execute(
         update(connections).values(next_due_at=null(), not_before=null(), consecutive_failures=0)

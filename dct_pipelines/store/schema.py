@@ -65,9 +65,8 @@ def upgrade(connection: Connection) -> list[str]:
 
 def come_back(connection: Connection, revision: str) -> list[str]:
     """Say at which revision restored tables are, and bring them to this release, all in one transaction."""
-    connection.execute(
-        text(f"INSERT INTO {SCHEMA}.schema_version (version_num) VALUES (:revision)"), {"revision": revision}
-    )
+    insert = text("INSERT INTO dct.schema_version (version_num) VALUES (:revision)")
+    connection.execute(insert, {"revision": revision})
     return upgrade(connection)
 
 

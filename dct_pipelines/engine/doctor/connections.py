@@ -1,10 +1,11 @@
-"""Connections: how they stand, whether they are behind, and whether their credentials are where they are said."""
+"""Connections: how they stand, whether they are behind, and whether their credentials can be read."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from dct_pipelines import registry
 from dct_pipelines.domain.connected import Finding
@@ -49,13 +50,15 @@ def look(
                 yield ok(told) if found.is_ok else fail(told, f"`dct connection check {row.name}`")
 
 
-def _health(row: Row, now: datetime) -> Iterator[Told]:
+def _health(row: Row[Any], now: datetime) -> Iterator[Told]:
     name = row.name
     if not row.is_enabled:
         yield warn(f"{name} is paused: nothing of it is read", f"`dct connection resume {name}`")
         return
     if row.health in ("down", "failing"):
-        yield fail(f"{name} is {row.health}: {row.health_detail or 'no answer'}", f"`dct connection check {name}`")
+        yield fail(
+            f"{name} is {row.health}: {row.health_detail or 'no answer'}", f"`dct connection check {name}`"
+        )
     elif row.health == "throttled":
         yield warn(f"{name} asked us to wait: {row.health_detail}", "it goes on by itself; ask less often")
     elif row.last_ok_at is None:
@@ -63,7 +66,9 @@ def _health(row: Row, now: datetime) -> Iterator[Told]:
     else:
         yield ok(f"{name} was read {_ago(now - row.last_ok_at)} ago")
     if row.unreadable:
-        yield fail(f"{name}: {row.unreadable} of {row.items} items cannot be read", "`dct status` says which and why")
+        yield fail(
+            f"{name}: {row.unreadable} of {row.items} items cannot be read", "`dct status` says which and why"
+        )
     due = max((one for one in (row.next_due_at, row.not_before) if one is not None), default=None)
     if row.items and due is not None and now - due > BEHIND:
         yield fail(
@@ -72,7 +77,7 @@ def _health(row: Row, now: datetime) -> Iterator[Told]:
         )
 
 
-def _credential(row: Row, secrets: SecretsPort, *, may_run: bool) -> Iterator[Told]:
+def _credential(row: Row[Any], secrets: SecretsPort, *, may_run: bool) -> Iterator[Told]:
     references = {"credential": row.credential_ref, "webhook secret": row.config.get("webhook_secret")}
     for what, reference in references.items():
         if not isinstance(reference, str) or (reference.startswith(COMMAND) and not may_run):
@@ -85,7 +90,7 @@ def _credential(row: Row, secrets: SecretsPort, *, may_run: bool) -> Iterator[To
             yield ok(f"{row.name}: its {what} is where it is said to be")
 
 
-def _base(row: Row) -> Iterator[Told]:
+def _base(row: Row[Any]) -> Iterator[Told]:
     base = registry.base_of(row.kind, row.config)
     if base.startswith("/") and not Path(base).is_dir():
         yield fail(f"{row.name}: there is no directory {base}", "make it, or correct the connection's base")

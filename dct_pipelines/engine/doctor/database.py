@@ -1,4 +1,4 @@
-"""The database: does it answer, are the tables those of this release, and does anything in it grow or hang."""
+"""The database: does it answer, are its tables those of this release, does anything in it hang or grow."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def look_at_server(settings: Settings, database: Database) -> Iterator[Told]:
     elif status.state is ServerState.DOWN:
         yield ok("the embedded database did not run, and was started for this examination")
     else:
-        yield warn(f"the embedded database is {status.state}", "wait, or `dct db stop`; the log is in data/log")
+        yield warn(
+            f"the embedded database is {status.state}", "wait, or `dct db stop`; the log is in data/log"
+        )
     broken = sorted(status.data.parent.glob("data.broken-*"))
     if broken:
         yield warn(
@@ -82,7 +84,7 @@ def look_at_tables(connection: Connection, now: datetime) -> Iterator[Told]:
         yield warn(used, "raise max_connections, or lower DCT_DATABASE_POOL_SIZE")
     else:
         yield ok(used)
-    yield from _transactions(server, now=server.now)
+    yield from look_at_open(server, server.now)
     yield from _tables(connection)
     if examining.is_set_aside(connection):
         yield warn(
@@ -95,7 +97,9 @@ def look_for_differences(database: Database) -> Iterator[Told]:
     """What `dct db verify` says, and whether the deployment waits for somebody after a restore."""
     found = verify(database)
     for difference in found[:10]:
-        yield fail(difference, "`dct db migrate` and `dct db optimize` mend what they can; see `dct db verify`")
+        yield fail(
+            difference, "`dct db migrate` and `dct db optimize` mend what they can; see `dct db verify`"
+        )
     if not found:
         yield ok("the tables are those of this release")
     with database.connect() as connection:
@@ -113,15 +117,16 @@ def _revision(connection: Connection) -> Told:
     return fail(f"the tables are at revision {found}, this release needs {newest}", "`dct db migrate`")
 
 
-def _transactions(server: examining.Server, now: datetime) -> Iterator[Told]:
+def look_at_open(server: examining.Server, now: datetime) -> Iterator[Told]:
+    """Transactions that are open for long at that moment, and how old the oldest transaction id is."""
     longest = server.longest_since
     if longest is None or now - longest < LONG_TRANSACTION:
         yield ok("no transaction is open for long")
     else:
         minutes = (now - longest).total_seconds() / 60
         yield warn(
-            f"a transaction of {server.longest_by or 'somebody'} is open for {minutes:.0f} minutes, and keeps "
-            "dead rows from being removed",
+            f"a transaction of {server.longest_by or 'somebody'} is open for {minutes:.0f} minutes, and "
+            "keeps dead rows from being removed",
             f"end it: SELECT pg_terminate_backend({server.longest_pid})",
         )
     if server.xid_age > OLD_XID:
@@ -140,5 +145,3 @@ def _tables(connection: Connection) -> Iterator[Told]:
             f"{one.table} holds {one.dead:,} dead rows beside {one.live:,}",
             f"VACUUM (ANALYZE) {one.table}; a long transaction keeps them from being removed",
         )
-
-

@@ -25,7 +25,8 @@ Look = Callable[[], Iterable[Told]]
 class Patient:
     """What is looked at. `ask` asks a connection's provider; None: nobody is asked.
 
-    `buildable_jobs` are those that a code location would have now, `broken_triggers` says why some cannot work.
+    `buildable_jobs` are those that a code location would have now; `broken_triggers` says why some cannot
+    work.
     """
 
     settings: Settings
@@ -109,5 +110,3 @@ def _theme(name: str, look: Look) -> Iterator[Diagnosis]:
     except Exception as error:  # noqa: BLE001 - the doctor says what is wrong, also with himself
         told = fail(f"a check broke: {type(error).__name__}: {error}", "report this; the rest is true")
         yield Diagnosis(theme=name, level=told.level, says=told.says, mend=told.mend)
-
-

@@ -25,7 +25,11 @@ def look(home: Path) -> Iterator[Told]:
         yield ok("`dct up` does not run for this home")
         if address is not None:
             alive = _is_alive(address.pid)
-            said = f"it left its code server behind (process {address.pid})" if alive else "it left its note behind"
+            said = (
+                f"it left its code server behind (process {address.pid})"
+                if alive
+                else "it left its note behind"
+            )
             yield warn(f"the last `dct up` was killed: {said}", "start it again; it puts this right")
         return
     yield ok(f"`dct up` runs (process {running})")
@@ -48,7 +52,9 @@ def look_at_daemons(daemons: Daemons, home: Path) -> Iterator[Told]:
     if not known:
         yield warn("no daemon of Dagster runs: nothing is read, and nothing starts", START)
     jobs = read_loaded_jobs(home)
-    yield ok(f"Dagster has loaded {len(jobs)} jobs") if jobs else ok("Dagster has not loaded any job here yet")
+    yield (
+        ok(f"Dagster has loaded {len(jobs)} jobs") if jobs else ok("Dagster has not loaded any job here yet")
+    )
 
 
 def _pool(home: Path) -> Told:
@@ -56,7 +62,9 @@ def _pool(home: Path) -> Told:
     try:
         answer = Pools(home).hello()
     except PoolUnreachable as error:
-        return fail(f"the pool of workers does not answer: {error}", f"look into {log}; `dct up` starts it again")
+        return fail(
+            f"the pool of workers does not answer: {error}", f"look into {log}; `dct up` starts it again"
+        )
     if trouble := answer.get("trouble"):
         return fail(f"the pool has no workers: {trouble}", f"look into {log}")
     return ok("the pool of workers answers")

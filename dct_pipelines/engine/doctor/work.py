@@ -1,4 +1,4 @@
-"""Work: executions that stand still, triggers that cannot work, quotas of nothing, workspaces that are gone."""
+"""Work: executions that stand still, triggers that cannot work, quotas of 0, workspaces that are gone."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def _executions(connection: Connection, buildable_jobs: frozenset[str]) -> Itera
     silent = examining.silent(connection, PATIENCE * times.stale_seconds)
     mend = "the sweep of `dct up` gives them their next attempt; if that runs, look into log/daemon.log"
     if not_started:
-        yield fail(f"{len(not_started)} executions were handed over and no run began: {_ids(not_started)}", mend)
+        yield fail(
+            f"{len(not_started)} executions were handed over and no run began: {_ids(not_started)}", mend
+        )
     if silent:
         yield fail(f"{len(silent)} executions have a run without a sign of life: {_ids(silent)}", mend)
     if not (not_started or silent):
@@ -53,14 +55,17 @@ def _executions(connection: Connection, buildable_jobs: frozenset[str]) -> Itera
     for job in sorted(examining.jobs_waited_for(connection) - buildable_jobs):
         yield fail(
             f"executions wait for job {job}, which cannot be built in this release",
-            "install the plug-in of its actions again, or cancel them (`dct execution list --status waiting`)",
+            "install the plug-in of its actions, or cancel them (`dct execution list --status waiting`)",
         )
 
 
 def _triggers(
     connection: Connection, broken_triggers: Callable[[Connection], dict[str, str]]
 ) -> Iterator[Told]:
-    told = {row.name: row.status_detail or "it is in state error" for row in examining.triggers_in_error(connection)}
+    told = {
+        row.name: row.status_detail or "it is in state error"
+        for row in examining.triggers_in_error(connection)
+    }
     told |= broken_triggers(connection)
     for name, why in sorted(told.items()):
         yield fail(f"trigger {name} cannot work: {why}", "correct its manifest and apply it again")
@@ -72,7 +77,8 @@ def _quotas(connection: Connection, defaults: Quotas) -> Iterator[Told]:
     in_force = quotas.in_force(connection, defaults)
     if not in_force.enabled:
         yield warn(
-            "quotas are off: nothing limits how much runs at a time", "set TRIGGER_RESOURCE_LIMITS_ENABLED=true"
+            "quotas are off: nothing limits how much runs at a time",
+            "set TRIGGER_RESOURCE_LIMITS_ENABLED=true",
         )
         return
     nothing = [
@@ -81,7 +87,9 @@ def _quotas(connection: Connection, defaults: Quotas) -> Iterator[Told]:
         if getattr(in_force, name.value) == 0
     ]
     for name in nothing:
-        yield warn(f"the quota of {name} is 0: none start", f"`dct quota set {name} N`, or `dct quota unset {name}`")
+        yield warn(
+            f"the quota of {name} is 0: none start", f"`dct quota set {name} N`, or `dct quota unset {name}`"
+        )
     if not nothing:
         yield ok("no quota is 0")
 

@@ -23,7 +23,18 @@ from sqlalchemy import Connection
 from dct_pipelines.domain.errors import BackupUnusable, EmbeddedPostgresError, InvalidInput
 from dct_pipelines.store.embedded.binaries import find_binaries
 
-KNOWN = ("host", "hostaddr", "port", "user", "dbname", "sslmode", "sslrootcert", "sslcert", "sslkey", "options")
+KNOWN = (
+    "host",
+    "hostaddr",
+    "port",
+    "user",
+    "dbname",
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "options",
+)
 """Parameters of a connection that every version of the programs knows. The password is none of them."""
 WITHOUT_TLS = frozenset({"disable", "allow", "prefer"})
 LAST_WORDS = 2000
@@ -58,7 +69,7 @@ class Server:
                 return program
         raise InvalidInput(
             f"there is no {name} here that can speak to the server (PostgreSQL {self.major}"
-            f"{', with TLS' if tells_tls else ''}): install the client programs of that version or a newer one"
+            f"{', with TLS' if tells_tls else ''}): install the client programs of that version or newer"
         )
 
 
@@ -71,21 +82,21 @@ def server_of(connection: Connection, *, is_embedded: bool) -> Server:
 
 
 @contextmanager
-def talking(command: list[str], variables: dict[str, str], **streams: Any) -> Iterator[subprocess.Popen[bytes]]:
+def talking(
+    command: list[str], variables: dict[str, str], **streams: Any
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a program for the block, and raise what it complained of if it did not end well."""
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
             command, env=variables, cwd="/", stderr=said, start_new_session=True, **streams
         )
-        try:
-            yield process
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise
-        if process.stdin is not None:
-            process.stdin.close()
-        code = process.wait()
+        with process:  # closes its pipes and waits for it
+            try:
+                yield process
+            except BaseException:
+                process.kill()
+                raise
+        code = process.returncode
         if code != 0:
             raise BackupUnusable(f"{Path(command[0]).name} failed (exit code {code}): {_end_of(said)}")
 

@@ -47,7 +47,7 @@ class Replaced:
 
 
 def content(database: Database) -> Replaced:
-    """What is in the database that somebody could miss; after a restore that was cut off, what it set aside."""
+    """What is there that somebody could miss; after a restore that was cut off, what it set aside."""
     with database.connect() as connection:
         found = {}
         suffix = ASIDE if _was_cut_off(connection) else ""
@@ -118,7 +118,7 @@ def _compare(database: Database, tables: Mapping[str, TablePrint], schemas: tupl
 def _set_aside(database: Database) -> dict[str, str]:
     """Rename what is there; the names that it has then, by its own.
 
-    What an earlier restore set aside is what counts if that one was cut off, and forgotten if it was complete.
+    What an earlier restore set aside is what counts if that was cut off, and forgotten if it was complete.
     """
     with database.begin() as connection:
         connection.execute(text("SET LOCAL statement_timeout = 0"))
