@@ -30,14 +30,14 @@ def doctor(
     from dct_pipelines.domain.diagnosis import Level
 
     found = list(_found(online=online))
-    worst = Level.FAIL in {one.level for one in found}
-    if quiet:
-        found = [one for one in found if one.level is not Level.OK]
+    fails = any(one.level is Level.FAIL for one in found)
+    shown = [one for one in found if not quiet or one.level is not Level.OK]
     if json_output:
-        print_json({"is_well": not worst, "findings": found})
+        print_json({"is_well": not fails, "findings": shown})
     else:
-        _show(found)
-    if worst:
+        _show(shown)
+        _count(found)
+    if fails:
         raise typer.Exit(1)
 
 
@@ -86,9 +86,16 @@ def _show(found: Iterable[Diagnosis]) -> None:
     from dct_pipelines.domain.diagnosis import Level
 
     styles = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
-    count = dict.fromkeys(Level, 0)
     for one in found:
-        count[one.level] += 1
         mend = f" → {one.mend}" if one.mend else ""
         say(f"{one.level:<4}  {one.theme}: {one.says}{mend}", styles[one.level] if one.mend else "")
+
+
+def _count(found: Iterable[Diagnosis]) -> None:
+    from collections import Counter
+
+    from dct_pipelines.cli.output import say
+    from dct_pipelines.domain.diagnosis import Level
+
+    count = Counter(one.level for one in found)
     say(f"{count[Level.OK]} ok, {count[Level.WARN]} to look at, {count[Level.FAIL]} failed")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from dct_pipelines.domain.connected import Finding
-from dct_pipelines.domain.diagnosis import Diagnosis, Told, fail, warn
+from dct_pipelines.domain.diagnosis import Diagnosis, Told, fail, ok, warn
 from dct_pipelines.domain.errors import DctError
 from dct_pipelines.domain.gateway import Daemons
 from dct_pipelines.domain.ports import Clock, SecretsPort
@@ -83,6 +83,9 @@ class Examination:
             yield from database.look_for_differences(patient.database)
 
     def _unseen(self) -> Iterator[Told]:
+        if not database.is_made(self.patient.database):
+            yield ok("nothing is defined yet, because there is no database")
+            return
         yield warn(
             "daemons, connections and executions were not looked at, because the database cannot be used",
             "mend the database first, and call the doctor again",
