@@ -63,9 +63,9 @@ class Status(Fact):
         """Sentences about what needs somebody's attention; empty is well."""
         found = [PAUSED] if self.restored is not None else []
         found += [source.in_words(self.at) for source in self.sources if not source.is_well]
-        found += [NOBODY_WORKS] if self.is_unattended else []
         found += [f"Dagster's daemon {one.name} is not running" for one in self.daemons if not one.is_healthy]
         found += [f"trigger {name} cannot work: {why}" for name, why in self.broken_triggers.items()]
+        found += [NOBODY_WORKS] if self.is_unattended else []
         return tuple(dict.fromkeys((*found, *self.isolation.warnings)))
 
 

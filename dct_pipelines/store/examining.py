@@ -55,11 +55,6 @@ WITH RECURSIVE jobs AS (
 )
 SELECT job_name FROM jobs WHERE job_name IS NOT NULL
 """)
-_OPEN_INCIDENTS = text("SELECT count(*) FROM dct.incidents WHERE resolved_at IS NULL")
-_INCIDENTS = text("""
-SELECT count(*) FROM information_schema.columns
-WHERE table_schema = 'dct' AND table_name = 'incidents' AND column_name = 'resolved_at'
-""")
 _OLDEST = text("SELECT (SELECT observed_at FROM dct.events ORDER BY seq LIMIT 1)")
 
 
@@ -139,13 +134,6 @@ def open_workspaces(connection: Connection) -> Sequence[Row[Any]]:
     workspace = workspaces.c
     statement = select(workspace.id, workspace.title, workspace.directory)
     return connection.execute(statement.where(workspace.state == WorkspaceState.OPEN)).all()
-
-
-def open_incidents(connection: Connection) -> int:
-    """How many incidents nobody has resolved."""
-    if not connection.scalar(_INCIDENTS):
-        return 0
-    return connection.scalar(_OPEN_INCIDENTS) or 0
 
 
 def oldest_event(connection: Connection) -> datetime | None:

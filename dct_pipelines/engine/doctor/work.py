@@ -10,7 +10,7 @@ from uuid import UUID
 from dct_pipelines.domain.diagnosis import Told, fail, ok, warn
 from dct_pipelines.domain.quotas import Quota, Quotas
 from dct_pipelines.engine.times import Times
-from dct_pipelines.store import examining, quotas
+from dct_pipelines.store import examining, gauges, quotas
 from dct_pipelines.store.database import Connection, Database
 
 PATIENCE = 2.0
@@ -35,8 +35,8 @@ def look(
         oldest = examining.oldest_event(connection)
         if oldest is not None:
             yield ok(f"events of the last {(now - oldest).days} days are kept")
-        if incidents := examining.open_incidents(connection):
-            yield warn(f"{incidents} incidents are open", "look at them, and at what they are about")
+        for row in gauges.incidents(connection):
+            yield warn(f"{row.count} incidents of {row.rule} are {row.state}", "look at what they are about")
 
 
 def _executions(connection: Connection, buildable_jobs: frozenset[str]) -> Iterator[Told]:
