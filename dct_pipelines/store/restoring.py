@@ -36,6 +36,7 @@ _IS_HELD = (_E.status == ExecutionState.WAITING, _E.not_before == HELD_UNTIL)
 _RESTORED = select(
     intake_order.c.restored_at, intake_order.c.restored_to, intake_order.c.restored_from
 ).where(intake_order.c.restored_at.is_not(None))
+LOST = "the deployment was restored from a backup"
 _OPEN = (*HOLDING, ExecutionState.WAITING)
 """What would go on by itself. What awaits an approval or a deliverable goes on when somebody brings that."""
 
@@ -63,7 +64,8 @@ def begin(connection: Connection, restored: Restored) -> int:
         )
     )
     connection.execute(delete(leases))
-    connection.execute(_END_ATTEMPTS, {"message": "the deployment was restored from a backup"})
+    connection.execute(_END_ATTEMPTS, {"message": LOST})
+    connection.execute(_END_DEPLOYMENTS, {"message": LOST})
     held = 0
     for status in _OPEN:
         values = {
@@ -211,6 +213,10 @@ def _released(row: Row[Any], by: str) -> dict[str, Any]:
 _END_ATTEMPTS = text(
     "UPDATE dct.execution_attempts SET state = 'lost', ended_at = clock_timestamp(), error_message = :message"
     " WHERE state IN ('dispatched', 'running')"
+)
+_END_DEPLOYMENTS = text(
+    "UPDATE dct.deployments SET state = 'failed', ended_at = clock_timestamp(), summary = :message"
+    " WHERE state = 'running'"
 )
 _END_RUNS = text(
     "UPDATE dagster.runs SET status = 'CANCELED'"

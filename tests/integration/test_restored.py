@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from dct_pipelines.domain.errors import InvalidInput, NotFound, NotPermitted, StillUncertain
 from dct_pipelines.domain.restored import Restored
@@ -59,6 +59,17 @@ def executions(world: World) -> dict[str, tuple[str, str | None]]:
     return {row["subject"].removeprefix("refs/heads/"): (row["status"], row["wait_reason"]) for row in rows}
 
 
+def deploys_for(world: World, execution_id: UUID) -> None:
+    """A deployment that is under way."""
+    environment, now = uuid4(), world.clock.now()
+    made = {"id": environment, "name": "qa", "branch": "qa", "created_by": "local"}
+    running = {"environment_id": environment, "environment": "qa", "commit": "c", "branch": "qa"}
+    with world.database.begin() as connection:
+        connection.execute(insert(tables.environments).values(made))
+        state = {"state": "running", "execution_id": execution_id, "started_at": now}
+        connection.execute(insert(tables.deployments).values(running | state))
+
+
 def orders(world: World) -> int:
     return len(dispatcher(world).dispatch(JOBS, 10).orders)
 
@@ -71,6 +82,7 @@ def test_what_was_open_is_held_and_what_was_over_is_not(world: World, decide: Re
     with world.database.begin() as connection:
         connection.execute(update(rows).where(rows.c.id.in_(done)).values(status="completed"))
     fire(world, "feature/late")
+    deploys_for(world, done[0])
     assert restore(world) == 3
     assert executions(world) == {
         "feature/done": ("completed", None),
@@ -79,6 +91,7 @@ def test_what_was_open_is_held_and_what_was_over_is_not(world: World, decide: Re
         "feature/late": ("waiting", "restored"),
     }
     assert {row["state"] for row in world.rows(tables.execution_attempts)} == {"lost"}
+    assert {row["state"] for row in world.rows(tables.deployments)} == {"failed"}
     whys = {str(one.about).rpartition("feature/")[2]: one.why for one in decide.report().uncertain}
     assert "it was dispatched at the time of the backup" in whys["at-work"]
     assert "it was waiting at the time of the backup" in whys["late"]
