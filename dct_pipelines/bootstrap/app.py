@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dct_pipelines.domain.git import RepositoryRef
     from dct_pipelines.domain.metrics import MetricsPort
     from dct_pipelines.engine.alerts.service import AlertService
+    from dct_pipelines.engine.backup import Backups
     from dct_pipelines.engine.decide import Decider
     from dct_pipelines.engine.dispatch import Dispatcher
     from dct_pipelines.engine.execute import Executor
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from dct_pipelines.engine.quotas import QuotaService
     from dct_pipelines.engine.reconcile import Reconciler
     from dct_pipelines.engine.rehearse import Rehearser
+    from dct_pipelines.engine.restore import Restoring
+    from dct_pipelines.engine.restored import RestoredService
     from dct_pipelines.engine.simulate import Simulator
     from dct_pipelines.engine.status import StatusService
     from dct_pipelines.engine.turns import Turn
@@ -244,6 +247,27 @@ class App:
 
         return alerts_of(self)
 
+    @cached_property
+    def backups(self) -> Backups:
+        """Makes backups."""
+        from dct_pipelines.engine.backup import Backups
+
+        return Backups(self.database, self.settings.home, self.outside.clock)
+
+    @cached_property
+    def restoring(self) -> Restoring:
+        """Puts backups back."""
+        from dct_pipelines.engine.restore import Restoring
+
+        return Restoring(self.database, self.settings.home, self.outside.clock)
+
+    @cached_property
+    def restored(self) -> RestoredService:
+        """Decides what a restored deployment does."""
+        from dct_pipelines.engine.restored import RestoredService
+
+        return RestoredService(self.database)
+
     def status_by(self, daemons: Daemons | None) -> StatusService:
         """Says how things stand, by somebody's word for which of Dagster's daemons are alive."""
         from dct_pipelines.engine.status import StatusService
@@ -255,10 +279,10 @@ class App:
             self.quotas,
             self.waiting,
             daemons,
-            broken_triggers=self._broken_triggers,
+            broken_triggers=self.broken_triggers,
         )
 
-    def _broken_triggers(self, connection: Connection) -> dict[str, str]:
+    def broken_triggers(self, connection: Connection) -> dict[str, str]:
         """Asked late: it takes all that conditions are made of."""
         from dct_pipelines.engine.compiling import broken_triggers
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +21,12 @@ from dct_pipelines.clients.stack.notes import CodeServerAddress, read_address, r
 from dct_pipelines.clients.stack.service import Door, Service, free_port, private_socket
 from dct_pipelines.clients.stack.succession import Succession
 from dct_pipelines.clients.stack.supervision import Supervision, stop_all
-from dct_pipelines.domain.errors import StackNotReady
+from dct_pipelines.domain.errors import DctError, StackNotReady
+from dct_pipelines.domain.restored import PAUSED
+from dct_pipelines.instance.heartbeats import forget
 from dct_pipelines.settings import Settings
+from dct_pipelines.store import restoring
+from dct_pipelines.store.database import Database
 
 LOCATION = "dct_pipelines"
 MODULE = "dct_pipelines.definitions"
@@ -53,6 +57,8 @@ class Stack:
     ui_url: str | None
     seconds: float
     """How long it took until all was ready."""
+    pause: str | None = None
+    """Why nothing starts, where that is so."""
 
     @property
     def pids(self) -> dict[str, int]:
@@ -80,7 +86,7 @@ def running(
     with (
         _lock(settings, engine),
         private_socket(settings.home, SOCKET) as socket,
-        _database(build(settings)),
+        _database(build(settings)) as database,
     ):
         succession = _succession(settings, socket, say) if engine else None
         try:
@@ -88,7 +94,8 @@ def running(
                 _start_engine(settings, services, succession)
             workspace = _workspace_of(settings)
             url = _start_ui(settings, services, workspace, ui_port or UI_PORT) if ui else None
-            stack = Stack(settings, tuple(services), url, time.monotonic() - begun)
+            seconds = time.monotonic() - begun
+            stack = Stack(settings, tuple(services), url, seconds, _pause(database))
             supervision = Supervision(services, say, succession)
             supervision.start()
             try:
@@ -103,6 +110,8 @@ def running(
             if succession is not None:
                 # Last, because the daemon would take a home without a note for one that never had a pool.
                 succession.end()
+                with suppress(DctError):
+                    forget(database)
 
 
 def log_directory(settings: Settings) -> Path:
@@ -246,19 +255,28 @@ def _write_workspace(home: Path, socket: Path) -> Path:
     return path
 
 
+def _pause(database: Database) -> str | None:
+    """Why nothing starts: whoever starts a restored deployment has to know."""
+    with database.connect() as connection:
+        paused = restoring.is_paused(connection)
+    database.dispose()
+    return PAUSED if paused else None
+
+
 def _lock(settings: Settings, engine: bool) -> AbstractContextManager[None]:
     return only_one(settings.home / LOCK, "the engine") if engine else nullcontext()
 
 
 @contextmanager
-def _database(app: App) -> Iterator[None]:
+def _database(app: App) -> Iterator[Database]:
     """A migrated database for the block. An embedded server that was down before is stopped afterwards."""
     embedded = app.database.embedded
     was_down = embedded is not None and embedded.pid() is None
     app.ready()
     app.database.dispose()
     try:
-        yield
+        yield app.database
     finally:
+        app.database.dispose()
         if embedded is not None and was_down:
             embedded.stop()

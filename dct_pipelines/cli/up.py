@@ -110,6 +110,8 @@ def _say_ready(stack: Stack, json_output: bool, say: Callable[[str], None]) -> N
     from dct_pipelines.cli.supervisor import log_directory
 
     logs = log_directory(stack.settings)
+    if stack.pause is not None:
+        typer.echo(f"! {stack.pause}", err=True)
     if json_output:
         facts = {"ready": True, "ui": stack.ui_url, "pids": stack.pids, "logs": str(logs)}
         typer.echo(json.dumps(facts | {"seconds": round(stack.seconds, 1)}))

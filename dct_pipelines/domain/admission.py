@@ -92,6 +92,8 @@ class Load:
     """Exclusive keys in use, and by whom in words."""
     reserved: dict[str, UUID] = field(default_factory=dict)
     """Keys that are kept for the execution whose turn it is to have them; `Admission` fills it."""
+    restored: str | None = None
+    """Why nothing at all may start: the deployment comes from a backup. None: it may."""
     first_in_line: dict[SubjectOfTrigger, int] = field(default_factory=dict)
     """The smallest `order` that waits for each trigger and subject; `plan` fills it."""
 
@@ -161,14 +163,14 @@ class Admission:
         """Why it may not start now; None when it may."""
         if (pause := candidate.pause) is not None and pause.until is not None and pause.until > self.now:
             return pause
+        if self.load.restored is not None:
+            return _shared(WaitReason.RESTORED, self.load.restored)
         shared = self._state_hold(candidate) or self._trigger_hold(candidate) or self._needs_hold(candidate)
         if shared is not None:
             return shared
         if (line_hold := self._line_hold(candidate)) is not None:
             return line_hold
-        if self.is_full:
-            return self.full()
-        return None
+        return self.full() if self.is_full else None
 
     def full(self, ahead: int = 0) -> Hold:
         """Why one waits for a slot, before which so many others come."""

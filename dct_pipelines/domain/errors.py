@@ -214,6 +214,20 @@ class AlreadyRunning(DctError):
     """It runs already; stop that one first, or set DCT_HOME to another directory."""
 
 
+class BackupUnusable(DctError):
+    """The backup is damaged or of a release that this one cannot read; nothing was changed."""
+
+
+class NotEmpty(DctError):
+    """There is a deployment already where the backup should go; nothing was changed."""
+
+    exit_code = 2
+
+
+class StillUncertain(DctError):
+    """Something of a restored deployment is not decided yet; see `dct restore list`."""
+
+
 class PoolUnreachable(DctError):
     """No worker pool answers for this home; `dct up` keeps one running and writes log/warm-pool.log."""
 

@@ -74,6 +74,11 @@ def incidents_fault(role: Role) -> str | None:
     return None if role in EVERYTHING else f"a {role} may look at incidents, not change them; ask an operator"
 
 
+def deployment_fault(role: Role) -> str | None:
+    """Why this role may not back the deployment up or decide what a restored one does; None when it may."""
+    return None if role in EVERYTHING else f"a {role} may not back up or restore; ask an operator"
+
+
 def launch_fault(role: Role) -> str | None:
     """Why this role may not launch, cancel or retry work; None when it may."""
     if role is not Role.PRODUCT_MANAGER:

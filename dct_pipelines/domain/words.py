@@ -155,3 +155,4 @@ class WaitReason(StrEnum):
     RUN_SLOTS = "run_slots"
     RETRY_BACKOFF = "retry_backoff"
     DEBOUNCE = "debounce"
+    RESTORED = "restored"

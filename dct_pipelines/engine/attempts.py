@@ -17,12 +17,14 @@ from uuid import UUID
 from dct_pipelines.domain.errors import DatabaseUnavailable, InvalidInput
 from dct_pipelines.domain.execution import ExecutionState, TriggeredBy
 from dct_pipelines.domain.gateway import RunGateway
+from dct_pipelines.domain.restored import PAUSED
 from dct_pipelines.domain.trigger import ActionSpec, ResourceLimits, step_names_of
 from dct_pipelines.engine.claims import Ask, Refuse, Start, decide
 from dct_pipelines.engine.heartbeat import Heartbeats, Hold
 from dct_pipelines.engine.identity import RunIdentity
 from dct_pipelines.engine.needs import needs_of
 from dct_pipelines.engine.times import Times
+from dct_pipelines.store import restoring
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.executions import Connection, leases, reading, results
 from dct_pipelines.store.executions.rows import Execution
@@ -112,6 +114,8 @@ class Attempts:
                 return verdict
             if isinstance(verdict, Refuse):
                 return Refused(execution, verdict.because, verdict.was_held)
+            if isinstance(verdict, Start) and restoring.is_paused(connection):
+                return Refused(execution, PAUSED, was_held=False)
             if isinstance(verdict, Start) and verdict.claims and execution.cancel_requested_at is not None:
                 because = f"cancelled by {execution.cancel_requested_by} before it started"
                 cancelled = move(connection, execution, ExecutionState.CANCELLED, message=because)
@@ -156,6 +160,8 @@ def _find(connection: Connection, run: RunIdentity, manual: Manual | None) -> UU
 
 
 def _create(connection: Connection, run: RunIdentity, manual: Manual) -> UUID:
+    if restoring.is_paused(connection):
+        raise InvalidInput(PAUSED)
     specs = tuple(ActionSpec.model_validate(action) for action in manual.actions)
     names = step_names_of(specs)
     actions = [

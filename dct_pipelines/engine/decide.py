@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from uuid import UUID, uuid4
 
+from dct_pipelines.domain import restored
 from dct_pipelines.domain.compiled import CompiledTrigger, compile_trigger
 from dct_pipelines.domain.condition import AssessmentAsk, ConditionType
 from dct_pipelines.domain.debounce import debounce
@@ -26,13 +27,13 @@ from dct_pipelines.domain.shapes import job_name
 from dct_pipelines.domain.snapshot import Snapshot
 from dct_pipelines.domain.trigger import TriggerVersion
 from dct_pipelines.domain.trigger_index import TriggerIndex, digest_of_asks
-from dct_pipelines.domain.words import DecisionOutcome
+from dct_pipelines.domain.words import DecisionOutcome, WaitReason
 from dct_pipelines.engine.compiling import compile_versions
 from dct_pipelines.engine.needs import needs_of
 from dct_pipelines.store import deciding
 from dct_pipelines.store.database import Connection, Row
 from dct_pipelines.store.deciding import ItemFacts, VersionKey
-from dct_pipelines.store.order import current_generation
+from dct_pipelines.store.order import Order, current_generation
 from dct_pipelines.store.watching import snapshots
 
 
@@ -94,18 +95,21 @@ class Decider:
     _index: TriggerIndex = field(default_factory=lambda: TriggerIndex(()), repr=False)
     _asks: dict[UUID, tuple[tuple[AssessmentAsk, ...], str]] = field(default_factory=dict, repr=False)
 
-    def decide(self, connection: Connection, generation: int, events: Sequence[Event]) -> Decided:
-        """Decide stored events in their order, and store decisions, firings and executions."""
+    def decide(self, connection: Connection, order: Order, events: Sequence[Event]) -> Decided:
+        """Decide stored events in their order, and store decisions, firings and executions.
+
+        What fires in a restored deployment is held: the original may have done it already.
+        """
         if not events:
             return Decided()
-        index = self.index(connection, generation)
+        index = self.index(connection, order.trigger_generation)
         view = StoredView(connection, None)
         pairs = [
             _Pair(event, trigger, ruling, uuid4())
             for event in events
             for trigger, ruling in index.decide(event, view)
         ]
-        return self._store(connection, _permitted(connection, pairs))
+        return self._store(connection, _permitted(connection, pairs), is_restored=order.is_restored)
 
     def replay(self, connection: Connection, event: Event, saved: Row[Any]) -> Ruling:
         """What the rules say of an event and the version in force for it, with the states of that moment.
@@ -139,7 +143,7 @@ class Decider:
                 self._generation = generation
             return self._index
 
-    def _store(self, connection: Connection, pairs: Sequence[_Pair]) -> Decided:
+    def _store(self, connection: Connection, pairs: Sequence[_Pair], *, is_restored: bool) -> Decided:
         fired = [pair for pair in pairs if pair.ruling.outcome is DecisionOutcome.FIRED]
         wanted: dict[tuple[UUID, str], UUID] = {}
         for pair in fired:
@@ -153,7 +157,8 @@ class Decider:
                 rows.append(_decision(pair, self.release))
             elif won.get(pair.key) == pair.execution_id:
                 rows.append(_decision(pair, self.release, execution_id=pair.execution_id))
-                executions.append(execution_row(pair.execution_id, pair.event, pair.trigger.version, items))
+                row = execution_row(pair.execution_id, pair.event, pair.trigger.version, items)
+                executions.append(row | (_held_back() if is_restored else {}))
             else:
                 rows.append(_repeat(pair, self.release, before.get(pair.key) or won[pair.key]))
         deciding.insert_executions(connection, executions)
@@ -190,6 +195,14 @@ def _ignored(pair: _Pair, fault: str | None) -> _Pair:
         "ignored_because": IgnoredBecause.OWNER_NOT_PERMITTED,
     }
     return replace(pair, ruling=pair.ruling.model_copy(update=told))
+
+
+def _held_back() -> dict[str, Any]:
+    return {
+        "not_before": restored.HELD_UNTIL,
+        "wait_reason": WaitReason.RESTORED.value,
+        "wait_detail": restored.FIRED_SINCE,
+    }
 
 
 def _decision(pair: _Pair, release: str, execution_id: UUID | None = None) -> dict[str, Any]:

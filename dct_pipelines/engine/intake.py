@@ -67,7 +67,7 @@ class Intake:
             timers.store_timers(connection, page.item_id, page.timers, page.timers_done)
             letters.store(connection, connection_id, page.dead_letters, now)
             cursors.read_ok(connection, connection_id, page, now)
-            decided = self.decider.decide(connection, order.trigger_generation, new)
+            decided = self.decider.decide(connection, order, new)
             advance(connection, seqs=len(new))
         return PageReport(tuple(new), len(page.events) - len(new), decided)
 

@@ -18,10 +18,11 @@ from uuid import UUID
 from dct_pipelines.domain.admission import Admission, Candidate, Hold, Load
 from dct_pipelines.domain.ageing import Place, place
 from dct_pipelines.domain.quotas import Quotas, most_runs
+from dct_pipelines.domain.restored import PAUSED
 from dct_pipelines.domain.room import Room
 from dct_pipelines.domain.trigger import ResourceLimits
 from dct_pipelines.domain.words import TriggerStatus, WaitReason
-from dct_pipelines.store import queueing, quotas, slots
+from dct_pipelines.store import queueing, quotas, restoring, slots
 from dct_pipelines.store.database import Connection, Row
 
 LEAST_READ = 8
@@ -184,6 +185,7 @@ def open_queue(
     room = Room(quotas.in_force(connection, defaults), slots.usage(connection))
     window = most_runs(room.quotas) * (1 if is_direct else 2) - len(holding)
     load = Load(max(0, window), loaded_jobs, room)
+    load.restored = PAUSED if restoring.is_paused(connection) else None
     lines: dict[int, UUID] = {}
     for row in holding:
         for key in row.lease_keys:

@@ -128,7 +128,8 @@ class WaitingService:
         now = queue.admission.now
         if row.not_before is not None and row.not_before > now:
             reason = WaitReason(row.wait_reason or WaitReason.RETRY_BACKOFF)
-            told = {"reason": reason, "detail": row.wait_detail or "", "until": row.not_before}
+            until = None if reason is WaitReason.RESTORED else row.not_before
+            told = {"reason": reason, "detail": row.wait_detail or "", "until": until}
             return wait.model_copy(update=told)
         candidate = queue.candidate(cohort_of(row), row)
         hold = queue.admission.hold(candidate)
@@ -148,7 +149,7 @@ def _of_pausing(row: Row[Any]) -> Waiting:
         count=row._mapping["count"],
         oldest=row.oldest,
         detail=row.detail or "",
-        until=row.until,
+        until=None if reason is WaitReason.RESTORED else row.until,
     )
 
 

@@ -37,3 +37,10 @@ class DaemonHeartbeats:
         now = datetime.now(UTC)
         seen = {str(row[0]).lower(): row[1].replace(tzinfo=UTC) for row in rows}
         return [DaemonHealth(name, now - last < ALIVE_WITHIN, last) for name, last in seen.items()]
+
+
+def forget(database: Database) -> None:
+    """Say that no daemon of Dagster lives: those that ended would be believed in for minutes."""
+    with database.begin() as connection:
+        if connection.scalar(_IS_THERE):
+            connection.execute(text("DELETE FROM dagster.daemon_heartbeats"))

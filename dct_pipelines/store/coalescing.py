@@ -40,10 +40,10 @@ RETURNING e.id, e.trigger_id, e.item_id, e.waits_since, e.error_message, older.n
 _INHERIT = text("""
 UPDATE dct.trigger_executions AS e
 SET waits_since = LEAST(e.waits_since, given.since),
-    not_before = LEAST(
+    not_before = CASE WHEN e.wait_reason = 'restored' THEN e.not_before ELSE LEAST(
         e.not_before,
         given.since + :longest_factor * CAST(e.resource_limits ->> 'debounce_ms' AS integer) * interval '1 ms'
-    )
+    ) END
 FROM unnest(CAST(:ids AS uuid[]), CAST(:since AS timestamptz[])) AS given (id, since)
 WHERE e.id = given.id
 """)

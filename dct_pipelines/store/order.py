@@ -18,10 +18,14 @@ from dct_pipelines.store.tables import intake_order
 
 @dataclass(frozen=True)
 class Order:
-    """`next_seq` is the place of the next event; `trigger_generation` grows with each change of triggers."""
+    """`next_seq` is the place of the next event; `trigger_generation` grows with each change of triggers.
+
+    `is_restored`: the deployment comes from a backup, and nobody has said yet that work may start again.
+    """
 
     next_seq: int
     trigger_generation: int
+    is_restored: bool = False
 
 
 def lock_order(connection: Connection) -> Order:
@@ -30,7 +34,7 @@ def lock_order(connection: Connection) -> Order:
     if row is None:
         connection.execute(insert(intake_order).values(id=1).on_conflict_do_nothing())
         row = connection.execute(select(intake_order).with_for_update()).one()
-    return Order(row.next_seq, row.trigger_generation)
+    return Order(row.next_seq, row.trigger_generation, row.restored_at is not None)
 
 
 def advance(connection: Connection, *, seqs: int = 0, generation: bool = False) -> None:

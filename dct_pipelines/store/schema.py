@@ -29,6 +29,10 @@ MIGRATION_LOCK = 7_266_100
 OPTIMIZE_LOCK = 7_266_101
 MODELS = (metadata, metric_metadata)
 """A schema each."""
+CUT_OFF = (
+    "the tables do not say which revision they are: a restore was cut off; run `dct restore FILE` again, and "
+    "with --replace if there was something before"
+)
 NOTHING_THERE = "the database has none of our tables: run `dct db migrate`"
 
 
@@ -39,21 +43,43 @@ def migrate(database: Database) -> list[str]:
     Raises `SchemaMismatch` if the database belongs to a newer release.
     """
     with database.begin() as connection:
-        connection.execute(text("SET LOCAL statement_timeout = 0"))
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
-        if connection.scalar(text("SELECT to_regnamespace(:schema) IS NULL"), {"schema": SCHEMA}):
-            connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
-        before = current_revision(connection)
-        config = alembic_config(connection)
-        try:
-            command.upgrade(config, "head")
-            applied = ScriptDirectory.from_config(config).iterate_revisions("head", before or "base")
-            return [revision.revision for revision in applied][::-1]
-        except CommandError as error:
-            raise SchemaMismatch(
-                f"the database is at revision {before}, which this release does not know ({error}); "
-                "install the release that made it, or a later one"
-            ) from error
+        return upgrade(connection)
+
+
+def upgrade(connection: Connection) -> list[str]:
+    """`migrate` within the caller's transaction."""
+    connection.execute(text("SET LOCAL statement_timeout = 0"))
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+    if connection.scalar(text("SELECT to_regnamespace(:schema) IS NULL"), {"schema": SCHEMA}):
+        connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
+    before = current_revision(connection)
+    if before is None and connection.scalar(text("SELECT to_regclass('dct.trigger_executions') IS NOT NULL")):
+        raise SchemaMismatch(CUT_OFF)
+    config = alembic_config(connection)
+    try:
+        command.upgrade(config, "head")
+        applied = ScriptDirectory.from_config(config).iterate_revisions("head", before or "base")
+        return [revision.revision for revision in applied][::-1]
+    except CommandError as error:
+        raise SchemaMismatch(
+            f"the database is at revision {before}, which this release does not know ({error}); "
+            "install the release that made it, or a later one"
+        ) from error
+
+
+def come_back(connection: Connection, revision: str) -> list[str]:
+    """Say at which revision restored tables are, and bring them to this release, all in one transaction."""
+    insert = text("INSERT INTO dct.schema_version (version_num) VALUES (:revision)")
+    connection.execute(insert, {"revision": revision})
+    return upgrade(connection)
+
+
+def knows(revision: str) -> bool:
+    """Whether this release can bring tables of that revision to its own."""
+    try:
+        return ScriptDirectory.from_config(alembic_config(None)).get_revision(revision) is not None
+    except CommandError:
+        return False
 
 
 def verify(database: Database, models: Sequence[MetaData] = MODELS) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from dagster._daemon.types import DaemonHeartbeat
 
 from dct_pipelines.bootstrap import App
-from dct_pipelines.instance.heartbeats import ALIVE_WITHIN, DaemonHeartbeats
+from dct_pipelines.instance.heartbeats import ALIVE_WITHIN, DaemonHeartbeats, forget
 from tests.support.deployment import *  # noqa: F403
 
 pytestmark = pytest.mark.dagster
@@ -44,3 +44,10 @@ def test_daemons_of_an_earlier_process_are_not_missed(app: App, instance: dg.Dag
 
 def test_before_any_daemon_ran_there_is_none(app: App):
     assert DaemonHeartbeats(app.database).daemons() == []
+
+
+def test_who_has_seen_them_end_has_them_forgotten(app: App, instance: dg.DagsterInstance):
+    beat(instance, "SENSOR", "this process")
+    forget(app.database)
+    assert DaemonHeartbeats(app.database).daemons() == []
+    assert instance.get_daemon_heartbeats() == {}

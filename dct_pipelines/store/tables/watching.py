@@ -27,6 +27,9 @@ intake_order = Table(
     Column("id", Integer, primary_key=True, autoincrement=False, server_default=text("1")),
     Column("next_seq", BigInteger, nullable=False, server_default=text("1")),
     Column("trigger_generation", BigInteger, nullable=False, server_default=text("1")),
+    instant("restored_at"),
+    instant("restored_to"),
+    Column("restored_from", UUID(as_uuid=True)),
     CheckConstraint("id = 1", name="single_row"),
     comment="One row. Its lock orders events and changes of triggers in one total order (decision 0002).",
 )

@@ -1,0 +1,53 @@
+"""What a backup says of itself: its manifest, the last file in it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from dct_pipelines.domain.facts import Fact
+
+FORMAT = 1
+DUMP = "database.dump"
+MANIFEST = "manifest.json"
+FILES = "home/"
+"""Before the name of what lies below the home."""
+
+
+class TablePrint(Fact):
+    """What a table held at the moment of the snapshot: how many rows, and a sum over all of them.
+
+    The sum does not depend on the order of the rows.
+    """
+
+    rows: int
+    checksum: str
+
+
+class FilePrint(Fact):
+    """A file in the backup: its size and the SHA-256 of its content."""
+
+    bytes: int
+    sha256: str
+
+
+class Manifest(Fact):
+    """A backup: whose it is, as of when, and what everything in it has to be.
+
+    `release` is the product's, `revision` that of the tables, `postgres` the server's major version.
+    """
+
+    format: int
+    id: UUID
+    as_of: datetime
+    release: str
+    revision: str
+    postgres: int
+    schemas: tuple[str, ...]
+    tables: dict[str, TablePrint]
+    files: dict[str, FilePrint]
+
+    @property
+    def rows(self) -> int:
+        """Rows of all tables."""
+        return sum(one.rows for one in self.tables.values())

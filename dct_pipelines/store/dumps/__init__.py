@@ -1,0 +1,21 @@
+"""Dumps of the database: one snapshot by `pg_dump`, its fingerprint, and putting it back by `pg_restore`.
+
+Belongs here: which program of PostgreSQL is used, how it is told where the server is, what a table holds.
+Does not belong here: the file around the dump, and what a restored deployment may do.
+"""
+
+from dct_pipelines.store.dumps.programs import Server, server_of
+from dct_pipelines.store.dumps.putting_back import Replaced, content, others, put_back
+from dct_pipelines.store.dumps.taking import Snapshot, fingerprint, snapshot
+
+__all__ = [
+    "Replaced",
+    "Server",
+    "Snapshot",
+    "content",
+    "fingerprint",
+    "others",
+    "put_back",
+    "server_of",
+    "snapshot",
+]

@@ -1,0 +1,121 @@
+"""The programs of PostgreSQL that dump and restore, and how they find the server without a secret being seen.
+
+A server of one's own may be newer than the programs of the wheel, or ask for TLS, which those do not speak:
+then the ones of the system are used, if they are there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from psycopg2.extensions import make_dsn
+from sqlalchemy import Connection
+
+from dct_pipelines.domain.errors import BackupUnusable, EmbeddedPostgresError, InvalidInput
+from dct_pipelines.store.embedded.binaries import find_binaries
+
+KNOWN = (
+    "host",
+    "hostaddr",
+    "port",
+    "user",
+    "dbname",
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "options",
+)
+"""Parameters of a connection that every version of the programs knows. The password is none of them."""
+WITHOUT_TLS = frozenset({"disable", "allow", "prefer"})
+LAST_WORDS = 2000
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where the database is, and of which major version. The password does not print itself."""
+
+    major: int
+    parameters: dict[str, str]
+    password: str | None = field(repr=False)
+    is_embedded: bool
+
+    def command(self, program: str, *arguments: str) -> list[str]:
+        """The argument list of a program that speaks to the server."""
+        return [str(self._program(program)), *arguments, "--dbname", make_dsn(**self.parameters)]
+
+    def variables(self) -> dict[str, str]:
+        """The environment of the program: nothing of ours, and the password, which arguments would show."""
+        bare = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", "PGCONNECT_TIMEOUT": "10"}
+        return bare | ({"PGPASSWORD": self.password} if self.password else {})
+
+    def _program(self, name: str) -> Path:
+        """That of the wheel where it will do, as it is the one that is tested; else one of the system."""
+        tells_tls = self.parameters.get("sslmode", "prefer") not in WITHOUT_TLS
+        found = [] if tells_tls else list(_of_the_wheel(name))
+        if system := shutil.which(name):
+            found.append(Path(system))
+        for program in found:
+            if self.is_embedded or _major(program) >= self.major:
+                return program
+        raise InvalidInput(
+            f"there is no {name} here that can speak to the server (PostgreSQL {self.major}"
+            f"{', with TLS' if tells_tls else ''}): install the client programs of that version or newer"
+        )
+
+
+def server_of(connection: Connection, *, is_embedded: bool) -> Server:
+    """The server of a connection, as the driver itself found it."""
+    info: Any = connection.connection.dbapi_connection.info  # type: ignore[union-attr]
+    given = {name: value for name, value in info.dsn_parameters.items() if name in KNOWN and value}
+    given = {name: value for name, value in given.items() if (name, value) != ("sslmode", "prefer")}
+    return Server(info.server_version // 10_000, given, info.password, is_embedded)
+
+
+@contextmanager
+def talking(
+    command: list[str], variables: dict[str, str], **streams: Any
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program for the block, and raise what it complained of if it did not end well."""
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            command, env=variables, cwd="/", stderr=said, start_new_session=True, **streams
+        )
+        with process:  # closes its pipes and waits for it
+            try:
+                yield process
+            except BaseException:
+                process.kill()
+                raise
+        code = process.returncode
+        if code != 0:
+            raise BackupUnusable(f"{Path(command[0]).name} failed (exit code {code}): {_end_of(said)}")
+
+
+def _end_of(said: IO[bytes]) -> str:
+    said.seek(0)
+    return said.read()[-LAST_WORDS:].decode(errors="replace").strip() or "it said nothing"
+
+
+def _of_the_wheel(name: str) -> Iterator[Path]:
+    try:
+        program = find_binaries() / name
+    except EmbeddedPostgresError:
+        return
+    if program.exists():
+        yield program
+
+
+def _major(program: Path) -> int:
+    said = subprocess.run([str(program), "--version"], capture_output=True, check=False).stdout
+    found = re.search(rb"(\d+)", said)
+    return int(found.group(1)) if found else 0

@@ -1,0 +1,155 @@
+"""Putting a dump back: what was there is set aside, and comes back if anything goes wrong.
+
+Until the tables say which revision they are, no process works on them: a restore that is cut off leaves a
+database that every command refuses, not one that starts work.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO
+
+from sqlalchemy import Connection, text
+
+from dct_pipelines.domain.backups import TablePrint
+from dct_pipelines.domain.errors import BackupUnusable
+from dct_pipelines.store import revision
+from dct_pipelines.store.database import Database
+from dct_pipelines.store.dumps.programs import server_of, talking
+from dct_pipelines.store.dumps.taking import CHUNK_BYTES, PATIENT, PLAIN, SCHEMAS, fingerprint
+
+CONTENT = (
+    "dct.dynamic_context_triggers",
+    "dct.connections",
+    "dct.context_library",
+    "dct.events",
+    "dct.trigger_executions",
+    "dct.environments",
+    "dct.workspaces",
+    "dagster.runs",
+)
+"""What a deployment that is used has rows in."""
+ASIDE = "_replaced"
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """What a restore would replace: rows by table, of those that a used deployment has rows in."""
+
+    rows: Mapping[str, int]
+
+    def __str__(self) -> str:
+        return ", ".join(f"{count} rows of {table}" for table, count in self.rows.items() if count)
+
+
+def content(database: Database) -> Replaced:
+    """What is there that somebody could miss; after a restore that was cut off, what it set aside."""
+    with database.connect() as connection:
+        found = {}
+        suffix = ASIDE if _was_cut_off(connection) else ""
+        for table in (name.replace(".", f"{suffix}.") for name in CONTENT):
+            if connection.scalar(text("SELECT to_regclass(:table) IS NOT NULL"), {"table": table}):
+                found[table] = connection.scalar(text(f"SELECT count(*) FROM {table}")) or 0  # noqa: S608
+    return Replaced(found)
+
+
+def others(database: Database) -> list[str]:
+    """Names of the programs that are connected besides this one."""
+    with database.connect() as connection:
+        statement = text(
+            "SELECT DISTINCT COALESCE(NULLIF(application_name, ''), 'unnamed') FROM pg_stat_activity"
+            " WHERE datname = current_database() AND backend_type = 'client backend'"
+            " AND application_name <> current_setting('application_name') ORDER BY 1"
+        )
+        return list(connection.scalars(statement))
+
+
+@contextmanager
+def put_back(
+    database: Database, dump: IO[bytes], tables: Mapping[str, TablePrint], schemas: tuple[str, ...]
+) -> Iterator[None]:
+    """Restore the dump and compare it with what its tables held; the block completes the restore.
+
+    Whatever fails, here or in the block, leaves the database as it was. `BackupUnusable` says what it was.
+    """
+    aside = _set_aside(database)
+    try:
+        _restore(database, dump)
+        _compare(database, tables, schemas)
+        yield
+    except BaseException:
+        _bring_back(database, aside)
+        raise
+    _forget(database, aside)
+
+
+def _restore(database: Database, dump: IO[bytes]) -> None:
+    with database.connect() as connection:
+        server = server_of(connection, is_embedded=database.embedded is not None)
+    how = ["--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges"]
+    command = server.command("pg_restore", *how)
+    with talking(command, server.variables(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        assert process.stdin is not None  # noqa: S101 (it is a pipe)
+        try:
+            shutil.copyfileobj(dump, process.stdin, CHUNK_BYTES)
+        except BrokenPipeError:
+            process.wait()  # it says itself why it ended
+
+
+def _compare(database: Database, tables: Mapping[str, TablePrint], schemas: tuple[str, ...]) -> None:
+    with database.begin() as connection:
+        for statement in (*PATIENT, *PLAIN):
+            connection.execute(text(statement))
+        found = fingerprint(connection, schemas, lambda _table, _rows: None)
+    wrong = sorted(name for name in tables.keys() | found.keys() if tables.get(name) != found.get(name))
+    if wrong:
+        told = ", ".join(
+            f"{name}: {found[name].rows if name in found else 'no'} rows instead of "
+            f"{tables[name].rows if name in tables else 'no table'}"
+            for name in wrong[:10]
+        )
+        raise BackupUnusable(f"what was restored is not what the backup says of itself ({told})")
+
+
+def _set_aside(database: Database) -> dict[str, str]:
+    """Rename what is there; the names that it has then, by its own.
+
+    What an earlier restore set aside is what counts if that was cut off, and forgotten if it was complete.
+    """
+    with database.begin() as connection:
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+        given_up = "" if _was_cut_off(connection) else ASIDE
+        for name in SCHEMAS:
+            connection.execute(text(f"DROP SCHEMA IF EXISTS {name}{given_up} CASCADE"))
+            if _exists(connection, name):
+                connection.execute(text(f"ALTER SCHEMA {name} RENAME TO {name}{ASIDE}"))
+        return {name: f"{name}{ASIDE}" for name in SCHEMAS if _exists(connection, f"{name}{ASIDE}")}
+
+
+def _was_cut_off(connection: Connection) -> bool:
+    """Whether a restore has set something aside and did not come to its end."""
+    return _exists(connection, f"{SCHEMAS[0]}{ASIDE}") and revision.found(connection) is None
+
+
+def _bring_back(database: Database, aside: Mapping[str, str]) -> None:
+    with database.begin() as connection:
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+        for name in SCHEMAS:
+            connection.execute(text(f"DROP SCHEMA IF EXISTS {name} CASCADE"))
+        for name, place in aside.items():
+            connection.execute(text(f"ALTER SCHEMA {place} RENAME TO {name}"))
+
+
+def _forget(database: Database, aside: Mapping[str, str]) -> None:
+    with database.begin() as connection:
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+        for place in aside.values():
+            connection.execute(text(f"DROP SCHEMA IF EXISTS {place} CASCADE"))
+
+
+def _exists(connection: Connection, schema: str) -> bool:
+    return bool(connection.scalar(text("SELECT to_regnamespace(:name) IS NOT NULL"), {"name": schema}))

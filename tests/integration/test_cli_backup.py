@@ -1,0 +1,82 @@
+"""`dct backup` and `dct restore` as operators and scripts use them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dct_pipelines.settings import Settings
+from dct_pipelines.store.database import Database
+from tests.support.command_line import *  # noqa: F403
+from tests.support.command_line import Dct
+from tests.support.elsewhere import *  # noqa: F403
+from tests.support.world import World
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def world(database: Database, tmp_path: Path) -> World:
+    """A deployment in which one execution waits."""
+    (tmp_path / "dagster.yaml").touch()
+    made = World(database)
+    made.trigger("to-qa")
+    made.intake.ingest(made.connection_id, made.page(made.assessed("feature/x")))
+    database.dispose()
+    return made
+
+
+def test_a_deployment_is_backed_up_restored_decided_on_and_let_go(
+    world: World, dct: Dct, elsewhere_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "backups").mkdir()
+    made = dct("backup", "backups", "--json").data
+    assert (made["tables"]["dct.trigger_executions"]["rows"], Path(made["file"]).stat().st_mode & 0o77) == (
+        1,
+        0,
+    )
+    assert "is whole" in dct("backup", made["file"], "--verify").out
+
+    monkeypatch.setenv("DCT_DATABASE_URL", elsewhere_url)
+    assert "nothing was changed" in dct("restore", "--dry-run", made["file"]).out
+    assert "1 executions were open and are held" in dct("restore", made["file"]).out
+    refused = dct("restore", made["file"])
+    assert (refused.code, "say --replace" in refused.err) == (2, True)
+
+    status = dct("status", "--json").data
+    assert status["restored"]["backup_id"] == made["id"]
+    assert "restored from a backup" in status["problems"][0]
+    listed = dct("restore", "list")
+    assert "not read since the restore: here" in listed.out
+    [held] = dct("restore", "list", "--json").data["uncertain"]
+    assert held["trigger"] == "to-qa"
+    assert "restored" in dct("execution", "list").out
+
+    assert dct("restore", "skip").code == 2
+    assert dct("restore", "finish").code == 1
+    assert dct("restore", "skip", held["id"][:8], "--json").data == {"skipped": [held["id"]]}
+    assert dct("restore", "finish").code == 1
+    assert "work starts" in dct("restore", "finish", "--unread").out
+    assert dct("restore", "release", "--all").out == "nothing is held as uncertain\n"
+    assert "not paused by a restore" in dct("restore", "list").out
+
+
+def test_a_restore_is_refused_while_somebody_else_uses_the_database(
+    world: World, dct: Dct, database_settings: Settings
+):
+    dct("backup", "b")
+    other = Database.open(database_settings, application="somebody")
+    with other.connect() as connection:
+        connection.exec_driver_sql("SELECT 1")
+        refused = dct("restore", "b", "--replace")
+    other.dispose()
+    assert (refused.code, "somebody" in refused.err) == (2, True)
+
+
+def test_what_is_no_backup_is_refused_in_words(world: World, dct: Dct, tmp_path: Path):
+    (tmp_path / "list.txt").write_text("hello")
+    refused = dct("restore", "list.txt")
+    assert (refused.code, "damaged or no backup" in refused.err) == (1, True)
+    assert "there is no backup" in dct("backup", "gone", "--verify").err
+    assert dct("backup", "b", "--as", "nobody").code == 2
