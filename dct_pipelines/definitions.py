@@ -15,6 +15,7 @@ from dct_pipelines import registry
 from dct_pipelines.bootstrap import load_shapes
 from dct_pipelines.instance.gateway import DagsterGateway
 from dct_pipelines.jobs.build import JobBuilder
+from dct_pipelines.jobs.maintenance import maintenance_job, maintenance_schedule
 from dct_pipelines.resources.app import DctResource
 from dct_pipelines.sensors.dispatching import dispatch_sensor
 from dct_pipelines.sensors.listening import UNUSED_INTERVAL_SECONDS, listener_sensor
@@ -42,8 +43,10 @@ def defs() -> dg.Definitions:
         )
         for kind, listener in sorted(registry.listeners().items())
     ]
+    maintenance = maintenance_job()
     return dg.Definitions(
-        jobs=jobs,
+        jobs=[*jobs, maintenance],
+        schedules=[maintenance_schedule(maintenance)],
         sensors=[*listeners, dispatch_sensor(jobs, used), reconcile_sensor()],
         resources={RESOURCE: DctResource(_gateway)},
         executor=dg.in_process_executor,

@@ -90,6 +90,13 @@ class Settings(BaseModel):
 
     enable_trigger_metrics: bool = Field(True, alias="ENABLE_TRIGGER_METRICS")
     metrics_retention_days: Count = Field(90, alias="METRICS_RETENTION_DAYS")
+    """Executions, events, decisions and what belongs to them are kept so long; aggregates stay."""
+    key_retention_days: Count = Field(730, alias="DCT_KEY_RETENTION_DAYS")
+    """The keys that guard against taking or doing something twice are kept so long."""
+    workspace_idle_days: Count = Field(14, alias="DCT_WORKSPACE_IDLE_DAYS")
+    """A workspace in which nothing was done for so long is idle."""
+    workspace_notice_days: Count = Field(3, alias="DCT_WORKSPACE_NOTICE_DAYS")
+    """So long after that was said, an idle workspace is archived."""
     alert_webhook_url: SecretStr | None = Field(None, alias="ALERT_WEBHOOK_URL")
     """Secret because such addresses carry their token."""
 

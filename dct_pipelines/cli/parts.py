@@ -28,6 +28,7 @@ MODULES: Mapping[str, str] = {
     "quota": "quota:app",
     "user": "users:app",
     "db": "database:app",
+    "maintenance": "maintenance:app",
     "listener": "up:listener",
     "listen": "listen:app",
     "engine": "up:engine",
