@@ -24,9 +24,6 @@ from dct_pipelines.store.database import Connection, Database
 from dct_pipelines.store.partitions import PAYLOADS, Partition, Payload
 from dct_pipelines.store.retention import Cut, Rule
 
-MOST_MOVED = 1_000
-"""So many rows may go to another partition while everybody waits; with more, none do."""
-
 
 @dataclass(frozen=True)
 class Pace:
@@ -38,6 +35,8 @@ class Pace:
     most: int = 5_000
     tries: int = 20
     """How often a partition that is in use is tried again, once a second."""
+    most_moved: int = 1_000
+    """So many rows may go to another partition while everybody waits; where there are more, none do."""
     pause: Callable[[float], None] = time.sleep
 
     def next_size(self, size: int, took_seconds: float) -> int:
@@ -159,8 +158,8 @@ class Retention:
         """Whether the partition could be dropped; else its rows are to be deleted."""
         with self._patiently() as connection:
             since = partitions.clock(connection)
-            kept = partitions.kept_in(connection, payload, partition, MOST_MOVED + 1)
-            if len(kept) > MOST_MOVED:
+            kept = partitions.kept_in(connection, payload, partition, self.pace.most_moved + 1)
+            if len(kept) > self.pace.most_moved:
                 return False
             rows = partitions.count(connection, payload, partition)
 
@@ -180,7 +179,7 @@ class Retention:
         name = partitions.name_of(payload, month)
         with self.database.connect() as connection:
             strays = partitions.strays(connection, payload, month)
-        if strays > MOST_MOVED:
+        if strays > self.pace.most_moved:
             net = f"{strays} rows of it are in {payload.name}_default already, and go there on their own time"
             swept.notes.append(f"{name} is not made: {net}")
             return

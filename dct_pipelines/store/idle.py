@@ -34,7 +34,7 @@ _IS_BUSY = or_(
 
 
 def idle(connection: Connection, untouched_since: datetime, now: datetime) -> Sequence[Row[Any]]:
-    """Open workspaces that nobody changed since then and nothing works in or waits for, and whose time is over.
+    """Open workspaces that nobody changed since then, that nothing needs, and whose time is over.
 
     The longest idle one first.
     """
