@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -56,7 +55,7 @@ happenings = st.builds(
 
 
 @pytest.fixture
-def history(database: Database) -> Iterator[History]:
+def history(database: Database) -> History:
     return History.of(database)
 
 

@@ -46,7 +46,7 @@ class History:
         """An event that was seen then, with its key."""
         event_id, key = uuid4(), str(uuid4())
         whose = {"connection_id": self.world.connection_id, "dedup_key": key}
-        given = {
+        given: dict[str, Any] = {
             "id": event_id,
             "seq": next(self.places),
             "item_id": self.world.item_id,
@@ -81,7 +81,7 @@ class History:
     ) -> UUID:
         """An execution with an attempt and a result; without an end it waits."""
         execution_id = uuid4()
-        given = {
+        given: dict[str, Any] = {
             "id": execution_id,
             "trigger_id": self.trigger_id,
             "event_id": event_id,
@@ -113,7 +113,7 @@ class History:
     def workspace(self, execution_id: UUID, **values: Any) -> UUID:
         """A workspace that an execution opened."""
         workspace_id = uuid4()
-        given = {
+        given: dict[str, Any] = {
             "id": workspace_id,
             "title": "look at it",
             "repository_item_id": self.world.item_id,
