@@ -19,6 +19,7 @@ from dct_pipelines.bootstrap import load_shapes, metric_tables
 from dct_pipelines.clients import logs
 from dct_pipelines.instance.gateway import DagsterGateway
 from dct_pipelines.jobs.build import JobBuilder
+from dct_pipelines.jobs.maintenance import maintenance_job, maintenance_schedule
 from dct_pipelines.resources.app import DctResource
 from dct_pipelines.sensors.alerts import alerts_sensor
 from dct_pipelines.sensors.dispatching import dispatch_sensor
@@ -49,11 +50,12 @@ def defs() -> dg.Definitions:
         for kind, listener in sorted(registry.listeners().items())
     ]
     tables = metric_tables() if settings.enable_trigger_metrics else {}
+    maintenance = maintenance_job()
     return dg.Definitions(
         assets=[*metric_assets(tables, settings.metrics_since), *alert_assets()],
         asset_checks=alert_checks(),
-        jobs=[*jobs, *metric_jobs(tables)],
-        schedules=metric_schedules(tables, settings.metrics_since),
+        jobs=[*jobs, *metric_jobs(tables), maintenance],
+        schedules=[*metric_schedules(tables, settings.metrics_since), maintenance_schedule(maintenance)],
         sensors=[*listeners, dispatch_sensor(jobs, used), reconcile_sensor(), alerts_sensor(evaluations)],
         resources={RESOURCE: DctResource(_gateway)},
         executor=dg.in_process_executor,

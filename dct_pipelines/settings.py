@@ -104,6 +104,13 @@ class Settings(BaseModel):
     metrics_since: date = Field(date(2026, 1, 1), alias="DCT_METRICS_SINCE")
     """Metrics have partitions from this day of UTC on."""
     metrics_retention_days: Count = Field(90, alias="METRICS_RETENTION_DAYS")
+    """Executions, events, decisions and what belongs to them are kept so long; aggregates stay."""
+    key_retention_days: Count = Field(730, alias="DCT_KEY_RETENTION_DAYS")
+    """The keys that guard against taking or doing something twice are kept so long."""
+    workspace_idle_days: Count = Field(14, alias="DCT_WORKSPACE_IDLE_DAYS")
+    """A workspace in which nothing was done for so long is idle."""
+    workspace_notice_days: Count = Field(3, alias="DCT_WORKSPACE_NOTICE_DAYS")
+    """So long after that was said, an idle workspace is archived."""
     alert_webhook_url: SecretStr | None = Field(None, alias="ALERT_WEBHOOK_URL")
     """Secret because such addresses carry their token."""
     alert_webhook_secret: SecretStr | None = Field(None, alias="DCT_ALERT_WEBHOOK_SECRET")

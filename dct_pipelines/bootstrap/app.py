@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from dct_pipelines.engine.explain import Explainer
     from dct_pipelines.engine.intake import Intake
     from dct_pipelines.engine.listening import Listening
+    from dct_pipelines.engine.maintenance import Maintenance
     from dct_pipelines.engine.manage.connections import ConnectionService
     from dct_pipelines.engine.manage.manager import Manager
     from dct_pipelines.engine.quotas import QuotaService
@@ -225,6 +226,20 @@ class App:
         from dct_pipelines.engine.quotas import QuotaService
 
         return QuotaService(self.database, self.settings.quotas)
+
+    @cached_property
+    def maintenance(self) -> Maintenance:
+        """Deletes what is old, archives what is idle, warns of what expires."""
+        from dct_pipelines.domain.retention import RetentionPolicy
+        from dct_pipelines.engine.idle import IdleWorkspaces
+        from dct_pipelines.engine.maintenance import Maintenance
+        from dct_pipelines.engine.retention import Retention
+
+        settings, clock = self.settings, self.outside.clock
+        policy = RetentionPolicy(settings.metrics_retention_days, settings.key_retention_days)
+        idle, notice = settings.workspace_idle_days, settings.workspace_notice_days
+        workspaces = IdleWorkspaces(self.database, clock, self.outside.workspaces, idle, notice)
+        return Maintenance(self.database, clock, Retention(self.database, clock, policy), workspaces)
 
     @cached_property
     def waiting(self) -> WaitingService:

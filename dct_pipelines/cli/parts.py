@@ -34,6 +34,7 @@ MODULES: Mapping[str, str] = {
     "backup": "backup:backup",
     "restore": "restore:app",
     "doctor": "doctor:doctor",
+    "maintenance": "maintenance:app",
     "listener": "up:listener",
     "listen": "listen:app",
     "engine": "up:engine",

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 from uuid import UUID
@@ -26,6 +27,7 @@ from dct_pipelines.domain.git_refs import Oid
 from dct_pipelines.domain.ports import Archive, BundleFile, Repository
 
 _CHUNK_BYTES = 1024 * 1024
+_MOST_LOOKED_AT = 100_000
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
@@ -73,6 +75,20 @@ class WorkspaceFiles:
             self.git.remove_worktree(repository.ref, directory)
             digest = checksum.read_text(encoding="ascii").split()[0]
             return Archive(path, digest, path.stat().st_size)
+
+    def touched_at(self, workspace_id: UUID) -> datetime | None:
+        """The newest time of a file or directory in it. Of a very large one some are looked at only."""
+        directory = self.directory_for(workspace_id)
+        newest, left = 0.0, _MOST_LOOKED_AT
+        with suppress(FileNotFoundError):
+            newest = directory.lstat().st_mtime
+        for folder, _folders, names in os.walk(directory):
+            left -= 1 + len(names)
+            with suppress(FileNotFoundError):
+                newest = max(newest, *(os.lstat(Path(folder, name)).st_mtime for name in (".", *names)))
+            if left < 0:
+                break
+        return datetime.fromtimestamp(newest, UTC) if newest else None
 
 
 @contextmanager

@@ -221,6 +221,9 @@ class WorkspaceFilesPort(Protocol):
     def archive(self, workspace_id: UUID, repository: Repository, manifest: Mapping[str, Any]) -> Archive:
         """Pack directory and manifest, checksum it, then remove the worktree. Repeatable at any point."""
 
+    def touched_at(self, workspace_id: UUID) -> datetime | None:
+        """When somebody last changed a file in it; None when it is not there."""
+
 
 @dataclass(frozen=True)
 class Receipt:

@@ -10,19 +10,18 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from dct_pipelines.domain.errors import DatabaseUnavailable, InvalidInput
-from dct_pipelines.domain.execution import ExecutionState, TriggeredBy
+from dct_pipelines.domain.execution import ExecutionState
 from dct_pipelines.domain.gateway import RunGateway
 from dct_pipelines.domain.restored import PAUSED
-from dct_pipelines.domain.trigger import ActionSpec, ResourceLimits, step_names_of
 from dct_pipelines.engine.claims import Ask, Refuse, Start, decide
 from dct_pipelines.engine.heartbeat import Heartbeats, Hold
 from dct_pipelines.engine.identity import RunIdentity
-from dct_pipelines.engine.needs import needs_of
+from dct_pipelines.engine.manual import manual_values
 from dct_pipelines.engine.times import Times
 from dct_pipelines.store import restoring
 from dct_pipelines.store.database import Database
@@ -162,21 +161,5 @@ def _find(connection: Connection, run: RunIdentity, manual: Manual | None) -> UU
 def _create(connection: Connection, run: RunIdentity, manual: Manual) -> UUID:
     if restoring.is_paused(connection):
         raise InvalidInput(PAUSED)
-    specs = tuple(ActionSpec.model_validate(action) for action in manual.actions)
-    names = step_names_of(specs)
-    actions = [
-        {"type": spec.type, "name": name, "config": spec.config}
-        for spec, name in zip(specs, names, strict=True)
-    ]
-    return create_manual(
-        connection,
-        {
-            "triggered_by": TriggeredBy.MANUAL,
-            "created_by": manual.created_by,
-            "job_name": run.job_name,
-            "actions": actions,
-            "resource_limits": ResourceLimits().model_dump(mode="json"),
-            **asdict(needs_of(actions)),
-            "context_snapshot": {"event": {}, "item": {}, "trigger": {}},
-        },
-    )
+    values = manual_values(manual.actions, job_name=run.job_name, created_by=manual.created_by)
+    return create_manual(connection, values)

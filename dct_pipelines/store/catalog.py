@@ -7,7 +7,7 @@ partial indexes and types are written alike on both sides, by PostgreSQL, and no
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, MetaData, text
@@ -40,6 +40,11 @@ SELECT t.relname, i.relname, pg_get_indexdef(x.indexrelid), x.indisvalid,
 FROM pg_index x JOIN pg_class t ON t.oid = x.indrelid JOIN pg_class i ON i.oid = x.indexrelid
 WHERE t.relnamespace = to_regnamespace(:schema) AND NOT t.relispartition
 """
+PARTITIONS = """
+SELECT t.relname, array_agg(p.relname::text ORDER BY p.relname) AS partitions
+FROM pg_inherits JOIN pg_class t ON t.oid = inhparent JOIN pg_class p ON p.oid = inhrelid
+WHERE t.relnamespace = to_regnamespace(:schema) AND t.relkind = 'p' GROUP BY 1
+"""
 
 Named = tuple[str, str]
 """Table and name."""
@@ -61,10 +66,26 @@ class Index:
     is_valid: bool
     backs_constraint: bool
 
-    def statement(self, schema: str) -> str:
-        """Return the statement that builds it in `schema` without stopping writers."""
+    def statements(self, schema: str, partitions: Sequence[str]) -> tuple[str, ...]:
+        """Return the statements that build it in `schema` without stopping writers.
+
+        That of a partitioned table is built partition by partition, and is there once all are joined to it.
+        """
         head, _, rest = self.definition.partition(" ON ")
-        return f"{head.replace(' INDEX ', ' INDEX CONCURRENTLY ', 1)} ON {schema}.{rest}"
+        concurrently = head.replace(" INDEX ", " INDEX CONCURRENTLY ", 1)
+        if not partitions:
+            return (f"{concurrently} ON {schema}.{rest}",)
+        _, _, how = rest.partition(" ")
+        name = head.rpartition(" ")[2]
+        built = [f"{head} ON ONLY {schema}.{rest}"]
+        for partition in partitions:
+            part = f"{name}_of_{partition}"
+            built += [
+                f"DROP INDEX IF EXISTS {schema}.{part}",
+                f"{concurrently.removesuffix(name)}{part} ON {schema}.{partition} {how}",
+                f"ALTER INDEX {schema}.{name} ATTACH PARTITION {schema}.{part}",
+            ]
+        return tuple(built)
 
 
 @dataclass(frozen=True)
@@ -74,6 +95,8 @@ class Catalog:
     columns: Mapping[Named, str]
     constraints: Mapping[Named, Constraint]
     indexes: Mapping[Named, Index]
+    partitions: Mapping[str, Sequence[str]]
+    """By partitioned table; partitions are not compared, their number changes with the months."""
 
     @property
     def tables(self) -> frozenset[str]:
@@ -85,6 +108,7 @@ class Catalog:
             {key: value for key, value in self.columns.items() if key[0] != table},
             {key: value for key, value in self.constraints.items() if key[0] != table},
             {key: value for key, value in self.indexes.items() if key[0] != table},
+            self.partitions,
         )
 
 
@@ -100,12 +124,18 @@ def read_catalog(connection: Connection, schema: str) -> Catalog:
             for table, name, kind, definition in connection.execute(text(CONSTRAINTS), named | kinds)
         },
         {
-            (table, name): Index(definition.replace(f" ON {schema}.", " ON ", 1), is_valid, backs_constraint)
+            (table, name): Index(_within(schema, definition), is_valid, backs_constraint)
             for table, name, definition, is_valid, backs_constraint in connection.execute(
                 text(INDEXES), named
             )
         },
+        {row.relname: row.partitions for row in connection.execute(text(PARTITIONS), named)},
     )
+
+
+def _within(schema: str, definition: str) -> str:
+    """Without the schema, and without the `ONLY` that the index of a partitioned table is written with."""
+    return definition.replace(f" ON ONLY {schema}.", " ON ", 1).replace(f" ON {schema}.", " ON ", 1)
 
 
 def catalog_of(metadata: MetaData, connection: Connection) -> Catalog:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -81,3 +83,30 @@ def test_packing_again_gives_the_same_archive(case):
     assert case.port.archive(ONE, case.repository, manifest) == first
     assert first.size_bytes > 0
     assert len(first.sha256) == 64
+
+
+def test_it_says_when_something_in_a_workspace_was_last_changed(case):
+    assert case.port.touched_at(ONE) is None
+    case.port.open(ONE, case.repository, "ws/1", case.commit)
+    touched = case.port.touched_at(ONE)
+    assert touched is not None
+    assert abs(datetime.now(UTC) - touched) < timedelta(minutes=5)
+    case.port.archive(ONE, case.repository, {"branch": "ws/1"})
+    assert case.port.touched_at(ONE) is None
+
+
+def test_a_change_deep_in_a_workspace_counts_and_a_link_out_of_it_does_not(tmp_path: Path):
+    port = WorkspaceFiles(tmp_path, GitClient(tmp_path / "git", Processes(tmp_path, IsolationMode.NONE)))
+    deep = port.directory_for(ONE) / "a" / "b"
+    deep.mkdir(parents=True)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "new").write_text("now")
+    (deep / "link").symlink_to(outside)
+    (deep / "file").write_text("then")
+    for path in (deep / "link", deep / "file", deep, deep.parent, deep.parent.parent):
+        os.utime(path, (1_000_000_000, 1_000_000_000), follow_symlinks=False)
+    then = datetime.fromtimestamp(1_000_000_000, UTC)
+    assert port.touched_at(ONE) == then
+    os.utime(deep / "file", (1_100_000_000, 1_100_000_000))
+    assert port.touched_at(ONE) == datetime.fromtimestamp(1_100_000_000, UTC)

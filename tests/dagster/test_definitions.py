@@ -13,6 +13,7 @@ from dct_pipelines import registry
 from dct_pipelines.bootstrap import App, load_shapes
 from dct_pipelines.cli.supervisor import LOCATION, MODULE
 from dct_pipelines.domain.shapes import built_in, job_name
+from dct_pipelines.jobs.ops import SHAPE_TAG
 from dct_pipelines.settings import load_settings
 from dct_pipelines.store import tables
 from tests.architecture.tree import ROOT
@@ -25,7 +26,9 @@ NOBODY = "postgresql://dct@127.0.0.1:1/dct"
 
 
 def job_names() -> set[str]:
-    return {job.name for job in loaded().jobs or [] if isinstance(job, dg.JobDefinition)}
+    """Those of executions."""
+    jobs = [job for job in loaded().jobs or [] if isinstance(job, dg.JobDefinition)]
+    return {job.name for job in jobs if SHAPE_TAG in job.tags}
 
 
 def built_in_names() -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,19 +13,24 @@ from dct_pipelines.domain.ports import Archive, BundleFile, Repository
 
 
 class FakeWorkspaceFiles:
-    """`opened` is where each workspace started, `bundles` its files, `archives` what was packed."""
+    """`opened` is where each workspace started, `bundles` its files, `archives` what was packed.
+
+    `touched` is when somebody changed something in it; a test says so.
+    """
 
     def __init__(self) -> None:
         self.opened: dict[UUID, tuple[str, str]] = {}
         self.bundles: dict[UUID, dict[str, str]] = {}
         self.archives: dict[UUID, Archive] = {}
         self.manifests: dict[UUID, Mapping[str, Any]] = {}
+        self.touched: dict[UUID, datetime] = {}
 
     def directory_for(self, workspace_id: UUID) -> Path:
         return Path("/workspaces") / str(workspace_id)
 
     def open(self, workspace_id: UUID, repository: Repository, branch: str, start_commit: str) -> Path:
         self.opened.setdefault(workspace_id, (branch, start_commit))
+        self.touched.setdefault(workspace_id, datetime.now(UTC))
         return self.directory_for(workspace_id)
 
     def write(self, workspace_id: UUID, files: Sequence[BundleFile]) -> None:
@@ -36,4 +42,8 @@ class FakeWorkspaceFiles:
             self.archives[workspace_id] = Archive(Path(f"/archives/{workspace_id}.tar.gz"), digest, 10)
             self.manifests[workspace_id] = manifest
         self.opened.pop(workspace_id, None)
+        self.touched.pop(workspace_id, None)
         return self.archives[workspace_id]
+
+    def touched_at(self, workspace_id: UUID) -> datetime | None:
+        return self.touched.get(workspace_id)

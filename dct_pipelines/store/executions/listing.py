@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, String, cast, select
+from sqlalchemy import Select, select
 from sqlalchemy.engine import Connection
 
 from dct_pipelines.store.executions.rows import BY_HAND
@@ -19,6 +19,7 @@ from dct_pipelines.store.tables import (
 )
 
 _e = trigger_executions
+_LEAST, _MOST = (str(UUID(int=number)) for number in (0, 2**128 - 1))
 
 
 def _rows() -> Select[Any]:
@@ -84,8 +85,12 @@ def trigger_names(connection: Connection) -> frozenset[str]:
 def with_prefix(connection: Connection, table: str, prefix: str) -> list[UUID]:
     """Ids of executions or events that begin like that, at most two: one, or not one."""
     column = {"execution": _e.c.id, "event": events.c.id}[table]
-    begins = cast(column, String).startswith(prefix.lower(), autoescape=True)
-    return list(connection.scalars(select(column).where(begins).limit(2)))
+    try:
+        first, last = (UUID(prefix + blank[len(prefix) :]) for blank in (_LEAST, _MOST))
+    except ValueError:
+        return []
+    # As a range, which an index leads to; ids are ordered as they are written.
+    return list(connection.scalars(select(column).where(column.between(first, last)).limit(2)))
 
 
 def _planned(step: Any) -> dict[str, Any]:

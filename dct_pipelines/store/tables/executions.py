@@ -57,7 +57,7 @@ trigger_executions = Table(
     uuid_key(),
     reference("trigger_id", "dynamic_context_triggers", nullable=True, index=False),
     Column("trigger_version", Integer),
-    reference("event_id", "events", nullable=True),
+    Column("event_id", UUID(as_uuid=True), index=True),
     reference("item_id", "context_library", nullable=True),
     Column("connection_id", UUID(as_uuid=True)),
     words("subject", nullable=True),

@@ -93,6 +93,7 @@ workspaces = Table(
     instant("created_at", now=True),
     instant("retain_until"),
     instant("updated_at", now=True),
+    instant("notified_at"),
     one_of("state", WorkspaceState),
     Index("ix_workspaces_state", "state"),
 )

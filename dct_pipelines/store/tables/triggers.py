@@ -118,8 +118,8 @@ trigger_versions = Table(
 decisions = Table(
     "decisions",
     metadata,
-    reference("event_id", "events", index=False),
-    reference("trigger_id", "dynamic_context_triggers", index=False),
+    Column("event_id", UUID(as_uuid=True), nullable=False),
+    Column("trigger_id", UUID(as_uuid=True), nullable=False),
     Column("trigger_version", Integer, nullable=False),
     words("outcome"),
     words("ignored_because", nullable=True),
@@ -130,9 +130,10 @@ decisions = Table(
     Column("execution_id", UUID(as_uuid=True), index=True),
     words("release"),
     instant("decided_at", now=True),
-    PrimaryKeyConstraint("event_id", "trigger_id"),
+    PrimaryKeyConstraint("event_id", "trigger_id", "decided_at"),
     one_of("outcome", DecisionOutcome),
     Index("ix_decisions_trigger_id_decided_at", "trigger_id", text("decided_at DESC")),
+    postgresql_partition_by="RANGE (decided_at)",
 )
 
 trigger_firings = Table(

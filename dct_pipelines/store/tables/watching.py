@@ -171,16 +171,17 @@ snapshots = Table(
     instant("observed_at", nullable=False),
     Index("uq_snapshots_current", "item_id", "subject", unique=True, postgresql_where=text("to_seq IS NULL")),
     Index("ix_snapshots_item_id_subject_from_seq", "item_id", "subject", "from_seq"),
+    Index("ix_snapshots_to_seq", "to_seq", postgresql_where=text("to_seq IS NOT NULL")),
     comment="Valid for events with from_seq <= seq < to_seq; to_seq NULL is the current state.",
 )
 
 events = Table(
     "events",
     metadata,
-    uuid_key(),
-    Column("seq", BigInteger, nullable=False, unique=True),
-    reference("connection_id", "connections"),
-    reference("item_id", "context_library", index=False),
+    Column("id", UUID(as_uuid=True), nullable=False, server_default=text("gen_random_uuid()")),
+    Column("seq", BigInteger, nullable=False),
+    Column("connection_id", UUID(as_uuid=True), nullable=False),
+    Column("item_id", UUID(as_uuid=True), nullable=False),
     words("subject"),
     words("kind"),
     words("dedup_key"),
@@ -190,11 +191,14 @@ events = Table(
     json("payload"),
     json("cause", default=None),
     words("release"),
-    UniqueConstraint("connection_id", "dedup_key"),
+    PrimaryKeyConstraint("id", "observed_at"),
+    Index("ix_events_seq", "seq"),
     Index("ix_events_item_id_seq", "item_id", "seq"),
     Index("ix_events_item_id_subject_seq", "item_id", "subject", "seq"),
     Index("ix_events_occurred_at", text("occurred_at DESC")),
+    Index("ix_events_observed_at", "observed_at", postgresql_using="brin"),
     Index("ix_events_kind_seq", "kind", "seq"),
+    postgresql_partition_by="RANGE (observed_at)",
 )
 
 event_keys = Table(
@@ -218,5 +222,6 @@ own_writes = Table(
     Column("chain", ARRAY(UUID(as_uuid=True)), nullable=False),
     instant("created_at", now=True),
     PrimaryKeyConstraint("item_id", "external_id"),
+    Index("ix_own_writes_created_at", "created_at"),
     comment="What we are about to write, said before the write, so that its event gets its cause.",
 )
