@@ -230,16 +230,9 @@ class App:
     @cached_property
     def maintenance(self) -> Maintenance:
         """Deletes what is old, archives what is idle, warns of what expires."""
-        from dct_pipelines.domain.retention import RetentionPolicy
-        from dct_pipelines.engine.idle import IdleWorkspaces
-        from dct_pipelines.engine.maintenance import Maintenance
-        from dct_pipelines.engine.retention import Retention
+        from dct_pipelines.bootstrap.maintaining import maintenance_of
 
-        settings, clock = self.settings, self.outside.clock
-        policy = RetentionPolicy(settings.metrics_retention_days, settings.key_retention_days)
-        idle, notice = settings.workspace_idle_days, settings.workspace_notice_days
-        workspaces = IdleWorkspaces(self.database, clock, self.outside.workspaces, idle, notice)
-        return Maintenance(self.database, clock, Retention(self.database, clock, policy), workspaces)
+        return maintenance_of(self)
 
     @cached_property
     def waiting(self) -> WaitingService:
