@@ -121,6 +121,7 @@ class Beside:
     def work(self) -> None:
         """Ten times a second, until told to stop."""
         limits = ResourceLimits().model_dump_json()
+        self.app.dispatcher.dispatch(frozenset({JOB}), 0)  # the first one loads what it needs
         while not self._over.wait(0.1):
             self.number += 1
             begun = time.perf_counter()

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from dct_pipelines.store.database import Database
 
-MAINTENANCE = 7_266_013
+MAINTENANCE = 7_266_015
 """Key of the lock of whoever maintains."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ from dct_pipelines.engine.maintenance import STEPS
 from dct_pipelines.settings import load_settings
 from dct_pipelines.store import tables, turn
 from dct_pipelines.store.database import Database
+from tests.architecture.tree import ROOT
 from tests.support.command_line import *  # noqa: F403
 from tests.support.command_line import Dct
 from tests.support.history import History
@@ -91,3 +93,14 @@ def test_each_setting_of_retention_is_heeded(dct: Dct, history: History, monkeyp
     with history.database.connect() as connection:
         assert connection.scalar(select(tables.activity.c.kind)) == "x"
     built.database.dispose()
+
+
+def test_the_lock_of_maintenance_is_nobody_elses() -> None:
+    """The daemon holds the lane's all the time."""
+    found = [
+        int(key)
+        for path in (ROOT / "dct_pipelines").rglob("*.py")
+        for key in re.findall(r"^[A-Z_]+ = (7_266_\d+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert turn.MAINTENANCE in found
+    assert len(set(found)) == len(found)
