@@ -91,7 +91,7 @@ WITH {BUCKETS}, {_DEPLOYED}, moved AS (
     JOIN dct.action_results AS a ON a.execution_id = e.id
     LEFT JOIN dct.dynamic_context_triggers AS trigger ON trigger.id = e.trigger_id
     WHERE {ENDED} AND a.action_type = 'update_ticket' AND a.state IN ('done', 'partly')
-        AND a.outputs ->> 'changed' LIKE '% → %'
+        AND position(' → ' IN a.outputs ->> 'changed') > 0
 ), tickets AS (
     SELECT
         bucket, CASE GROUPING(trigger_type) WHEN 0 THEN 'trigger_type' ELSE '{ALL}' END AS dimension,
