@@ -208,12 +208,11 @@ def test_a_burst_that_uses_everything_for_a_moment_is_no_incident(alarm: Alarm):
 def test_metrics_that_are_not_computed_any_more_are_told(alarm: Alarm):
     alarm.look()
     table = "metrics.resource_utilization"
+    bucket = {"bucket": alarm.clock.now() - timedelta(hours=3, minutes=50)}
     with alarm.world.database.begin() as connection:
-        connection.execute(text("CREATE SCHEMA IF NOT EXISTS metrics"))
-        connection.execute(text(f"CREATE TABLE IF NOT EXISTS {table} (grain text, bucket timestamptz)"))
+        columns = "(grain, bucket, resource, most, at_end)"
         connection.execute(
-            text(f"INSERT INTO {table} (grain, bucket) VALUES ('hour', :bucket)"),
-            {"bucket": alarm.clock.now() - timedelta(hours=3, minutes=50)},
+            text(f"INSERT INTO {table} {columns} VALUES ('hour', :bucket, 'agents', 1, 1)"), bucket
         )
     alarm.look()
     assert alarm.told() == []
