@@ -6,23 +6,18 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-import dct_pipelines
 from dct_pipelines import registry
-from dct_pipelines.bootstrap.outside import Outside
-from dct_pipelines.domain.errors import SchemaMismatch
+from dct_pipelines.bootstrap.base import Base
 from dct_pipelines.domain.gateway import Daemons, RunGateway
 from dct_pipelines.domain.shapes import job_name
 from dct_pipelines.settings import Settings
-from dct_pipelines.store import revision
-from dct_pipelines.store.database import Connection, Database
+from dct_pipelines.store.database import Connection
 from dct_pipelines.store.shapes import read_kinds, read_shapes
 
 if TYPE_CHECKING:
     from dct_pipelines.bootstrap.connected import Connected
     from dct_pipelines.domain.git import RepositoryRef
-    from dct_pipelines.domain.metrics import MetricsPort
     from dct_pipelines.engine.alerts.service import AlertService
-    from dct_pipelines.engine.backup import Backups
     from dct_pipelines.engine.decide import Decider
     from dct_pipelines.engine.dispatch import Dispatcher
     from dct_pipelines.engine.execute import Executor
@@ -32,11 +27,8 @@ if TYPE_CHECKING:
     from dct_pipelines.engine.maintenance import Maintenance
     from dct_pipelines.engine.manage.connections import ConnectionService
     from dct_pipelines.engine.manage.manager import Manager
-    from dct_pipelines.engine.quotas import QuotaService
     from dct_pipelines.engine.reconcile import Reconciler
     from dct_pipelines.engine.rehearse import Rehearser
-    from dct_pipelines.engine.restore import Restoring
-    from dct_pipelines.engine.restored import RestoredService
     from dct_pipelines.engine.simulate import Simulator
     from dct_pipelines.engine.status import StatusService
     from dct_pipelines.engine.turns import Turn
@@ -46,38 +38,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class App:
+class App(Base):
     """One process's services over one database. Not to be carried across a fork."""
-
-    settings: Settings
-    gateway: RunGateway | None = None
-
-    @cached_property
-    def outside(self) -> Outside:
-        """The outside world."""
-        return Outside(self.settings)
-
-    @cached_property
-    def database(self) -> Database:
-        """The pool of connections to schema `dct`."""
-        return Database.open(self.settings)
-
-    def ready(self) -> App:
-        """Bring an embedded database to this release; a server of one's own must have been brought there.
-
-        Raises `SchemaMismatch` when `dct db migrate` has to be run first.
-        """
-        with self.database.connect() as connection:
-            found = revision.found(connection)
-        if found == (wanted := revision.newest()):
-            return self
-        if self.settings.database_url is not None:
-            state = f"is at revision {found}" if found else "has no tables of ours yet"
-            raise SchemaMismatch(f"the database {state}, this release needs {wanted}; run `dct db migrate`")
-        from dct_pipelines.store.schema import migrate
-
-        migrate(self.database)
-        return self
 
     @cached_property
     def library(self) -> Library:
@@ -93,13 +55,6 @@ class App:
 
         outside = self.outside
         return Connected(self.database, self.library, outside.secrets, outside.git, outside.clock)
-
-    @cached_property
-    def release(self) -> str:
-        """The release with the versions of its rules, as it is stored with every event and decision."""
-        from dct_pipelines.domain.release import release_name
-
-        return release_name(dct_pipelines.__version__, registry.conditions())
 
     @cached_property
     def decider(self) -> Decider:
@@ -214,20 +169,6 @@ class App:
         return ConnectionService(self.database, self.outside.clock, self.connected)
 
     @cached_property
-    def metrics(self) -> MetricsPort:
-        """Computes metric tables and reads them back."""
-        from dct_pipelines.engine.metrics import MetricsService
-
-        return MetricsService(self.database, self.settings.quotas, self.settings.ageing_step_seconds)
-
-    @cached_property
-    def quotas(self) -> QuotaService:
-        """Shows and changes quotas."""
-        from dct_pipelines.engine.quotas import QuotaService
-
-        return QuotaService(self.database, self.settings.quotas)
-
-    @cached_property
     def maintenance(self) -> Maintenance:
         """Deletes what is old, archives what is idle, warns of what expires."""
         from dct_pipelines.bootstrap.maintaining import maintenance_of
@@ -254,27 +195,6 @@ class App:
         from dct_pipelines.bootstrap.alerting import alerts_of
 
         return alerts_of(self)
-
-    @cached_property
-    def backups(self) -> Backups:
-        """Makes backups."""
-        from dct_pipelines.engine.backup import Backups
-
-        return Backups(self.database, self.settings.home, self.outside.clock)
-
-    @cached_property
-    def restoring(self) -> Restoring:
-        """Puts backups back."""
-        from dct_pipelines.engine.restore import Restoring
-
-        return Restoring(self.database, self.settings.home, self.outside.clock)
-
-    @cached_property
-    def restored(self) -> RestoredService:
-        """Decides what a restored deployment does."""
-        from dct_pipelines.engine.restored import RestoredService
-
-        return RestoredService(self.database)
 
     def status_by(self, daemons: Daemons | None) -> StatusService:
         """Says how things stand, by somebody's word for which of Dagster's daemons are alive."""
