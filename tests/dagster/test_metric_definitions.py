@@ -29,8 +29,9 @@ def test_the_location_has_the_assets_their_jobs_and_their_schedules(project: Pat
 def test_metrics_that_are_switched_off_are_not_there(project: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("ENABLE_TRIGGER_METRICS", "false")
     found = loaded()
-    assert {key.path[1] for key in found.resolve_asset_graph().get_all_asset_keys()} == {"alerts"}
-    assert not found.resolve_asset_graph().asset_check_keys
+    graph = found.resolve_asset_graph()
+    assert {key.path[1] for key in graph.get_all_asset_keys()} == {"alerts"}
+    assert {check.asset_key.path[1] for check in graph.asset_check_keys} == {"alerts"}
     assert not found.schedules
     assert found.resolve_job_def("merge_branches").name == "merge_branches"
     assert "metrics_hourly" not in {job.name for job in found.resolve_all_job_defs()}
