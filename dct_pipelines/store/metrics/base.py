@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dct_pipelines.domain.execution import ExecutionState
 from dct_pipelines.domain.metrics import ColumnType, MetricColumn, MetricTable
 from dct_pipelines.store.executions.rows import BY_HAND
 
@@ -27,9 +28,10 @@ ENDED = f"""
 e.completed_at >= {SINCE} AND e.completed_at < {UNTIL} AND e.status IN ('completed', 'failed', 'cancelled')
 """
 """Executions that ended in the span, each where it ended last: one that was tried again counts once."""
+_OPEN = ", ".join(f"'{state}'" for state in ExecutionState if not state.is_final)
 TOUCHED = f"""
 e.created_at < {UNTIL}
-AND (e.completed_at IS NULL OR e.completed_at >= {SINCE} OR e.created_at >= {SINCE})
+AND (e.status IN ({_OPEN}) OR e.completed_at >= {SINCE} OR e.created_at >= {SINCE})
 """
 """Executions that may have waited or worked within the span; each way to be one has its index."""
 

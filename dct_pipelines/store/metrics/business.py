@@ -48,18 +48,12 @@ TABLE = MetricTable(
 _DEPLOYED = f"""
 history AS (
     SELECT
-        d.environment, d.state, d.ended_at, e.item_id, e.subject, e.trigger_id, event.occurred_at, event.seq,
+        d.execution_id, d.environment, d.state, d.ended_at,
         count(*) FILTER (WHERE d.state = 'succeeded') OVER (
             PARTITION BY d.environment ORDER BY d.ended_at, d.id
             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-        ) AS successes,
-        max(event.seq) FILTER (WHERE d.state = 'succeeded') OVER (
-            PARTITION BY d.environment, e.item_id, e.subject ORDER BY d.ended_at, d.id
-            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-        ) AS last_seq
+        ) AS successes
     FROM dct.deployments AS d
-    JOIN dct.trigger_executions AS e ON e.id = d.execution_id
-    LEFT JOIN dct.events AS event ON event.id = e.event_id
     WHERE d.state IN ('succeeded', 'failed') AND d.ended_at < {UNTIL}
 ), told AS (
     SELECT *, min(ended_at) FILTER (WHERE state = 'failed') OVER (
@@ -71,16 +65,26 @@ history AS (
         {bucket_of("told.ended_at")} AS bucket, {TRIGGER_TYPE} AS trigger_type, told.environment,
         told.state = 'failed' AS is_failed,
         told.state = 'succeeded' AND failing_since IS NOT NULL AS is_restore,
-        CASE WHEN told.state = 'succeeded' THEN {seconds("told.occurred_at", "told.ended_at")} END AS ready,
+        CASE WHEN told.state = 'succeeded' THEN {seconds("event.occurred_at", "told.ended_at")} END AS ready,
         CASE WHEN told.state = 'succeeded' THEN {seconds("first.occurred_at", "told.ended_at")} END AS lead,
         CASE WHEN told.state = 'succeeded' THEN {seconds("failing_since", "told.ended_at")} END AS restore
     FROM told
-    LEFT JOIN dct.dynamic_context_triggers AS trigger ON trigger.id = told.trigger_id
+    JOIN dct.trigger_executions AS e ON e.id = told.execution_id
+    LEFT JOIN dct.events AS event ON event.id = e.event_id
+    LEFT JOIN dct.dynamic_context_triggers AS trigger ON trigger.id = e.trigger_id
+    LEFT JOIN LATERAL (
+        SELECT v.seq FROM dct.events AS v
+        JOIN dct.trigger_executions AS other ON other.event_id = v.id
+        JOIN dct.deployments AS d ON d.execution_id = other.id
+        WHERE v.item_id = event.item_id AND v.subject = event.subject AND v.seq < event.seq
+            AND d.environment = told.environment AND d.state = 'succeeded' AND d.ended_at < told.ended_at
+        ORDER BY v.seq DESC LIMIT 1
+    ) AS last ON told.state = 'succeeded'
     LEFT JOIN LATERAL (
         SELECT occurred_at FROM dct.events AS v
-        WHERE v.item_id = told.item_id AND v.subject = told.subject AND v.seq > COALESCE(told.last_seq, 0)
+        WHERE v.item_id = event.item_id AND v.subject = event.subject AND v.seq > COALESCE(last.seq, 0)
         ORDER BY v.seq LIMIT 1
-    ) AS first ON told.seq IS NOT NULL
+    ) AS first ON told.state = 'succeeded'
     WHERE told.ended_at >= {SINCE}
 )
 """  # noqa: S608 - of constants
