@@ -31,7 +31,8 @@ def run(
 ) -> None:
     """Delete what is old, archive idle workspaces, warn of what expires: what the daily job does.
 
-    Everything else goes on meanwhile. It may be stopped at any moment; the next run does the rest.
+    Everything else goes on meanwhile; a step that fails holds up no other (exit code 1). It may be stopped
+    at any moment; the next run does the rest.
     """
     from dct_pipelines.cli.output import print_json
     from dct_pipelines.cli.session import services
@@ -41,14 +42,21 @@ def run(
     unknown = [name for name in step or () if name not in STEPS]
     if unknown:
         raise InvalidInput(f"there is no step {unknown[0]!r}; the steps are {', '.join(STEPS)}")
-    reports = []
+    reports, failed = [], {}
     with services() as services_:
         for name in [one for one in STEPS if not step or one in step]:
-            reports.append(services_.maintenance.run(name, dry_run=dry_run))
+            try:
+                reports.append(services_.maintenance.run(name, dry_run=dry_run))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the other steps have their own work
+                failed[name] = str(error)
+                typer.echo(f"dct: {name} failed: {error}", err=True)
+                continue
             if not json_output:
                 _tell(reports[-1], dry_run=dry_run)
     if json_output:
-        print_json({"dry_run": dry_run, "steps": reports})
+        print_json({"dry_run": dry_run, "steps": reports, "failed": failed})
+    if failed:
+        raise typer.Exit(1)
 
 
 def _tell(report: StepReport, *, dry_run: bool) -> None:

@@ -149,9 +149,9 @@ def _start_engine(settings: Settings, services: list[Service], succession: Succe
     if _has_sockets(settings):
         _bring_up(services, _sockets(settings))
     if settings.metrics_port is not None:
-        _bring_up(services, _metrics(settings, settings.metrics_port))
+        _add(services, _metrics(settings, settings.metrics_port))
     if settings.traces_endpoint is not None:
-        _bring_up(services, _command(settings, "traces", None, "trace", "export"))
+        _add(services, _command(settings, "traces", None, "trace", "export"))
 
 
 def _start_ui(settings: Settings, services: list[Service], workspace: Path, wanted_port: int) -> str:
@@ -167,9 +167,14 @@ def _workspace_of(settings: Settings) -> Path:
 
 
 def _bring_up(services: list[Service], service: Service) -> None:
+    _add(services, service)
+    _await_ready(service)
+
+
+def _add(services: list[Service], service: Service) -> None:
+    """Start what nobody waits for: work goes on without it, and it is started anew until it stays."""
     service.start()
     services.append(service)
-    _await_ready(service)
 
 
 def _await_ready(service: Service) -> None:

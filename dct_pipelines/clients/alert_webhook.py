@@ -1,10 +1,13 @@
 """Messages about incidents by one signed POST of JSON to the address of `ALERT_WEBHOOK_URL`.
 
-`text` is what Slack, Mattermost and Teams show of such a message; the other keys are for programs. `id` is
-the same in every attempt, also as `Idempotency-Key`.
+`text` is what Slack, Mattermost and Teams show of such a message, escaped: words from outside call
+nobody there. The other keys are for programs, as they are. `id` is the same in every attempt, also as
+`Idempotency-Key`.
 """
 
 from __future__ import annotations
+
+from html import escape
 
 from dct_pipelines.clients.webhook import SignedPost
 from dct_pipelines.domain.alerts import AlertMessage
@@ -23,7 +26,7 @@ class WebhookAlerts:
     def send(self, message: AlertMessage) -> None:
         """Post it. The operator's own address may be in a private network."""
         payload = {
-            "text": message.text,
+            "text": escape(message.text, quote=False),
             "type": message.kind.value,
             "id": str(message.id),
             "at": message.at.isoformat(),

@@ -77,17 +77,16 @@ class WorkspaceFiles:
             return Archive(path, digest, path.stat().st_size)
 
     def touched_at(self, workspace_id: UUID) -> datetime | None:
-        """The newest time of a file or directory in it. Of a very large one some are looked at only."""
+        """The newest time of a file or directory in it; now, where it is too large to look at all of it."""
         directory = self.directory_for(workspace_id)
         newest, left = 0.0, _MOST_LOOKED_AT
-        with suppress(FileNotFoundError):
-            newest = directory.lstat().st_mtime
         for folder, _folders, names in os.walk(directory):
             left -= 1 + len(names)
-            with suppress(FileNotFoundError):
-                newest = max(newest, *(os.lstat(Path(folder, name)).st_mtime for name in (".", *names)))
             if left < 0:
-                break
+                return datetime.now(UTC)
+            for name in (".", *names):
+                with suppress(FileNotFoundError, PermissionError):
+                    newest = max(newest, os.lstat(Path(folder, name)).st_mtime)
         return datetime.fromtimestamp(newest, UTC) if newest else None
 
 

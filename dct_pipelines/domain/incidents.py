@@ -63,15 +63,17 @@ class Timing:
 
 TIMINGS: Mapping[AlertRule, Timing] = {
     AlertRule.FAILURE_RATE: Timing(),
-    AlertRule.WAIT: Timing(),
+    AlertRule.WAIT: Timing(opens_after=timedelta(seconds=60)),
     AlertRule.UTILIZATION: Timing(timedelta(minutes=5), timedelta(minutes=5)),
     AlertRule.CONNECTION: Timing(),
     AlertRule.TIMEOUT: Timing(),
     AlertRule.LISTENER: Timing(opens_after=timedelta(seconds=45)),
-    AlertRule.METRICS: Timing(settles_after=timedelta(0)),
+    AlertRule.METRICS: Timing(opens_after=timedelta(minutes=75), settles_after=timedelta(0)),
 }
 """A machine that was off for hours finds all connections overdue: that is none of their incidents, hence the
-second look of `listener`. Agents and runs may well be all in use for a minute."""
+second look of `listener`. Its metrics have more than an hour, in which their schedule comes by. What was held
+back until a moment ago starts before the second look of `wait`. Agents and runs may well be all in use for a
+minute."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ class Thresholds:
 class Sign:
     """What a rule sees of one subject. `is_over` False: it would open nothing, but an open incident stays.
 
+    `is_told` False: it never opens anything, and is remembered only until the next look.
     `group` is what incidents of one cause have in common, the connection mostly; empty: nothing.
     """
 
@@ -99,6 +102,7 @@ class Sign:
     subject: str
     text: str
     is_over: bool = True
+    is_told: bool = True
     group: str = ""
     figures: Mapping[str, Any] = field(default_factory=dict)
 
@@ -157,8 +161,9 @@ def judge(rule: AlertRule, sign: Sign | None, live: Incident | None, now: dateti
 def _before_it_opens(timing: Timing, sign: Sign | None, suspected: Incident | None, now: datetime) -> Step:
     if sign is None or not sign.is_over:
         return Step.FORGET if suspected is not None else Step.NOTHING
-    if timing.opens_after <= timedelta(0):
+    if sign.is_told and timing.opens_after <= timedelta(0):
         return Step.OPEN
     if suspected is None or now - suspected.last_seen_at > UNWATCHED:
         return Step.SUSPECT
-    return Step.OPEN if now - suspected.first_seen_at >= timing.opens_after else Step.KEEP
+    has_lasted = now - suspected.first_seen_at >= timing.opens_after
+    return Step.OPEN if has_lasted and sign.is_told else Step.KEEP

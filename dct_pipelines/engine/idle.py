@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from dct_pipelines.domain.shapes import job_name
 from dct_pipelines.engine.manual import manual_values
 from dct_pipelines.store import idle as store
+from dct_pipelines.store import restoring
 from dct_pipelines.store.database import Database
 
 if TYPE_CHECKING:
@@ -44,10 +45,12 @@ class IdleWorkspaces:
     notice_days: int
 
     def look(self, *, dry_run: bool = False) -> IdleReport:
-        """One look. With `dry_run` it says what it would do."""
+        """One look. With `dry_run` it says what it would do: nothing while a restore pauses everything."""
         now = self.clock.now()
         untouched_since = now - timedelta(days=self.idle_days)
         with self.database.connect() as connection:
+            if restoring.is_paused(connection):
+                return IdleReport()
             found = store.idle(connection, untouched_since, now)
         idle = [
             one for one in found if (at := self.files.touched_at(one.id)) is not None and at < untouched_since

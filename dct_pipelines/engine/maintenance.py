@@ -68,9 +68,10 @@ class Maintenance:
 def _months(self: Maintenance, dry_run: bool) -> StepReport:
     report = _swept(self.retention.months(dry_run=dry_run))
     if not dry_run:
-        with self.database.begin() as connection:
+        with partitions.patiently(self.database) as connection:
             for payload in partitions.PAYLOADS:
                 partitions.analyze(connection, payload)
+            connection.commit()
     return report
 
 

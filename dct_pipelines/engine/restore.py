@@ -17,10 +17,12 @@ from dct_pipelines.domain.errors import BackupUnusable, InvalidInput, NotEmpty, 
 from dct_pipelines.domain.facts import Fact
 from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.restored import Restored
+from dct_pipelines.domain.retention import RetentionPolicy
 from dct_pipelines.domain.roles import Role, deployment_fault
 from dct_pipelines.engine.backup import Tell
 from dct_pipelines.engine.manage.stored import load
 from dct_pipelines.engine.restored import KIND
+from dct_pipelines.engine.retention import Retention
 from dct_pipelines.store import restoring, revision, schema
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.definitions import people
@@ -95,6 +97,7 @@ class Restoring:
             tell("every table is as it was; bringing it to this release")
             written, kept = file.unpack_home(self.home, manifest)
             held = self._complete(plan, path, by)
+        self._make_months()
         schema.optimize(self.database)
         return RestoreReport(plan=plan, held=held, files=tuple(written), kept=tuple(kept))
 
@@ -113,6 +116,11 @@ class Restoring:
             }
             people.audit(connection, by, "restore", KIND, path.name, detail)
         return held
+
+    def _make_months(self) -> None:
+        """The partitions of the coming months, of which the backup knew nothing. Nobody else is here yet."""
+        policy = RetentionPolicy(days=0, key_days=0)  # of no account: this deletes nothing
+        Retention(self.database, self.clock, policy).months()
 
     def _permit(self, by: str) -> None:
         """Who may is said by the deployment that would be replaced; in an empty one, the local admin may."""

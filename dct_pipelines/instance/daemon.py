@@ -99,7 +99,7 @@ class QueueDaemon(QueuedRunCoordinatorDaemon):
             found = census.count(self._storage)
         self._is_at_work = found.active > 0
         workspace = context.create_request_context()
-        if found.active and time.monotonic() - self._watched_at >= WATCH_SECONDS:
+        if (found.active or found.metrics) and time.monotonic() - self._watched_at >= WATCH_SECONDS:
             self._watched_at = time.monotonic()
             self._watch.look(workspace)
         warm = with_pool(self._instance)

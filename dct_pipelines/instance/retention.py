@@ -54,6 +54,7 @@ class RetentionDaemon(IntervalDaemon[IWorkspaceProcessContext[Any]]):
         self._kept = {
             run_tags.EXECUTION: timedelta(days=kept_days),
             run_tags.METRICS: timedelta(days=metrics_days),
+            run_tags.MAINTENANCE: timedelta(days=metrics_days),
         }
 
     @classmethod

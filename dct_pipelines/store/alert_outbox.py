@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, delete, insert, select, text, update
+from sqlalchemy import Connection, Row, insert, select, text, update
 
 from dct_pipelines.domain.alerts import AlertMessage
 from dct_pipelines.store.tables import alert_messages
@@ -39,6 +39,14 @@ WHERE kind = 'incidents_resolved' AND sent_at IS NULL AND dropped_at IS NULL AND
         AND first.incident_ids && due.incident_ids
 )
 """)
+_PRUNE = text("""
+DELETE FROM dct.alert_messages AS old
+WHERE created_at < :before AND (sent_at IS NOT NULL OR dropped_at IS NOT NULL) AND NOT EXISTS (
+    SELECT FROM dct.incidents AS about
+    WHERE about.id = ANY(old.incident_ids) AND about.state <> 'resolved'
+)
+""")
+"""To whom the beginning of an incident was told has to be known until its end."""
 
 
 def put(connection: Connection, messages: Sequence[tuple[AlertMessage, Sequence[UUID]]]) -> None:
@@ -111,5 +119,5 @@ def dropped(connection: Connection, message_id: UUID, why: str, now: datetime) -
 
 
 def prune(connection: Connection, before: datetime) -> None:
-    """Throw away messages that were written before then."""
-    connection.execute(delete(alert_messages).where(_M.created_at < before))
+    """Throw away what was written before then, is on its way no more, and whose incidents are all over."""
+    connection.execute(_PRUNE, {"before": before})

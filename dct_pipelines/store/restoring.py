@@ -14,13 +14,15 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, delete, func, insert, null, select, text, update
 
 from dct_pipelines.domain.execution import HOLDING, ExecutionState
+from dct_pipelines.domain.incidents import IncidentState
 from dct_pipelines.domain.restored import HELD_UNTIL, Restored, Uncertain, Unread, was_open
 from dct_pipelines.domain.words import ResultState, WaitReason
-from dct_pipelines.store import wakeups
+from dct_pipelines.store import incidents, wakeups
 from dct_pipelines.store.order import lock_order
 from dct_pipelines.store.tables import (
     action_results,
     activity,
+    alert_messages,
     connections,
     dynamic_context_triggers,
     events,
@@ -55,7 +57,8 @@ def state(connection: Connection) -> Restored | None:
 def begin(connection: Connection, restored: Restored) -> int:
     """Pause the deployment, and hold what was open in the backup; how many that were.
 
-    Its attempts are lost: their runs were those of the original. What it had locked is free.
+    Its attempts are lost: their runs were those of the original. What it had locked is free. Nobody is told
+    of its incidents: the original has done that, or does.
     """
     lock_order(connection)
     connection.execute(
@@ -66,6 +69,7 @@ def begin(connection: Connection, restored: Restored) -> int:
     connection.execute(delete(leases))
     connection.execute(_END_ATTEMPTS, {"message": LOST})
     connection.execute(_END_DEPLOYMENTS, {"message": LOST})
+    _be_silent(connection, restored.at)
     held = 0
     for status in _OPEN:
         values = {
@@ -165,6 +169,15 @@ def end(connection: Connection) -> None:
         update(intake_order).values(restored_at=null(), restored_to=null(), restored_from=null())
     )
     wakeups.notify(connection)
+
+
+def _be_silent(connection: Connection, now: datetime) -> None:
+    """End incidents without a word, and give up the messages that were on their way."""
+    live = incidents.live(connection)
+    incidents.forget(connection, [one.id for one in live if one.state is IncidentState.SUSPECTED])
+    incidents.resolve(connection, incidents.ids(live), now)
+    unsent = (alert_messages.c.sent_at.is_(None), alert_messages.c.dropped_at.is_(None))
+    connection.execute(update(alert_messages).where(*unsent).values(dropped_at=now, last_error=LOST))
 
 
 def _is_read(row: Row[Any], since: datetime) -> bool:

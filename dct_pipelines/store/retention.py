@@ -38,6 +38,7 @@ from dct_pipelines.store.tables import (
     action_results,
     activity,
     checks,
+    connection_reads,
     dead_letters,
     decisions,
     deployments,
@@ -139,6 +140,7 @@ KEYS = (
 TRACES = (
     Rule(activity, activity.c.at, Cut.DAYS),
     Rule(dead_letters, dead_letters.c.last_received_at, Cut.DAYS),
+    Rule(connection_reads, connection_reads.c.hour, Cut.DAYS),
     Rule(
         own_writes,
         own_writes.c.created_at,

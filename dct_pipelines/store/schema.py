@@ -33,6 +33,11 @@ CUT_OFF = (
     "the tables do not say which revision they are: a restore was cut off; run `dct restore FILE` again, and "
     "with --replace if there was something before"
 )
+_IS_CUT_OFF = text("""
+SELECT to_regclass('dct.trigger_executions') IS NOT NULL OR to_regnamespace('dct_replaced') IS NOT NULL
+    OR to_regnamespace('dagster_replaced') IS NOT NULL OR to_regnamespace('metrics_replaced') IS NOT NULL
+""")
+"""Asked where there is no revision: tables that wait for theirs, or what a restore has set aside."""
 NOTHING_THERE = "the database has none of our tables: run `dct db migrate`"
 
 
@@ -50,11 +55,11 @@ def upgrade(connection: Connection) -> list[str]:
     """`migrate` within the caller's transaction."""
     connection.execute(text("SET LOCAL statement_timeout = 0"))
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+    before = current_revision(connection)
+    if before is None and connection.scalar(_IS_CUT_OFF):
+        raise SchemaMismatch(CUT_OFF)
     if connection.scalar(text("SELECT to_regnamespace(:schema) IS NULL"), {"schema": SCHEMA}):
         connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
-    before = current_revision(connection)
-    if before is None and connection.scalar(text("SELECT to_regclass('dct.trigger_executions') IS NOT NULL")):
-        raise SchemaMismatch(CUT_OFF)
     config = alembic_config(connection)
     try:
         command.upgrade(config, "head")
@@ -87,7 +92,7 @@ def verify(database: Database, models: Sequence[MetaData] = MODELS) -> list[str]
     with database.begin() as connection:
         revision, head = current_revision(connection), head_revision()
         if revision is None:
-            return [NOTHING_THERE]
+            return [CUT_OFF if connection.scalar(_IS_CUT_OFF) else NOTHING_THERE]
         behind = f"the database is at revision {revision}, this release at {head}: run `dct db migrate`"
         found = [
             difference

@@ -224,5 +224,6 @@ def test_every_sensor_runs_unless_somebody_stops_it(project: Path):
         *(f"{provider}_listener" for provider in providers),
         "dispatcher",
         "reconciler",
+        "alerts",
     }
     assert all(sensor.default_status is dg.DefaultSensorStatus.RUNNING for sensor in sensors)

@@ -10,7 +10,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
@@ -37,8 +39,8 @@ def wait_for(what: Callable[[], bool]) -> None:
 
 
 def scraped(port: int) -> dict[str, float]:
-    """Samples without labels, and ended executions by outcome."""
-    with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+    """Samples without labels, and ended executions by outcome; none while nobody answers yet."""
+    with suppress(URLError), urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
         families = text_string_to_metric_families(answer.read().decode())
         return {
             sample.labels.get("outcome", sample.name): sample.value
@@ -46,6 +48,7 @@ def scraped(port: int) -> dict[str, float]:
             for sample in family.samples
             if not sample.labels or "outcome" in sample.labels
         }
+    return {}
 
 
 def spans(collector: Receiver) -> list[str]:
@@ -72,7 +75,7 @@ def test_an_execution_is_seen_by_prometheus_by_a_collector_and_in_json_logs(
         assert up.stdout is not None
         ready = json.loads(up.stdout.readline())
         assert {"metrics", "traces"} <= set(ready["pids"])
-        wait_for(lambda: scraped(port)["dct_up"] == 1)
+        wait_for(lambda: scraped(port).get("dct_up") == 1)
         app = build(load_settings())
         ask_for(app, ("notify_users",) * 2)
         wait_for(lambda: scraped(port).get("completed") == 1)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import update
 
 from dct_pipelines.clients.guard import AddressGuard
 from dct_pipelines.clients.http import HttpClient
@@ -69,6 +68,16 @@ def test_a_message_is_signed_says_what_chats_show_and_names_its_incidents(alarm:
     moment = int(request.headers["webhook-timestamp"])
     assert request.headers["webhook-signature"] == sign(VALUE, body["id"], moment, request.body)
     assert request.headers["idempotency-key"] == body["id"]
+
+
+def test_words_from_outside_are_no_markup_in_what_chats_show(alarm: Alarm):
+    said = "<!channel> R&D: see <https://evil.example|here>"
+    alarm.connection(consecutive_failures=3, health="down", health_detail=said)
+    alarm.look()
+    body = json.loads(alarm.receiver.requests[0].body)
+    shown = "&lt;!channel&gt; R&amp;D: see &lt;https://evil.example|here&gt;"
+    assert body["text"] == f"Connection here (git) is down: {shown}"
+    assert body["incidents"][0]["text"] == f"Connection here (git) is down: {said}"
 
 
 def test_a_crash_between_the_commit_and_the_delivery_loses_nothing(alarm: Alarm):
@@ -247,19 +256,6 @@ def test_a_test_message_says_which_destination_it_reached(alarm: Alarm):
     alarm.destinations = ()
     with pytest.raises(InvalidInput, match="ALERT_WEBHOOK_URL"):
         alarm.service.test("local")
-
-
-def test_what_was_resolved_long_ago_is_thrown_away(alarm: Alarm):
-    break_it(alarm)
-    alarm.look()
-    mend_it(alarm)
-    alarm.look(4)
-    long_ago = alarm.clock.now().replace(year=2020)
-    with alarm.world.database.begin() as connection:
-        connection.execute(update(tables.incidents).values(resolved_at=long_ago))
-        connection.execute(update(tables.alert_messages).values(created_at=long_ago))
-    alarm.look()
-    assert (alarm.incidents(with_resolved=True), alarm.messages()) == ([], [])
 
 
 def test_the_address_of_a_monitor_is_asked_while_all_works_only():

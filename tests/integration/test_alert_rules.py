@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import insert, text, update
@@ -123,58 +122,6 @@ def test_an_execution_that_runs_too_long_is_told(alarm: Alarm):
     assert alarm.kinds() == [OPENED, RESOLVED]
 
 
-def waiting(alarm: Alarm, trigger_id: UUID, minutes: float, **columns: Any) -> UUID:
-    since = alarm.clock.now() - timedelta(minutes=minutes)
-    about: dict[str, Any] = {"trigger_id": trigger_id, "waits_since": since, "created_at": since}
-    return alarm.stage.execution("check", dispatched=False, **(about | columns))
-
-
-def test_what_waits_for_a_slot_for_more_than_five_minutes_is_told(alarm: Alarm):
-    alarm.quotas = replace(alarm.quotas, executions=0)
-    execution_id = waiting(alarm, alarm.trigger("to-qa"), 4)
-    alarm.look()
-    assert alarm.told() == []
-    alarm.look(2)
-    ((kind, said),) = alarm.told()
-    assert kind == OPENED
-    assert said.startswith("Executions of to-qa wait for run_slots, the first for 6 min")
-    alarm.stage.executor.cancel(execution_id, "kim")
-    alarm.look(4)
-    assert alarm.kinds() == [OPENED, RESOLVED]
-
-
-def test_what_nobody_starts_though_nothing_is_in_its_way_is_the_dispatchers_fault(alarm: Alarm):
-    waiting(alarm, alarm.trigger("to-qa"), 6)
-    alarm.look()
-    ((_, said),) = alarm.told()
-    assert said.startswith("Executions of to-qa wait for the dispatcher")
-    assert alarm.monitor.beats == [("nobody starts what waits for 6 min",)]
-
-
-def test_who_waits_because_somebody_wants_it_so_is_nobodys_incident(alarm: Alarm):
-    paused = alarm.trigger("paused", status="paused")
-    waiting(alarm, paused, 60)
-    later = alarm.clock.now() + timedelta(hours=1)
-    waiting(alarm, alarm.trigger("quiet"), 60, not_before=later, wait_reason="debounce")
-    waiting(alarm, alarm.trigger("again"), 60, not_before=later, wait_reason="retry_backoff")
-    limits = {"max_executions_per_hour": 1}
-    rated = alarm.trigger("rated")
-    alarm.stage.execution("check", trigger_id=rated, first_dispatched_at=alarm.clock.now())
-    waiting(alarm, rated, 30, limits=limits)
-    alarm.look(2)
-    assert alarm.told() == []
-
-
-def test_a_trigger_says_itself_how_long_is_long(alarm: Alarm):
-    alarm.quotas = replace(alarm.quotas, executions=0)
-    waiting(alarm, alarm.trigger("patient", alerts={"wait_seconds": 3600}), 30)
-    alarm.look()
-    assert alarm.told() == []
-    waiting(alarm, alarm.trigger("hasty", alerts={"wait_seconds": 10}), 0.5)
-    alarm.look()
-    assert "hasty" in alarm.told()[0][1]
-
-
 def test_a_quota_that_is_nearly_used_up_for_minutes_is_told(alarm: Alarm):
     alarm.quotas = replace(alarm.quotas, workspaces=10)
     with alarm.world.database.begin() as connection:
@@ -217,12 +164,33 @@ def test_metrics_that_are_not_computed_any_more_are_told(alarm: Alarm):
     alarm.look()
     assert alarm.told() == []
     alarm.clock.advance(minutes=15)
+    for _ in range(19):
+        alarm.look()
+        alarm.clock.advance(minutes=4)
+    assert alarm.told() == []
     alarm.look()
     assert alarm.told()[0][1].startswith("Metrics end at ")
     with alarm.world.database.begin() as connection:
         connection.execute(text(f"UPDATE {table} SET bucket = :bucket"), {"bucket": alarm.clock.now()})
     alarm.look()
     assert alarm.kinds() == [OPENED, RESOLVED]
+
+
+def test_metrics_that_are_computed_within_the_hour_after_a_long_stop_are_no_incident(alarm: Alarm):
+    table = "metrics.resource_utilization"
+    bucket = {"bucket": alarm.clock.now() - timedelta(hours=20)}
+    with alarm.world.database.begin() as connection:
+        columns = "(grain, bucket, resource, most, at_end)"
+        connection.execute(
+            text(f"INSERT INTO {table} {columns} VALUES ('hour', :bucket, 'agents', 1, 1)"), bucket
+        )
+    for _ in range(16):
+        alarm.look()
+        alarm.clock.advance(minutes=4)
+    with alarm.world.database.begin() as connection:
+        connection.execute(text(f"UPDATE {table} SET bucket = :at"), {"at": alarm.clock.now()})
+    alarm.look(1)
+    assert (alarm.told(), alarm.world.rows(tables.incidents)) == ([], [])
 
 
 def test_a_rule_whose_threshold_is_0_is_off(alarm: Alarm):
@@ -232,7 +200,8 @@ def test_a_rule_whose_threshold_is_0_is_off(alarm: Alarm):
     trigger_id = alarm.trigger("to-qa")
     alarm.executions(trigger_id, 11, 11)
     alarm.time_out(trigger_id)
-    waiting(alarm, trigger_id, 90)
+    since = alarm.clock.now() - timedelta(minutes=90)
+    alarm.stage.execution("check", dispatched=False, trigger_id=trigger_id, waits_since=since)
     alarm.connection(next_due_at=alarm.clock.now() - timedelta(hours=1))
     alarm.look(2)
     assert alarm.told() == []

@@ -8,16 +8,20 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import insert, update
 
+from dct_pipelines.domain.alerts import AlertMessage, MessageKind
 from dct_pipelines.domain.errors import InvalidInput, NotFound, NotPermitted, StillUncertain
 from dct_pipelines.domain.restored import Restored
 from dct_pipelines.domain.words import WaitReason
 from dct_pipelines.engine.execute import RunIdentity
+from dct_pipelines.engine.idle import IdleReport, IdleWorkspaces
 from dct_pipelines.engine.restored import RestoredService
 from dct_pipelines.engine.waiting import WaitingService
-from dct_pipelines.store import restoring, tables
+from dct_pipelines.store import alert_outbox, restoring, tables
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.definitions import people
+from tests.fakes.workspaces import FakeWorkspaceFiles
 from tests.integration.test_dispatch import JOBS, dispatcher, fire
+from tests.support.history import History
 from tests.support.stage import QUOTAS, Stage
 from tests.support.world import World
 
@@ -155,6 +159,37 @@ def test_released_executions_start_when_the_restore_is_finished_and_not_before(
     assert states == {"feature/again": "dispatched", "feature/done": "cancelled"}
     message = next(row for row in world.rows(tables.trigger_executions) if row["id"] == done)["error_message"]
     assert "skipped after a restore by local" in message
+
+
+def test_nobody_is_told_of_the_incidents_of_the_original(world: World):
+    now = world.clock.now()
+    about = {"rule": "connection", "text": "down", "figures": {}, "first_seen_at": now, "last_seen_at": now}
+    states = [{"subject": state, "state": state} for state in ("suspected", "open", "acknowledged")]
+    message = AlertMessage(
+        id=uuid4(), kind=MessageKind.OPENED, destination="log", subject="s", text="t", at=now
+    )
+    with world.database.begin() as connection:
+        connection.execute(insert(tables.incidents), [about | one for one in states])
+        alert_outbox.put(connection, [(message, [])])
+    restore(world)
+    left = {row["subject"]: row["state"] for row in world.rows(tables.incidents)}
+    assert left == {"open": "resolved", "acknowledged": "resolved"}
+    [row] = world.rows(tables.alert_messages)
+    assert (row["sent_at"], row["last_error"]) == (None, restoring.LOST)
+    with world.database.begin() as connection:
+        assert alert_outbox.claim(connection, now + timedelta(hours=1), now + timedelta(hours=2)) is None
+
+
+def test_idle_workspaces_are_neither_told_of_nor_archived_while_it_is_paused(database: Database):
+    history, files = History.of(database), FakeWorkspaceFiles()
+    long_ago = history.world.clock.now() - timedelta(days=20)
+    execution = history.execution(None, long_ago, long_ago)
+    files.touched[history.workspace(execution, title="look", updated_at=long_ago)] = long_ago
+    idle = IdleWorkspaces(database, history.world.clock, files, idle_days=14, notice_days=3)
+    restore(history.world)
+    assert (idle.look(), idle.look(dry_run=True)) == (IdleReport(), IdleReport())
+    RestoredService(database).finish("local", unread_too=True)
+    assert idle.look() == IdleReport(told=("look",))
 
 
 def test_what_fires_after_the_end_is_as_always(world: World, decide: RestoredService):

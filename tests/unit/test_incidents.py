@@ -88,6 +88,15 @@ def test_what_was_suspected_long_ago_is_suspected_anew():
     assert judge(rule, sign(rule), suspected, later) is Step.SUSPECT
 
 
+def test_what_is_only_remembered_never_opens_anything():
+    for rule in AlertRule:
+        seen = Sign(rule, "s1", "text", is_told=False)
+        suspected = incident(rule, "suspected", last_seen_at=NOON + 600 * MINUTE, opened_at=None)
+        assert judge(rule, seen, None, NOON) is Step.SUSPECT
+        assert judge(rule, seen, suspected, NOON + 601 * MINUTE) is Step.KEEP
+        assert judge(rule, None, suspected, NOON + 601 * MINUTE) is Step.FORGET
+
+
 def test_an_acknowledged_incident_is_kept_and_resolved_as_an_open_one():
     rule = AlertRule.METRICS
     assert judge(rule, sign(rule), incident(rule, "acknowledged"), NOON) is Step.KEEP

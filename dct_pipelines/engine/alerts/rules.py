@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from dct_pipelines.domain.incidents import WINDOW, AlertRule, Sign, Thresholds
+from dct_pipelines.domain.incidents import TIMINGS, UNWATCHED, WINDOW, AlertRule, Incident, Sign, Thresholds
 from dct_pipelines.domain.quotas import Quotas
 from dct_pipelines.engine.alerts.failures import alerts_of, failure_signs
 from dct_pipelines.engine.alerts.waits import DISPATCH, LongWait, long_waits, since_text
 from dct_pipelines.engine.reading import DOWN_AFTER_FAILURES
 from dct_pipelines.engine.waiting import WaitingService
-from dct_pipelines.store import alerting, quotas, slots
+from dct_pipelines.store import alerting, incidents, quotas, slots
 from dct_pipelines.store.database import Connection, Row
 
 STUCK_SECONDS = 120.0
 """What nothing is in the way of starts within a second or two; after so long the dispatcher does not work."""
+HANDOVER = "handover"
+"""Subject of what is remembered of waits from one look to the next; no incident has it."""
+REMEMBERED = 50
 NAMED = 5
 
 
@@ -55,7 +58,10 @@ class Rules:
             *self._listeners(connections, now),
             *self._metrics(connection, now),
         ]
-        return Seen(tuple(signs), tuple(self._stuck(connections, waits, now)))
+        free = _free_for_long(waits, now)
+        signs += _remembered(free)
+        stuck = _still_free(free, incidents.live(connection), now)
+        return Seen(tuple(signs), tuple(self._stuck(connections, stuck, now)))
 
     def _waits(self, connection: Connection, now: datetime) -> list[LongWait]:
         """Everything that waits for as long as any trigger may say is long."""
@@ -130,14 +136,41 @@ class Rules:
                 figures={"until": until.isoformat()},
             )
 
-    def _stuck(self, connections: Any, waits: list[LongWait], now: datetime) -> Iterator[str]:
+    def _stuck(self, connections: Any, waits: Sequence[LongWait], now: datetime) -> Iterator[str]:
         limit = self.thresholds.listener_seconds or Thresholds().listener_seconds
         overdue = [row.name for row in connections if (now - row.due_at).total_seconds() > limit]
         if overdue:
             yield f"nobody reads {', '.join(overdue[:NAMED])}"
-        long = [wait for wait in waits if wait.waits_for == DISPATCH]
-        if long and (now - long[0].since).total_seconds() > STUCK_SECONDS:
-            yield f"nobody starts what waits for {since_text(long[0].since, now)}"
+        if waits:
+            yield f"nobody starts what waits for {since_text(waits[0].since, now)}"
+
+
+def _free_for_long(waits: Sequence[LongWait], now: datetime) -> list[LongWait]:
+    """What waits for long and could start now. Until a moment ago it may have been held back."""
+    stuck = timedelta(seconds=STUCK_SECONDS)
+    return [wait for wait in waits if wait.waits_for == DISPATCH and now - wait.since > stuck][:REMEMBERED]
+
+
+def _remembered(free: Sequence[LongWait]) -> Iterator[Sign]:
+    """What the next look has to know of this one."""
+    if free:
+        figures = {"waits": [_mark(wait) for wait in free]}
+        yield Sign(AlertRule.WAIT, HANDOVER, "could start", is_told=False, figures=figures)
+
+
+def _still_free(free: Sequence[LongWait], live: Sequence[Incident], now: datetime) -> list[LongWait]:
+    """What could start at the look before already, and waits still."""
+    for before in live:
+        if (before.rule, before.subject) == (AlertRule.WAIT, HANDOVER):
+            is_recent = now - before.last_seen_at <= UNWATCHED
+            has_lasted = now - before.first_seen_at >= TIMINGS[AlertRule.WAIT].opens_after
+            marks = before.figures["waits"] if is_recent and has_lasted else ()
+            return [wait for wait in free if _mark(wait) in marks]
+    return []
+
+
+def _mark(wait: LongWait) -> str:
+    return f"{wait.trigger_id} {wait.since.isoformat()}"
 
 
 def _down(connections: Any) -> Iterator[Sign]:

@@ -1,8 +1,8 @@
 """Which executions wait for long, for a reason that nobody chose.
 
 A trigger that is paused, a rate or concurrency that its limits set, a debounce, the pause before a retry,
-earlier work for the same subject: all that is somebody's will. A connection that is down has an incident of
-its own.
+earlier work for the same subject, a restored deployment that nobody has let go on: all that is somebody's
+will. A connection that is down has an incident of its own.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ CHOSEN = frozenset(
         WaitReason.TRIGGER_BUSY,
         WaitReason.ITEM_BUSY,
         WaitReason.CONNECTION_DOWN,
+        WaitReason.RESTORED,
     }
 )
 DISPATCH = "dispatch"

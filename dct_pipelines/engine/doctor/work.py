@@ -36,7 +36,8 @@ def look(
         if oldest is not None:
             yield ok(f"events of the last {(now - oldest).days} days are kept")
         for row in gauges.incidents(connection):
-            yield warn(f"{row.count} incidents of {row.rule} are {row.state}", "look at what they are about")
+            mend = "`dct alert list` says what they are about"
+            yield warn(f"{row.count} incidents of {row.rule} are {row.state}", mend)
 
 
 def _executions(connection: Connection, buildable_jobs: frozenset[str]) -> Iterator[Told]:

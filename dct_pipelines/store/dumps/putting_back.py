@@ -16,7 +16,7 @@ from typing import IO
 from sqlalchemy import Connection, text
 
 from dct_pipelines.domain.backups import TablePrint
-from dct_pipelines.domain.errors import BackupUnusable
+from dct_pipelines.domain.errors import BackupUnusable, InvalidInput
 from dct_pipelines.store import revision
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.dumps.programs import server_of, talking
@@ -118,21 +118,32 @@ def _compare(database: Database, tables: Mapping[str, TablePrint], schemas: tupl
 def _set_aside(database: Database) -> dict[str, str]:
     """Rename what is there; the names that it has then, by its own.
 
-    What an earlier restore set aside is what counts if that was cut off, and forgotten if it was complete.
+    What a restore that was cut off has set aside is what was there; only what it made itself is dropped.
     """
     with database.begin() as connection:
         connection.execute(text("SET LOCAL statement_timeout = 0"))
-        given_up = "" if _was_cut_off(connection) else ASIDE
+        was_cut_off = _was_cut_off(connection)
         for name in SCHEMAS:
-            connection.execute(text(f"DROP SCHEMA IF EXISTS {name}{given_up} CASCADE"))
-            if _exists(connection, name):
+            if was_cut_off:
+                connection.execute(text(f"DROP SCHEMA IF EXISTS {name} CASCADE"))
+            elif _exists(connection, name):
                 connection.execute(text(f"ALTER SCHEMA {name} RENAME TO {name}{ASIDE}"))
         return {name: f"{name}{ASIDE}" for name in SCHEMAS if _exists(connection, f"{name}{ASIDE}")}
 
 
 def _was_cut_off(connection: Connection) -> bool:
-    """Whether a restore has set something aside and did not come to its end."""
-    return _exists(connection, f"{SCHEMAS[0]}{ASIDE}") and revision.found(connection) is None
+    """Whether a restore has set something aside and did not come to its end.
+
+    InvalidInput where there is a whole deployment beside it: which of the two is missed only people know.
+    """
+    left = [f"{name}{ASIDE}" for name in SCHEMAS if _exists(connection, f"{name}{ASIDE}")]
+    if left and revision.found(connection) is not None:
+        raise InvalidInput(
+            f"there is a deployment here, and beside it what an earlier restore has set aside "
+            f"({', '.join(left)}): drop that when nothing of it is missed "
+            f"(`DROP SCHEMA {', '.join(left)} CASCADE`), and try again"
+        )
+    return bool(left)
 
 
 def _bring_back(database: Database, aside: Mapping[str, str]) -> None:

@@ -1,0 +1,91 @@
+"""A restore that was killed: nobody works on what it left, and the original stays until another is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from dct_pipelines.domain.errors import BackupUnusable, InvalidInput, NotEmpty, SchemaMismatch
+from dct_pipelines.store import tables
+from dct_pipelines.store.database import Database
+from dct_pipelines.store.schema import migrate, verify
+from tests.integration.test_backup import fire, ids
+from tests.support.elsewhere import altered, backup_of, quiet, restoring_into
+from tests.support.world import World
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def world(database: Database) -> World:
+    """A deployment with a trigger that has fired."""
+    made = World(database)
+    made.trigger("to-qa")
+    fire(made, "feature/first")
+    return made
+
+
+def test_a_restore_that_was_cut_off_is_refused_by_everybody_and_done_again(world: World, tmp_path: Path):
+    backup_of(world.database, tmp_path / "b")
+    with world.database.begin() as connection:
+        connection.execute(text("ALTER SCHEMA dct RENAME TO dct_replaced"))
+        connection.execute(text("CREATE SCHEMA dct"))
+        connection.execute(text("CREATE TABLE dct.trigger_executions (half int)"))
+    with pytest.raises(SchemaMismatch, match="a restore was cut off"):
+        migrate(world.database)
+    there = restoring_into(world.database, tmp_path)
+    with pytest.raises(NotEmpty, match=r"1 rows of dct_replaced\.trigger_executions"):
+        there.restore(tmp_path / "b", "local", quiet, replace=False)
+    there.restore(tmp_path / "b", "local", quiet, replace=True)
+    assert verify(world.database) == []
+
+
+def killed_while_restoring(database: Database) -> None:
+    """What a restore leaves that was killed while `pg_restore` was at work, whose transaction is gone."""
+    with database.begin() as connection:
+        for name in ("dct", "metrics"):
+            connection.execute(text(f"ALTER SCHEMA {name} RENAME TO {name}_replaced"))
+
+
+def test_nothing_is_made_in_the_place_of_what_a_killed_restore_has_set_aside(world: World, tmp_path: Path):
+    before = ids(world.database, tables.trigger_executions)
+    backup_of(world.database, tmp_path / "b")
+    fire(world, "feature/second")
+    killed_while_restoring(world.database)
+    with pytest.raises(SchemaMismatch, match="a restore was cut off"):
+        migrate(world.database)
+    assert "a restore was cut off" in verify(world.database)[0]
+    there = restoring_into(world.database, tmp_path)
+    with pytest.raises(NotEmpty, match=r"2 rows of dct_replaced\.trigger_executions"):
+        there.restore(tmp_path / "b", "local", quiet, replace=False)
+    there.restore(tmp_path / "b", "local", quiet, replace=True)
+    assert ids(world.database, tables.trigger_executions) == before
+    with world.database.connect() as connection:
+        assert not connection.scalar(text("SELECT to_regnamespace('dct_replaced')"))
+
+
+def test_the_original_comes_back_when_the_restore_after_a_killed_one_fails(world: World, tmp_path: Path):
+    backup_of(world.database, tmp_path / "b")
+    fire(world, "feature/second")
+    before = ids(world.database, tables.trigger_executions)
+    killed_while_restoring(world.database)
+    wrong = altered(tmp_path / "b", lambda made: made.model_copy(update={"tables": {}}))
+    with pytest.raises(BackupUnusable, match="not what the backup says"):
+        restoring_into(world.database, tmp_path).restore(wrong, "local", quiet, replace=True)
+    assert ids(world.database, tables.trigger_executions) == before
+    assert verify(world.database) == []
+
+
+def test_what_was_set_aside_beside_a_whole_deployment_is_never_dropped(world: World, tmp_path: Path):
+    backup_of(world.database, tmp_path / "b")
+    with world.database.begin() as connection:
+        connection.execute(text("CREATE SCHEMA dct_replaced"))
+        connection.execute(text("CREATE TABLE dct_replaced.missed (it int)"))
+    there = restoring_into(world.database, tmp_path)
+    with pytest.raises(InvalidInput, match="DROP SCHEMA dct_replaced CASCADE"):
+        there.restore(tmp_path / "b", "local", quiet, replace=True)
+    with world.database.connect() as connection:
+        assert connection.scalar(text("SELECT to_regclass('dct_replaced.missed') IS NOT NULL"))
+    assert len(ids(world.database, tables.trigger_executions)) == 1
