@@ -32,7 +32,7 @@ def test_metrics_that_are_switched_off_are_not_there(project: Path, monkeypatch:
     graph = found.resolve_asset_graph()
     assert {key.path[1] for key in graph.get_all_asset_keys()} == {"alerts"}
     assert {check.asset_key.path[1] for check in graph.asset_check_keys} == {"alerts"}
-    assert not found.schedules
+    assert [schedule.name for schedule in found.schedules or []] == ["maintenance"]
     assert found.resolve_job_def("merge_branches").name == "merge_branches"
     assert "metrics_hourly" not in {job.name for job in found.resolve_all_job_defs()}
 
