@@ -32,6 +32,8 @@ from dct_pipelines.domain.ports import Clock
 
 CONNECTIONS = 2
 """Slack sends each event to one of them; while it renews one, the other stands."""
+CLOSE_SECONDS = 20.0
+"""For both to be closed. The library now and then waits for ever for a thread of its own."""
 FIRST_PAUSE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 300.0
 REFUSED_PAUSE_SECONDS = 900.0
@@ -89,11 +91,12 @@ class SlackSocket:
         for thread in self._threads:
             thread.join()
         # Each close waits for its last receive, which takes seconds: all wait together.
-        closing = [threading.Thread(target=socket.close) for socket in self._sockets]
+        closing = [threading.Thread(target=socket.close, daemon=True) for socket in self._sockets]
         for thread in closing:
             thread.start()
+        until = time.monotonic() + CLOSE_SECONDS
         for thread in closing:
-            thread.join()
+            thread.join(max(0.0, until - time.monotonic()))
 
     def _keep(self, socket: _Socket) -> None:
         """Connect whenever the socket does not stand; a first try that fails must not be the last."""
