@@ -33,7 +33,12 @@ class Said:
 
     @property
     def data(self) -> Any:
-        return json.loads(self.out)
+        """What `--json` printed. A command that failed, or printed more, is quoted."""
+        try:
+            return json.loads(self.out)
+        except ValueError:
+            told = f"exit code {self.code}, on stdout {self.out[:500]!r}, on stderr {self.err[:2000]!r}"
+            raise AssertionError(told) from None
 
 
 Dct = Callable[..., Said]
