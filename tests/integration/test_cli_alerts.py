@@ -89,6 +89,10 @@ def test_status_counts_incidents_and_an_open_one_needs_attention(dct: Dct, incid
     assert not [one for one in told["problems"] if "incident" in one]
 
 
+def test_the_doctor_counts_incidents_by_their_rule(dct: Dct, incident: str):
+    assert "1 incident of connection is open" in dct("doctor").out
+
+
 def test_who_may_not_change_incidents_is_told_so(dct: Dct, incident: str):
     dct("user", "add", "tess", "--role", "tester")
     assert dct("alert", "resolve", incident, "--as", "tess").code == 3

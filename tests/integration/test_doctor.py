@@ -179,17 +179,6 @@ def test_a_restored_deployment_is_told(look: Look, database: Database):
     assert "dct restore list" in told(look(), "restored from a backup").mend
 
 
-def test_incidents_are_counted_by_their_rule(look: Look, database: Database):
-    now = datetime.now(UTC)
-    about = {"text": "down", "figures": {}, "first_seen_at": now, "last_seen_at": now, "state": "open"}
-    rows = [("wait", "dispatch"), ("connection", "tickets"), ("connection", "mail")]
-    with database.begin() as connection:
-        named = [about | {"rule": rule, "subject": subject} for rule, subject in rows]
-        connection.execute(insert(tables.incidents), named)
-    told(look(), "1 incident of wait is open")
-    told(look(), "2 incidents of connection are open")
-
-
 def test_a_killed_stack_is_told(look: Look, database_settings: Settings):
     address = CodeServerAddress(socket=Path("gone.sock"), pid=2**22 - 1)
     write_address(database_settings.home, address)
