@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
+from dct_pipelines.domain.counting import count_of, is_or_are
 from dct_pipelines.domain.diagnosis import Told, fail, ok, warn
 from dct_pipelines.domain.quotas import Quota, Quotas
 from dct_pipelines.engine.times import Times
@@ -36,8 +37,9 @@ def look(
         if oldest is not None:
             yield ok(f"events of the last {(now - oldest).days} days are kept")
         for row in gauges.incidents(connection):
-            mend = "`dct alert list` says what they are about"
-            yield warn(f"{row.count} incidents of {row.rule} are {row.state}", mend)
+            count = row._mapping["count"]
+            told = f"{count_of(count, 'incident')} of {row.rule} {is_or_are(count)} {row.state}"
+            yield warn(told, "`dct alert list` says what is out of order")
 
 
 def _executions(connection: Connection, buildable_jobs: frozenset[str]) -> Iterator[Told]:
