@@ -39,8 +39,8 @@ AND (
     AND (e.completed_at < {UNTIL} + {_LONG} OR e.completed_at - e.created_at > {_LONG})
 )
 """
-"""Executions that may have waited or worked within the span. Each way to be one has its index: so that an hour
-long ago costs no more than the last one, the few that took long are looked for by themselves."""
+"""Executions that may have waited or worked within the span. Each way to be one has its index: the few that
+took long are looked for by themselves, so that an hour long ago costs no more than the last one."""
 
 
 @dataclass(frozen=True)

@@ -95,8 +95,8 @@ history AS (
     WHERE told.ended_at >= {SINCE} AND told.execution_id IS NOT NULL
 )
 """  # noqa: S608 - of constants
-"""An execution's place in line is the place of its event. The last good deployment of a subject is mostly that
-of the newest event; only where a newer one overtook it, the one before is looked up."""
+"""An execution's place in line is the place of its event. The last good deployment of a subject is mostly
+that of the newest event; only where a newer one overtook it, the one before is looked up."""
 _STATEMENT = f"""
 WITH {BUCKETS}, {_DEPLOYED}, moved AS (
     SELECT {bucket_of("e.completed_at")} AS bucket, {TRIGGER_TYPE} AS trigger_type

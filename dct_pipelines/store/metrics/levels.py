@@ -28,5 +28,5 @@ edges AS MATERIALIZED (
 """  # noqa: S608 - of constants
 """`levels` (of, bucket, most, at_end, average) from `held` (of, weight, entered_at, left_at or NULL), `kinds`
 (of) and `buckets`. Who leaves makes room before another one enters at the same moment. Each bucket begins
-with an edge of its own, so that no step crosses its border. Each kind is swept by itself: sorted by the moment
-alone, which is one number, edges take a third of the time."""
+with an edge of its own, so that no step crosses its border. Each kind is swept by itself: edges sorted by the
+moment alone, which is one number, take a third of the time."""
