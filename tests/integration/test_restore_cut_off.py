@@ -36,7 +36,7 @@ def test_a_restore_that_was_cut_off_is_refused_by_everybody_and_done_again(world
     with pytest.raises(SchemaMismatch, match="a restore was cut off"):
         migrate(world.database)
     there = restoring_into(world.database, tmp_path)
-    with pytest.raises(NotEmpty, match=r"1 rows of dct_replaced\.trigger_executions"):
+    with pytest.raises(NotEmpty, match=r"1 row of dct_replaced\.trigger_executions"):
         there.restore(tmp_path / "b", "local", quiet, replace=False)
     there.restore(tmp_path / "b", "local", quiet, replace=True)
     assert verify(world.database) == []
