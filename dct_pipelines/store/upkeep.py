@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from dct_pipelines.store.definitions import people
-from dct_pipelines.store.tables import audit_log, users
+from dct_pipelines.store.tables import audit_log, connections, users
 
 KIND = "maintenance"
 """Who acts in the audit log, and what it calls the object, whose name is the step's."""
@@ -27,6 +27,7 @@ def last_done(connection: Connection) -> dict[str, datetime]:
 
 
 def begun_at(connection: Connection) -> datetime | None:
-    """When the deployment was made, as far as its users tell."""
-    moment: datetime | None = connection.scalar(select(func.min(users.c.created_at)))
+    """When the deployment was made, as far as its first connection and user tell."""
+    first = [select(func.min(one.c.created_at)).scalar_subquery() for one in (connections, users)]
+    moment: datetime | None = connection.scalar(select(func.least(*first)))
     return moment

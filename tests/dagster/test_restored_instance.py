@@ -22,8 +22,16 @@ pytestmark = pytest.mark.dagster
 
 
 def tick(instance: dg.DagsterInstance, status: TickStatus, timestamp: float) -> None:
-    origin, selector = "origin", "selector"
-    made = TickData(origin, "dispatch", InstigatorType.SENSOR, status, timestamp, selector_id=selector)
+    made = TickData(
+        "origin",
+        "dispatch",
+        InstigatorType.SENSOR,
+        status,
+        timestamp,
+        run_ids=[],
+        run_keys=[],
+        selector_id="selector",
+    )
     instance.create_tick(made)
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -166,9 +166,9 @@ class Hanging:
     def __init__(self) -> None:
         self.cancelled = threading.Event()
 
-    def dump(self) -> Iterator[bytes]:
+    def dump(self) -> Generator[bytes, None, None]:
+        yield b"half"
         raise BackupUnusable("pg_dump failed")
-        yield b""
 
     def fingerprint(self, _tell: Callable[[str, int], None]) -> dict[str, TablePrint]:
         assert self.cancelled.wait(PATIENCE_SECONDS)

@@ -263,6 +263,15 @@ def test_triggers_that_cannot_work_are_told(look: Look, world: World):
     assert "its suite is gone" in told(look(), "trigger broken cannot work").says
 
 
+def test_open_incidents_are_counted(look: Look, database: Database):
+    now = datetime.now(UTC)
+    about = {"rule": "wait", "text": "long", "figures": {}, "first_seen_at": now, "last_seen_at": now}
+    for subject in ("a", "b"):
+        row = about | {"subject": subject, "state": "open"}
+        change(database, insert(tables.incidents).values(row))
+    assert "dct alert list" in told(look(), "2 incidents of wait are open").mend
+
+
 def test_a_quota_of_nothing_is_told(look: Look, database: Database):
     change(database, insert(tables.quotas).values(name="executions", value=0, set_by="local"))
     assert "dct quota unset executions" in told(look(), "the quota of executions is 0").mend

@@ -39,8 +39,9 @@ def world(database: Database) -> World:
 
 def workspace(world: World) -> UUID:
     """An open workspace that nothing is on disk of."""
+    made = uuid4()
     row = {
-        "id": uuid4(),
+        "id": made,
         "title": "test pay",
         "repository_item_id": world.item_id,
         "branch": "b",
@@ -50,7 +51,7 @@ def workspace(world: World) -> UUID:
         "execution_id": uuid4(),
     }
     change(world.database, insert(tables.workspaces).values(row))
-    return row["id"]
+    return made
 
 
 def test_a_workspace_whose_directory_or_code_is_gone_is_told(
@@ -102,11 +103,11 @@ def upkept(found: list[Diagnosis]) -> list[Diagnosis]:
 
 
 def test_maintenance_that_is_not_done_while_dct_up_runs_is_told(
-    look: Look, database: Database, database_settings: Settings
+    look: Look, database: Database, world: World, database_settings: Settings
 ):
     with dct_up_since(database_settings, timedelta(days=2)):
         assert upkept(look()) == []  # a young deployment: it had no turn yet
-        change(database, "UPDATE dct.users SET created_at = now() - interval '4 days'")
+        change(database, "UPDATE dct.connections SET created_at = now() - interval '4 days'")
         assert "maintenance was never done" in told(upkept(look()), "although `dct up` runs").says
         maintained(database, timedelta(days=4))
         assert "was done last at" in told(upkept(look()), "although `dct up` runs").says
@@ -119,9 +120,9 @@ def test_maintenance_that_is_not_done_while_dct_up_runs_is_told(
 
 
 def test_a_step_of_maintenance_that_does_not_succeed_is_named(
-    look: Look, database: Database, database_settings: Settings
+    look: Look, database: Database, world: World, database_settings: Settings
 ):
-    change(database, "UPDATE dct.users SET created_at = now() - interval '40 days'")
+    change(database, "UPDATE dct.connections SET created_at = now() - interval '40 days'")
     maintained(database, timedelta(hours=5), "keys")
     with dct_up_since(database_settings, timedelta(days=9)):
         found = told(upkept(look()), "1 step of maintenance did not succeed for 3 days: keys")
@@ -148,7 +149,7 @@ def test_months_that_are_not_made_are_told(look: Look, database: Database):
     assert found.mend == "`dct maintenance run --step months`"
 
 
-def test_many_rows_in_a_default_partition_are_told(database: Database, world: World):
+def test_many_rows_in_a_default_partition_are_told(database: Database):
     history = History.of(database)
     for _ in range(3):
         history.event(datetime(2001, 1, 1, tzinfo=UTC))

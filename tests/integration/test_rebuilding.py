@@ -230,6 +230,7 @@ def test_paths_below_the_original_home_are_those_of_this_one(
     )
     with elsewhere.connect() as connection:
         found = connection.scalar(select(tables.action_results.c.outputs))
+    assert found is not None
     assert found["path"] == str(there.directory())
     assert found["words"] == f"see {directory}"
 

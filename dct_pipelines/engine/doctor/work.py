@@ -41,7 +41,7 @@ def look(
             yield ok(f"events are kept since {oldest:%Y-%m-%d}")
         for row in gauges.incidents(connection):
             mend = "`dct alert list` says what they are about"
-            are = counted(row.count, f"incident of {row.rule} is", f"incidents of {row.rule} are")
+            are = counted(row._mapping["count"], f"incident of {row.rule} is", f"incidents of {row.rule} are")
             yield warn(f"{are} {row.state}", mend)
 
 
