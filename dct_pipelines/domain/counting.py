@@ -5,20 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 
 
-def count_of(number: int, noun: str) -> str:
-    """`1 execution`, `3 executions`: for nouns that take an s."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def is_or_are(number: int) -> str:
-    """The verb that goes with so many."""
-    return "is" if number == 1 else "are"
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """`1 file`, `1,200 files`; with a verb in them: `counted(2, "branch is", "branches are")`."""
+    return f"{count:,} {one if count == 1 else f'{one}s' if many is None else many}"
 
 
 def span_of(span: timedelta) -> str:
     """A setting as people say it: whole minutes where it is some, else seconds."""
     seconds = round(span.total_seconds())
-    return count_of(seconds // 60, "minute") if seconds % 60 == 0 else count_of(seconds, "second")
+    return counted(seconds // 60, "minute") if seconds % 60 == 0 else counted(seconds, "second")
 
 
 def length_of(span: timedelta) -> str:

@@ -6,12 +6,19 @@ from datetime import timedelta
 
 import pytest
 
-from dct_pipelines.domain.counting import count_of, is_or_are, length_of, span_of
+from dct_pipelines.domain.counting import counted, length_of, span_of
 
 
-def test_nouns_and_verbs_go_with_their_numbers():
-    told = [f"{count_of(number, 'incident')} {is_or_are(number)} open" for number in (0, 1, 2)]
-    assert told == ["0 incidents are open", "1 incident is open", "2 incidents are open"]
+@pytest.mark.parametrize(
+    ("count", "said"), [(0, "0 files"), (1, "1 file"), (2, "2 files"), (1200, "1,200 files")]
+)
+def test_one_is_not_many(count: int, said: str):
+    assert counted(count, "file") == said
+
+
+def test_the_verb_goes_with_it():
+    said = [counted(count, "branch is", "branches are") for count in (1, 2)]
+    assert said == ["1 branch is", "2 branches are"]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from dct_pipelines.domain.alerts import AlertMessage, MessageKind, groups, subject_of, text_of
-from dct_pipelines.domain.counting import count_of
+from dct_pipelines.domain.counting import counted
 from dct_pipelines.domain.incidents import LEFT_ALONE, Incident, IncidentState, Sign, Step, judge
 from dct_pipelines.domain.ports import Clock
 from dct_pipelines.engine.alerts.rules import Rules
@@ -38,7 +38,7 @@ class Evaluation:
     def __str__(self) -> str:
         if self.live is None:
             return "another process evaluates"
-        told = count_of(len(self.live), "incident") if self.live else "no incident"
+        told = counted(len(self.live), "incident") if self.live else "no incident"
         new = f", {len(self.opened)} new" if self.opened else ""
         over = f", {len(self.resolved)} resolved" if self.resolved else ""
         return f"{told}{new}{over}" + "".join(f"; {one}" for one in self.stuck)

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from dct_pipelines.domain.counting import count_of, span_of
+from dct_pipelines.domain.counting import counted, span_of
 from dct_pipelines.domain.incidents import AlertRule, Sign, Thresholds
 from dct_pipelines.domain.trigger import TriggerAlerts
 from dct_pipelines.store.database import Row
@@ -61,7 +61,7 @@ def alerts_of(row: Row[Any] | None) -> TriggerAlerts:
 
 
 def _timeout(name: str, row: Row[Any], own: TriggerAlerts, limit: int, group: str, within: str) -> Sign:
-    count = count_of(row.timed_out, "execution")
+    count = counted(row.timed_out, "execution")
     they = "it" if row.timed_out == 1 else "they"
     return Sign(
         AlertRule.TIMEOUT,
@@ -86,7 +86,7 @@ def _failing(name: str, rows: Sequence[Row[Any]], limit: float, within: str) -> 
     return Sign(
         AlertRule.FAILURE_RATE,
         name,
-        f"{failed} of {count_of(ended, 'execution')} of {name} failed {within} ({percent:.0f} %){last}",
+        f"{failed} of {counted(ended, 'execution')} of {name} failed {within} ({percent:.0f} %){last}",
         is_over=percent > limit,
         figures={"failed": failed, "ended": ended, "percent": round(percent, 1)},
     )

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from dct_pipelines.domain.counting import count_of, is_or_are, length_of
+from dct_pipelines.domain.counting import counted, length_of
 from dct_pipelines.domain.incidents import UNWATCHED, AlertRule, Incident, Pace, Sign, Thresholds
 from dct_pipelines.domain.quotas import Quotas
 from dct_pipelines.domain.restored import PAUSED
@@ -147,7 +147,7 @@ class Rules:
                 yield Sign(
                     AlertRule.UTILIZATION,
                     what,
-                    f"{used} of {count_of(quota, what.removesuffix('s'))} {is_or_are(used)} in use "
+                    f"{used} of {counted(quota, what.removesuffix('s'))} {'is' if used == 1 else 'are'} in use "
                     f"({percent:.0f} %); `dct quota set {what}` raises the quota",
                     is_over=percent > limit,
                     figures={"used": used, "quota": quota, "percent": round(percent, 1)},
