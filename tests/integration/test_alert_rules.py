@@ -132,7 +132,7 @@ def test_a_quota_that_is_nearly_used_up_for_minutes_is_told(alarm: Alarm):
     alarm.look(2)
     ((kind, said),) = alarm.told()
     assert kind == OPENED
-    assert said.startswith("10 of 10 workspaces are in use (100 %)")
+    assert said.startswith("10 of 10 workspaces in use (100 %)")
     with alarm.world.database.begin() as connection:
         connection.execute(
             text("DELETE FROM dct.slots WHERE holder IN (SELECT holder FROM dct.slots LIMIT 3)")
@@ -147,7 +147,7 @@ def test_a_quota_of_one_that_is_in_use_is_told_in_the_singular(alarm: Alarm):
     with alarm.world.database.begin() as connection:
         connection.execute(insert(tables.slots), [{"kind": "workspace", "holder": uuid4()}])
     alarm.look()
-    assert alarm.told()[0][1].startswith("1 of 1 workspace is in use (100 %)")
+    assert alarm.told()[0][1].startswith("1 of 1 workspace in use (100 %)")
 
 
 def test_the_window_and_the_calm_at_the_end_are_settings(alarm: Alarm):

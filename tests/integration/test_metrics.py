@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -20,7 +21,7 @@ from dct_pipelines.engine.reading import outcome_of
 from dct_pipelines.store import dispatching, tables
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.watching import sources
-from tests.support.measured import Act, Ground, Past
+from tests.support.measured import Act, Deployed, Ground, Past
 
 pytestmark = pytest.mark.integration
 DAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -252,16 +253,11 @@ def test_the_four_figures_of_delivery_come_from_deployments_and_what_led_to_them
         ended("failed", 25, occurred_at=at(22)),
         ended(minutes=40, occurred_at=at(30)),
     ]
+    states = {"completed": "succeeded", "failed": "failed"}
+    for place, past in enumerate(history):
+        made = Deployed("qa", states[past.status], past.created_at, past.completed_at)
+        history[place] = replace(past, deployed=[made])
     ground.keep(history)
-    environment = uuid4()
-    made = {"name": "qa", "branch": "qa", "created_by": "tests"}
-    with ground.database.begin() as connection:
-        connection.execute(insert(tables.environments).values(id=environment, **made))
-        for past in history:
-            row = {"environment_id": environment, "environment": "qa", "commit": "c", "branch": "qa"}
-            row |= {"state": "succeeded" if past.status == "completed" else "failed"}
-            row |= {"execution_id": past.id, "started_at": past.started_at, "ended_at": past.completed_at}
-            connection.execute(insert(tables.deployments).values(row))
     rows = {(row["dimension"], row["value"]): row for row in computed(ground, "business_metrics")}
     assert set(rows) == {("all", "all"), ("environment", "qa"), ("trigger_type", "deployment")}
     whole = rows["all", "all"]

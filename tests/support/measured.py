@@ -1,29 +1,36 @@
-"""Histories of executions for metrics, and the same numbers computed from them in plain Python."""
+"""A world for metrics: what became of some executions, and a database that holds just that."""
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import insert, text
+from sqlalchemy import event, insert, text
 
 from dct_pipelines.store import tables
 from dct_pipelines.store.database import Database
 
-TRIGGERS = (("ship", "deployment", "ada"), ("check", "testing", "bob"), ("tell", "testing", "ada"))
+TRIGGERS = (
+    ("ship", "deployment", "ada"),
+    ("check", "testing", "bob"),
+    ("tell", "testing", "ada"),
+    ("ship", "business", "bob"),
+    *((f"watch{letter}", "business", "carl") for letter in "abcdefghijklmnopqrstuv"),
+)
+"""Name, type and owner."""
+DELETED = 3
+"""The one of them that was deleted meanwhile; its name is another's now."""
 BY_HAND = "(by hand)"
+ENVIRONMENTS = ("qa", "production")
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Act:
-    """An action of an execution, from some time after its creation on."""
+    """An action of an execution. `pattern` is what its error has in common with those that are alike."""
 
     type: str
     state: str
@@ -31,6 +38,20 @@ class Act:
     started_at: datetime
     ended_at: datetime | None
     outputs: Mapping[str, Any] = field(default_factory=dict)
+    moves: bool = False
+    error: str | None = None
+    pattern: str | None = None
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A deployment that an execution made; `ended_at` None: it is under way."""
+
+    environment: str
+    state: str
+    started_at: datetime
+    ended_at: datetime | None
+    id: UUID = field(default_factory=uuid4)
 
 
 @dataclass(frozen=True)
@@ -50,6 +71,16 @@ class Past:
     attempts: Sequence[tuple[datetime | None, datetime | None]] = ()
     acts: Sequence[Act] = ()
     error: str | None = None
+    pattern: str | None = None
+    about: tuple[int, str] = (0, "PAY-7")
+    """The place of the item, and the subject."""
+    heralds: Sequence[datetime] = ()
+    """When events of the same subject happened that came right before its own and fired nothing."""
+    shares_event: bool = False
+    """Whether the event of the one before it in the history fired this one too."""
+    deployed: Sequence[Deployed] = ()
+    workspace: tuple[datetime, datetime | None] | None = None
+    """When one was made for it, and archived."""
     id: UUID = field(default_factory=uuid4)
 
     @property
@@ -62,51 +93,110 @@ class Past:
         return TRIGGERS[self.trigger] if self.trigger is not None else (BY_HAND, BY_HAND, "carl")
 
 
+@dataclass(frozen=True)
+class Noted:
+    """An event of a history, in the order in which events were taken in; a herald fires nothing."""
+
+    seq: int
+    occurred_at: datetime
+    about: tuple[int, str]
+    fires: Past | None
+    id: UUID
+
+
+def noted(history: Iterable[Past]) -> Iterator[tuple[Past, list[Noted], Noted | None]]:
+    """Each execution with the events that it adds, and the one that fired it."""
+    seq, own = 0, None
+    for past in history:
+        added: list[Noted] = []
+        if past.trigger is not None and not past.shares_event:
+            for at in (*past.heralds, past.occurred_at or past.created_at):
+                seq += 1
+                added.append(Noted(seq, at, past.about, None, uuid4()))
+            own = added[-1] = replace(added[-1], fires=past)
+        yield past, added, own if past.trigger is not None else None
+
+
 class Ground:
-    """A database with these triggers, one connection and one item; `keep` replaces one history by another."""
+    """A database with these triggers, a connection and two items; `keep` replaces one history by another."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.connection_id, self.item_id = uuid4(), uuid4()
+        self.zone: str | None = None
+        """The time zone of every session that is taken from the pool from then on."""
+        event.listen(database.engine, "checkout", self._set_zone)
+        self.connection_id = uuid4()
+        self.item_ids = (uuid4(), uuid4())
         self.trigger_ids = [uuid4() for _ in TRIGGERS]
+        self.environment_ids = {name: uuid4() for name in ENVIRONMENTS}
         made = {"created_by": "tests"}
-        library = {"kind": "jira_ticket", "location": "PAY-7", "name": "pay"} | made
         with database.begin() as connection:
             connection.execute(
                 insert(tables.connections).values(id=self.connection_id, name="here", kind="jira", **made)
             )
-            connection.execute(
-                insert(tables.context_library).values(
-                    id=self.item_id, connection_id=self.connection_id, **library
-                )
-            )
-            for trigger_id, (name, of_type, owner) in zip(self.trigger_ids, TRIGGERS, strict=True):
-                row = {"id": trigger_id, "name": name, "trigger_type": of_type, "created_by": owner}
-                row |= {"job_name": "job", "active_since": datetime(2026, 1, 1, tzinfo=UTC)}
+            for place, item_id in enumerate(self.item_ids):
+                library = {"kind": "jira_ticket", "location": f"PAY-{place}", "name": f"pay{place}"} | made
+                named = {"id": item_id, "connection_id": self.connection_id}
+                connection.execute(insert(tables.context_library).values(named | library))
+            since = datetime(2025, 1, 1, tzinfo=UTC)
+            for place, (name, of_type, owner) in enumerate(TRIGGERS):
+                row: Row = {"id": self.trigger_ids[place], "name": name, "trigger_type": of_type}
+                row |= {"job_name": "job", "active_since": since, "created_by": owner}
+                row |= {"deleted_at": since if place == DELETED else None}
                 connection.execute(insert(tables.dynamic_context_triggers).values(row))
+            for name, environment_id in self.environment_ids.items():
+                values = {"id": environment_id, "name": name, "branch": name} | made
+                connection.execute(insert(tables.environments).values(values))
+
+    @property
+    def item_id(self) -> UUID:
+        """The first item."""
+        return self.item_ids[0]
+
+    def _set_zone(self, driver: Any, *_: object) -> None:
+        if self.zone is not None:
+            with driver.cursor() as cursor:
+                cursor.execute("SELECT set_config('timezone', %s, false)", [self.zone])
+            driver.commit()
 
     def keep(self, history: Sequence[Past]) -> None:
         """Store this history; what was there before is gone."""
-        rows: dict[str, list[Row]] = {"events": [], "trigger_executions": []}
-        rows |= {"execution_attempts": [], "action_results": []}
-        for seq, past in enumerate(history, 1):
-            event_id = uuid4() if past.trigger is not None else None
-            if event_id is not None:
-                rows["events"].append(self._event(event_id, seq, past))
-            rows["trigger_executions"].append(self._row(past, event_id))
+        rows: dict[str, list[Row]] = {"events": [], "workspaces": [], "trigger_executions": []}
+        rows |= {"execution_attempts": [], "action_results": [], "deployments": []}
+        for past, added, own in noted(history):
+            rows["events"] += [self._event(one) for one in added]
+            rows["trigger_executions"].append(self._row(past, own.id if own is not None else None))
             rows["execution_attempts"] += _attempts(past)
             rows["action_results"] += _results(past)
+            rows["deployments"] += self._deployments(past)
+            rows["workspaces"] += self._workspaces(past)
         with self.database.begin() as connection:
-            connection.execute(text("TRUNCATE dct.trigger_executions, dct.events CASCADE"))
+            connection.execute(text("TRUNCATE dct.trigger_executions, dct.events, dct.workspaces CASCADE"))
             for name, some in rows.items():
                 if some:
                     connection.execute(insert(getattr(tables, name)), some)
 
-    def _event(self, event_id: UUID, seq: int, past: Past) -> Row:
-        row = {"id": event_id, "seq": seq, "connection_id": self.connection_id, "item_id": self.item_id}
-        row |= {"subject": "PAY-7", "kind": "status_changed", "dedup_key": str(seq), "release": "0"}
-        row |= {"occurred_at": past.occurred_at or past.created_at}
-        return row | {"observed_at": past.observed_at or past.created_at}
+    def _event(self, one: Noted) -> Row:
+        place, subject = one.about
+        row = {"id": one.id, "seq": one.seq, "connection_id": self.connection_id}
+        row |= {"item_id": self.item_ids[place], "subject": subject, "kind": "status_changed"}
+        row |= {"dedup_key": str(one.seq), "release": "0", "occurred_at": one.occurred_at}
+        seen = one.occurred_at if one.fires is None else one.fires.observed_at or one.fires.created_at
+        return row | {"observed_at": seen}
+
+    def _deployments(self, past: Past) -> Iterator[Row]:
+        for one in past.deployed:
+            row = {"environment_id": self.environment_ids[one.environment], "environment": one.environment}
+            row |= {"commit": "c", "branch": one.environment, "execution_id": past.id}
+            row |= {"id": one.id, "state": one.state}
+            yield row | {"started_at": one.started_at, "ended_at": one.ended_at}
+
+    def _workspaces(self, past: Past) -> Iterator[Row]:
+        if past.workspace is not None:
+            made, archived = past.workspace
+            row = {"title": "w", "repository_item_id": self.item_id, "branch": "b", "start_commit": "c"}
+            row |= {"directory": "d", "execution_id": past.id, "created_at": made}
+            yield row | {"state": "archived" if archived else "open", "updated_at": archived or made}
 
     def _row(self, past: Past, event_id: UUID | None) -> Row:
         is_waiting = past.status == "waiting"
@@ -115,8 +205,8 @@ class Ground:
             "trigger_id": self.trigger_ids[past.trigger] if past.trigger is not None else None,
             "event_id": event_id,
             "connection_id": self.connection_id if past.trigger is not None else None,
-            "item_id": self.item_id,
-            "subject": "PAY-7",
+            "item_id": self.item_ids[past.about[0]],
+            "subject": past.about[1],
             "status": past.status,
             "triggered_by": "event" if past.trigger is not None else "manual",
             "created_by": "trigger" if past.trigger is not None else "carl",
@@ -143,68 +233,5 @@ def _results(past: Past) -> Iterator[Row]:
     for place, act in enumerate(past.acts):
         row = {"execution_id": past.id, "action_index": place, "action_type": act.type, "name": act.type}
         row |= {"state": act.state, "attempt": act.attempt, "idempotency_key": str(uuid4())}
-        yield row | {"started_at": act.started_at, "ended_at": act.ended_at, "outputs": act.outputs}
-
-
-def bucket_of(at: datetime, length: timedelta) -> datetime:
-    """The bucket of a moment, whatever zone it is given in."""
-    since_epoch = at - datetime(1970, 1, 1, tzinfo=UTC)
-    return datetime(1970, 1, 1, tzinfo=UTC) + (since_epoch // length) * length
-
-
-def percentile(values: Sequence[float], share: float) -> float | None:
-    """Between the two values that the share falls between, in proportion."""
-    if not values:
-        return None
-    ordered = sorted(values)
-    place = share * (len(ordered) - 1)
-    below, above = ordered[math.floor(place)], ordered[math.ceil(place)]
-    return below + (above - below) * (place - math.floor(place))
-
-
-def took(since: datetime | None, until: datetime | None) -> float | None:
-    """Seconds, negative where clocks disagree; None where an end is not known."""
-    return None if since is None or until is None else apart(since, until)
-
-
-def apart(since: datetime, until: datetime) -> float:
-    """Seconds between; Python itself takes those of the wall clock where both are of one zone."""
-    return (until.astimezone(UTC) - since.astimezone(UTC)).total_seconds()
-
-
-def spread(found: Iterable[float | None], **shares: float) -> Row:
-    """Mean and percentiles of what is known, and how many were negative."""
-    known = [value for value in found if value is not None]
-    sound = [max(value, 0.0) for value in known]
-    row: Row = {"mean_seconds": sum(sound) / len(sound) if sound else None}
-    row |= {name: percentile(sound, share) for name, share in shares.items()}
-    return row | {"skewed": sum(value < 0 for value in known)}
-
-
-def grouped(
-    facts: Iterable[Any], buckets: Sequence[datetime], keys: Callable[[Any], Iterable[tuple[Any, ...]]]
-) -> dict[tuple[Any, ...], list[Any]]:
-    """The facts by each of their keys; the first part of a key is a bucket, others are left out."""
-    found: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
-    for fact in facts:
-        for key in keys(fact):
-            if key[0] in buckets:
-                found[key].append(fact)
-    return found
-
-
-def levels(held: Sequence[tuple[datetime, datetime | None, int]], begin: datetime, end: datetime) -> Row:
-    """The most, the last and the average of what is held within a bucket: looked at whenever it changes."""
-    held = [one for one in held if one[1] is None or one[1] > one[0]]
-    moments = {begin} | {at for since, until, _ in held for at in (since, until) if at and begin < at < end}
-    ordered = [*sorted(moments), end]
-
-    def level(at: datetime) -> int:
-        return sum(weight for since, until, weight in held if since <= at and (until is None or at < until))
-
-    area = sum(level(at) * apart(at, later) for at, later in pairwise(ordered))
-    return {
-        "most": max(map(level, ordered[:-1])),
-        "at_end": level(ordered[-2]),
-        "average": area / (end - begin).total_seconds(),
-    }
+        row |= {"outputs": act.outputs, "error_message": act.error}
+        yield row | {"started_at": act.started_at, "ended_at": act.ended_at}

@@ -8,6 +8,8 @@ from dct_pipelines.store.metrics.base import SINCE, UNTIL, Metric, count, instan
 TREND_DAYS = 28
 FORECAST_DAYS = 30
 HORIZON_DAYS = 3650
+ROUNDING = "0.0000001"
+"""What floating point may make of a line that reaches the quota on a whole day."""
 TABLE = MetricTable(
     "capacity_plan",
     f"The straight line through the most in use on each of the last {TREND_DAYS} days, and where it leads.",
@@ -45,9 +47,9 @@ SELECT
     bucket, resource, most, days, slope AS trend_per_day,
     GREATEST(level + {FORECAST_DAYS} * slope, 0) + 0 * slope AS forecast, quota,
     CASE
-        WHEN most >= quota OR level >= quota THEN bucket
+        WHEN most >= quota OR level >= quota - {ROUNDING} THEN bucket
         WHEN slope > 0 AND quota - level <= slope * {HORIZON_DAYS}
-            THEN bucket + ceil((quota - level) / slope) * interval '24 hours'
+            THEN bucket + ceil((quota - level) / slope - {ROUNDING}) * interval '24 hours'
     END AS quota_reached_at
 FROM lines
 """  # noqa: S608 - of constants

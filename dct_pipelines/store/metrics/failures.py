@@ -22,12 +22,23 @@ _CHANGING = "|".join(
         '"[^"]*"',
         "`[^`]*`",
         r"(?<!\w)''[^'']*''",
-        r"(\w+://|~/|\.{0,2}/)[^\s,;()]+",
-        r"[\w.-]*\d[\w.-]*",
+        r"[\w.+-]+@[\w.:/~-]*\w",
+        r"(\w+:/|[\w.~-]*)/([^\s,;()]*[^\s,;().:?!])?",
+        r"[\w.-]*\d([\w.-]*\w|,\d)*",
     )
 )
-"""What differs between failures that are alike: quoted texts, addresses, paths, whatever has a digit in it
-(numbers, times, versions, hashes, UUIDs, keys of tickets)."""
+"""What differs between failures that are alike: quoted texts, addresses of mail and of the web, paths,
+whatever has a digit in it (numbers, times, versions, hashes, UUIDs, keys of tickets). The longest match
+counts, without the punctuation that ends it."""
+_BLANK = r"E' \n\r\t'"
+
+
+def _line(message: str) -> str:
+    """Its first line that is not blank; NULL if there is none."""
+    line = f"btrim(split_part(btrim({message}, {_BLANK}), chr(10), 1), {_BLANK})"
+    return f"NULLIF(left({line}, {LONGEST_MESSAGE}), '')"
+
+
 TABLE = MetricTable(
     "failure_analysis",
     "Clusters of like failures: executions that ended failed in the bucket, by trigger, action and message.",
@@ -49,8 +60,7 @@ WITH failed AS (
     SELECT
         {bucket_of("e.completed_at")} AS bucket, e.id, e.completed_at,
         {TRIGGER} COLLATE "C" AS trigger, COALESCE(action.action_type, '{NONE}') COLLATE "C" AS action,
-        left(split_part(COALESCE(NULLIF(e.error_message, ''), action.error_message, '{NONE}'), chr(10), 1),
-            {LONGEST_MESSAGE}) AS message
+        COALESCE({_line("e.error_message")}, {_line("action.error_message")}, '{NONE}') AS message
     FROM dct.trigger_executions AS e
     LEFT JOIN dct.dynamic_context_triggers AS trigger ON trigger.id = e.trigger_id
     LEFT JOIN LATERAL (

@@ -22,11 +22,12 @@ edges AS MATERIALIZED (
     SELECT
         of, bucket, max(level) AS most, max(level) FILTER (WHERE next_at >= bucket + {STEP}) AS at_end,
         sum(level * date_part('epoch', next_at - at)) / date_part('epoch', {STEP}) AS average
-    FROM (SELECT of, at, level, next_at, {bucket_of("at")} AS bucket FROM steps) AS step
+    FROM (SELECT of, at, level, next_at, {bucket_of("at")} AS bucket FROM steps WHERE next_at > at) AS step
     GROUP BY of, bucket
 )
 """  # noqa: S608 - of constants
 """`levels` (of, bucket, most, at_end, average) from `held` (of, weight, entered_at, left_at or NULL), `kinds`
 (of) and `buckets`. Who leaves makes room before another one enters at the same moment. Each bucket begins
-with an edge of its own, so that no step crosses its border. Each kind is swept by itself: edges sorted by the
-moment alone, which is one number, take a third of the time."""
+with an edge of its own, so that no step crosses its border. Steps of no length are left out: where several
+leave as a bucket begins, nobody was there with the last of them. Each kind is swept by itself: edges sorted by
+the moment alone, which is one number, take a third of the time."""

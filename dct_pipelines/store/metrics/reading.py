@@ -56,8 +56,9 @@ SELECT
     100.0 * (unreachable + refused) / NULLIF(reads - throttled, 0) AS failure_percent,
     longest_gap_seconds, COALESCE(events, 0) AS events
 FROM buckets
-JOIN dct.connections AS connection ON connection.created_at < buckets.bucket + {STEP}
+CROSS JOIN dct.connections AS connection
 LEFT JOIN read ON read.bucket = buckets.bucket AND read.connection_id = connection.id
 LEFT JOIN brought ON brought.bucket = buckets.bucket AND brought.connection_id = connection.id
+WHERE connection.created_at < buckets.bucket + {STEP} OR reads IS NOT NULL OR events IS NOT NULL
 """  # noqa: S608 - of constants
 METRIC = Metric(TABLE, _STATEMENT)

@@ -34,7 +34,7 @@ def refresh(connection: Connection, metric: Metric, span: Span, values: Mapping[
     """Compute the rows of the span anew within this transaction; return how many there are.
 
     Readers see the old rows until the commit. Facts are read as they were when the statement began, and
-    nothing of theirs is locked.
+    nothing of theirs is locked. Buckets that have not begun get no rows, whatever clocks say of the facts.
     """
     table = metric_tables[metric.table.name]
     minutes = {"memory": MEMORY, "timeout": f"{LONGEST_MINUTES}min"}
@@ -48,6 +48,7 @@ def refresh(connection: Connection, metric: Metric, span: Span, values: Mapping[
     statement = (
         f"INSERT INTO {table.fullname} (grain, bucket, {names})"  # noqa: S608 - names of ours
         f" SELECT :grain, bucket, {names} FROM ({metric.statement}) AS computed"
+        " WHERE bucket <= clock_timestamp()"
     )
     return connection.execute(text(statement), _parameters(span) | dict(values)).rowcount
 

@@ -73,8 +73,8 @@ WITH known AS (
 ), longest AS (
     SELECT DISTINCT ON (bucket, trigger)
         bucket, trigger, action_type,
-        100.0 * spent / NULLIF(sum(spent) OVER (PARTITION BY bucket, trigger), 0) AS percent
-    FROM acted WHERE spent IS NOT NULL ORDER BY bucket, trigger, spent DESC, action_type
+        100.0 * spent / sum(spent) OVER (PARTITION BY bucket, trigger) AS percent
+    FROM acted WHERE spent > 0 ORDER BY bucket, trigger, spent DESC, action_type
 )
 SELECT
     slowest.*, p95_seconds / NULLIF(usual_p95_seconds, 0) AS times_usual,
