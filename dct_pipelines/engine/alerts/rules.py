@@ -147,7 +147,7 @@ class Rules:
                 yield Sign(
                     AlertRule.UTILIZATION,
                     what,
-                    f"{used} of {counted(quota, what.removesuffix('s'))} {'is' if used == 1 else 'are'} in use "
+                    f"{used} of {counted(quota, what.removesuffix('s'))} in use "
                     f"({percent:.0f} %); `dct quota set {what}` raises the quota",
                     is_over=percent > limit,
                     figures={"used": used, "quota": quota, "percent": round(percent, 1)},
