@@ -130,7 +130,7 @@ WHERE e.completed_at >= :since AND e.completed_at < :until GROUP BY 1, 2
 _DIMENSIONS = ("CAST('all' AS text)", "t.name", "t.trigger_type", "c.kind", "t.created_by")
 _INDEXES = """
 SELECT relname FROM pg_index JOIN pg_class ON oid = indexrelid
-WHERE relnamespace = 'dct'::regnamespace
+WHERE relnamespace = 'dct'::regnamespace AND NOT relispartition
     AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
 """
 """Rebuilt when all is there, which takes a fraction of the time; references are not looked at either."""

@@ -49,6 +49,7 @@ def defs() -> dg.Definitions:
         )
         for kind, listener in sorted(registry.listeners().items())
     ]
+    alerts = alerts_sensor(evaluations, settings.alert_interval_seconds)
     tables = metric_tables() if settings.enable_trigger_metrics else {}
     maintenance = maintenance_job()
     return dg.Definitions(
@@ -56,7 +57,7 @@ def defs() -> dg.Definitions:
         asset_checks=alert_checks(),
         jobs=[*jobs, *metric_jobs(tables), maintenance],
         schedules=[*metric_schedules(tables, settings.metrics_since), maintenance_schedule(maintenance)],
-        sensors=[*listeners, dispatch_sensor(jobs, used), reconcile_sensor(), alerts_sensor(evaluations)],
+        sensors=[*listeners, dispatch_sensor(jobs, used), reconcile_sensor(), alerts],
         resources={RESOURCE: DctResource(_gateway)},
         executor=dg.in_process_executor,
     )

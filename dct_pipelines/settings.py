@@ -20,7 +20,6 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic_core import ErrorDetails
 
 from dct_pipelines.domain.errors import InvalidSetting
-from dct_pipelines.domain.incidents import Thresholds
 from dct_pipelines.domain.quotas import Quota, Quotas
 
 PREFIX = "DCT_"
@@ -117,15 +116,25 @@ class Settings(BaseModel):
     """What posts to that address are signed with."""
     alert_channels: str | None = Field(None, alias="DCT_ALERT_CHANNELS")
     """Channels of manifests that are told too, `name` or `name:receiver`, separated by commas."""
+    alert_interval_seconds: int = Field(60, alias="DCT_ALERT_INTERVAL_SECONDS", ge=5, le=120)
+    """Dagster's sensor loop turns every 5 s; what was suspected is forgotten after 5 min without a look."""
+    alert_window_seconds: int = Field(300, alias="DCT_ALERT_WINDOW_SECONDS", ge=10, le=600)
+    """So far back failures and timeouts count; never less than two looks."""
+    alert_settle_seconds: NotNegative = Field(120, alias="DCT_ALERT_SETTLE_SECONDS")
+    """An incident ends after it has been well for so long."""
     alert_failure_percent: Percent = Field(10, alias="DCT_ALERT_FAILURE_PERCENT")
     alert_failure_minimum: Count = Field(10, alias="DCT_ALERT_FAILURE_MINIMUM")
     alert_wait_seconds: NotNegative = Field(300, alias="DCT_ALERT_WAIT_SECONDS")
     alert_utilization_percent: Percent = Field(90, alias="DCT_ALERT_UTILIZATION_PERCENT")
+    alert_utilization_seconds: NotNegative = Field(300, alias="DCT_ALERT_UTILIZATION_SECONDS")
+    """So long a quota has to be nearly used up, and not to be so any more."""
     alert_timeouts: NotNegative = Field(1, alias="DCT_ALERT_TIMEOUTS")
     alert_listener_seconds: NotNegative = Field(300, alias="DCT_ALERT_LISTENER_SECONDS")
     alert_metrics_hours: NotNegative = Field(3, alias="DCT_ALERT_METRICS_HOURS")
+    alert_metrics_minutes: NotNegative = Field(75, alias="DCT_ALERT_METRICS_MINUTES")
+    """So long they have to be behind while we look: after a stop their schedule comes by within an hour."""
     heartbeat_url: SecretStr | None = Field(None, alias="DCT_HEARTBEAT_URL")
-    """Asked each minute while everything works, for a monitor that misses us otherwise."""
+    """Asked at each look while everything works, for a monitor that misses us otherwise."""
 
     log_format: LogFormat = Field(LogFormat.TEXT, alias="DCT_LOG_FORMAT")
     metrics_port: Port | None = Field(None, alias="DCT_METRICS_PORT")
@@ -136,19 +145,6 @@ class Settings(BaseModel):
     otel_endpoint: str | None = Field(None, alias="OTEL_EXPORTER_OTLP_ENDPOINT")
     otel_headers: SecretStr | None = Field(None, alias="OTEL_EXPORTER_OTLP_HEADERS")
     otel_service_name: str = Field("dct", alias="OTEL_SERVICE_NAME")
-
-    @property
-    def alert_thresholds(self) -> Thresholds:
-        """From what on people are told, where a trigger's manifest says nothing else."""
-        return Thresholds(
-            failure_percent=self.alert_failure_percent,
-            failure_minimum=self.alert_failure_minimum,
-            wait_seconds=self.alert_wait_seconds,
-            utilization_percent=self.alert_utilization_percent,
-            timeouts=self.alert_timeouts,
-            listener_seconds=self.alert_listener_seconds,
-            metrics_hours=self.alert_metrics_hours,
-        )
 
     @property
     def logs_json(self) -> bool:

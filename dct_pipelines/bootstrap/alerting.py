@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dct_pipelines.bootstrap.channels import DefinedChannels
+from dct_pipelines.domain.incidents import Pace, Thresholds
 from dct_pipelines.engine.alerts.evaluate import Evaluator
 from dct_pipelines.engine.alerts.life import DeadMansSwitch
 from dct_pipelines.engine.alerts.rules import Rules
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from dct_pipelines.bootstrap.app import App
     from dct_pipelines.domain.channels import SlackChannel
     from dct_pipelines.domain.ports import ChannelPort
+    from dct_pipelines.settings import Settings
 
 
 def alerts_of(app: App) -> AlertService:
@@ -30,16 +32,46 @@ def alerts_of(app: App) -> AlertService:
         names,
         app.library.find_channel,
     )
+
+    def own(channel: str) -> list[str]:
+        return destinations(False, [channel], app.library.find_channel)
+
     make = partial(outside.channel, slack=partial(_slack, app))
-    rules = Rules(app.waiting, settings.quotas, settings.alert_thresholds, settings.enable_trigger_metrics)
+    watches_metrics = settings.enable_trigger_metrics
+    rules = Rules(app.waiting, settings.quotas, thresholds(settings), pace(settings), watches_metrics)
     kept = timedelta(days=settings.metrics_retention_days)
     return AlertService(
         app.database,
         outside.clock,
-        Evaluator(app.database, outside.clock, rules, told, kept),
+        Evaluator(app.database, outside.clock, rules, told, own, kept),
         Ways(outside.alert_webhook, lambda: DefinedChannels(app.library, outside.outbox, make)),
         DeadMansSwitch(outside.life_signs),
         told,
+    )
+
+
+def thresholds(settings: Settings) -> Thresholds:
+    """From what on people are told, where a trigger's manifest says nothing else."""
+    return Thresholds(
+        failure_percent=settings.alert_failure_percent,
+        failure_minimum=settings.alert_failure_minimum,
+        wait_seconds=settings.alert_wait_seconds,
+        utilization_percent=settings.alert_utilization_percent,
+        timeouts=settings.alert_timeouts,
+        listener_seconds=settings.alert_listener_seconds,
+        metrics_hours=settings.alert_metrics_hours,
+    )
+
+
+def pace(settings: Settings) -> Pace:
+    """How often the rules look, and how long what they see has to last."""
+    interval = timedelta(seconds=settings.alert_interval_seconds)
+    return Pace(
+        interval=interval,
+        window=max(timedelta(seconds=settings.alert_window_seconds), 2 * interval),
+        settles_after=timedelta(seconds=settings.alert_settle_seconds),
+        utilization_lasts=timedelta(seconds=settings.alert_utilization_seconds),
+        metrics_last=timedelta(minutes=settings.alert_metrics_minutes),
     )
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from dct_pipelines.engine.maintenance import Maintenance
     from dct_pipelines.engine.manage.connections import ConnectionService
     from dct_pipelines.engine.manage.manager import Manager
+    from dct_pipelines.engine.rebuilding import Rebuilding
     from dct_pipelines.engine.reconcile import Reconciler
     from dct_pipelines.engine.rehearse import Rehearser
     from dct_pipelines.engine.simulate import Simulator
@@ -174,6 +175,13 @@ class App(Base):
         from dct_pipelines.bootstrap.maintaining import maintenance_of
 
         return maintenance_of(self)
+
+    @cached_property
+    def rebuilding(self) -> Rebuilding:
+        """Brings back the code of workspaces that have none here."""
+        from dct_pipelines.engine.rebuilding import Rebuilding
+
+        return Rebuilding(self.database, self.library, self.outside.git, self.outside.workspaces)
 
     @cached_property
     def waiting(self) -> WaitingService:

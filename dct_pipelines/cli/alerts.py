@@ -59,20 +59,22 @@ def show(incident_id: Id, json_output: Json = False) -> None:
 
 @app.command("acknowledge")
 def acknowledge(incident_ids: Ids, by: As = LOCAL, json_output: Json = False) -> None:
-    """Say that somebody looks after it. Its end is told all the same."""
+    """Say that somebody looks after these. Their end is told all the same."""
     from dct_pipelines.cli.session import services
 
     with services() as services_:
-        _tell(services_.alerts.acknowledge(incident_ids, by), "acknowledged", json_output=json_output)
+        changed = services_.alerts.acknowledge(incident_ids, by)
+    _tell(changed, "acknowledged", len(incident_ids), json_output=json_output)
 
 
 @app.command("resolve")
 def resolve(incident_ids: Ids, by: As = LOCAL, json_output: Json = False) -> None:
-    """End it by hand. What is still out of order after ten minutes is a new incident."""
+    """End these by hand. What is still out of order after ten minutes is a new incident."""
     from dct_pipelines.cli.session import services
 
     with services() as services_:
-        _tell(services_.alerts.resolve(incident_ids, by), "resolved", json_output=json_output)
+        changed = services_.alerts.resolve(incident_ids, by)
+    _tell(changed, "resolved", len(incident_ids), json_output=json_output)
 
 
 @app.command("test")
@@ -92,7 +94,7 @@ def try_out(by: As = LOCAL, json_output: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def _tell(changed: list[Incident], how: str, *, json_output: bool) -> None:
+def _tell(changed: list[Incident], how: str, asked: int, *, json_output: bool) -> None:
     from dct_pipelines.cli.output import print_json, say, short
 
     if json_output:
@@ -101,4 +103,4 @@ def _tell(changed: list[Incident], how: str, *, json_output: bool) -> None:
     for one in changed:
         say(f"{short(one.id)} {one.rule} of {one.subject} is {how}")
     if not changed:
-        say("nothing was changed: they were so already")
+        say(f"nothing was changed: {'it was' if asked == 1 else 'they were'} so already")

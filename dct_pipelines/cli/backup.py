@@ -28,12 +28,13 @@ def backup(
     `.env` and credentials are not in it: keep those where you keep secrets.
     """
     from dct_pipelines.cli.session import services
+    from dct_pipelines.cli.up import unwinding
     from dct_pipelines.engine.backup import check
 
     if verify:
         _tell(file, check(file), json_output, "is whole")
         return
-    with services() as services_:
+    with unwinding(), services() as services_:
         path, manifest = services_.backups.make(file.absolute(), by, _say_how_far)
     _tell(path, manifest, json_output, "was written")
 
@@ -44,6 +45,7 @@ def _say_how_far(line: str) -> None:
 
 def _tell(path: Path, manifest: Manifest, json_output: bool, what: str) -> None:
     from dct_pipelines.cli.output import print_json, say
+    from dct_pipelines.domain.counting import counted
 
     size = path.stat().st_size
     if json_output:
@@ -53,5 +55,6 @@ def _tell(path: Path, manifest: Manifest, json_output: bool, what: str) -> None:
     say(f"{path} {what}: {size / 2**20:.1f} MiB")
     say(
         f"backup {manifest.id} as of {manifest.as_of:%Y-%m-%d %H:%M:%S} UTC, release {manifest.release}, "
-        f"{manifest.rows:,} rows of {len(manifest.tables)} tables, {len(manifest.files)} files"
+        f"{counted(manifest.rows, 'row')} of {counted(len(manifest.tables), 'table')}, "
+        f"{counted(len(manifest.files), 'file')}"
     )

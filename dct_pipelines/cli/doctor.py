@@ -55,6 +55,12 @@ def _found(*, online: bool) -> Iterable[Diagnosis]:
         mend = "correct it in the environment or `.env`; docs/reference/settings.md lists every setting"
         for line in str(error).splitlines():
             yield Diagnosis(theme="project", level=Level.FAIL, says=line, mend=mend)
+        yield Diagnosis(
+            theme="project",
+            level=Level.WARN,
+            says="nothing else was looked at, because the settings say where the home and the database are",
+            mend="correct them, and call the doctor again",
+        )
         return
     try:
         yield from Examination(patient_of(app, online=online)).findings()
@@ -77,6 +83,7 @@ def patient_of(app: App, *, online: bool) -> Patient:
         quotas=app.settings.quotas,
         buildable_jobs=app.buildable_jobs,
         broken_triggers=app.broken_triggers,
+        workspaces=app.outside.workspaces,
         ask=(lambda stored: app.connections.check(stored.spec)) if online else None,
     )
 

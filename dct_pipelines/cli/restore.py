@@ -13,6 +13,7 @@ from dct_pipelines.cli.options import LOCAL, As, DryRun, Json
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from dct_pipelines.domain.restored import Uncertain, WithoutCode
     from dct_pipelines.engine.restore import RestorePlan, RestoreReport
     from dct_pipelines.engine.restored import RestoredReport
 
@@ -63,6 +64,7 @@ def file(
     from dct_pipelines.bootstrap import build
     from dct_pipelines.cli.session import require_project
     from dct_pipelines.cli.supervisor import LOCK
+    from dct_pipelines.cli.up import unwinding
     from dct_pipelines.clients.stack.lock import only_one
     from dct_pipelines.settings import load_settings
 
@@ -70,12 +72,12 @@ def file(
     require_project(settings)
     app_ = build(settings)
     try:
-        with only_one(settings.home / LOCK, "the engine"):
+        with unwinding(), only_one(settings.home / LOCK, "the engine"):
             if dry_run:
                 _tell_plan(app_.restoring.plan(path, by, replace=replace), json_output)
             else:
                 done = app_.restoring.restore(path, by, _say_how_far, replace=replace)
-                _tell_done(done, json_output)
+                _tell_done(done, app_.rebuilding.missing(), json_output)
     finally:
         app_.database.dispose()
 
@@ -87,13 +89,14 @@ def list_(json_output: Json = False) -> None:
     from dct_pipelines.cli.session import services
 
     with services() as services_:
-        found = services_.restored.report()
+        found, without_code = services_.restored.report(), services_.rebuilding.missing()
     if json_output:
-        print_json(found)
+        without = [one.model_dump(mode="json") for one in without_code]
+        print_json({**found.model_dump(mode="json"), "without_code": without})
         return
     _tell_state(found)
     rows = [
-        [short(one.id), one.trigger, one.about, one.happened_at, _ands(one.done), _ands(one.begun), one.why]
+        [short(one.id), one.trigger, one.about, _when(one), _ands(one.done), _ands(one.begun), one.why]
         for one in found.uncertain
     ]
     columns = ("execution", "trigger", "subject", "happened", "done", "begun", "why it is held")
@@ -101,6 +104,12 @@ def list_(json_output: Json = False) -> None:
     for one in found.unread:
         say(
             f"! not read since the restore: {one.connection} {f'({one.detail})' if one.detail else ''}", "red"
+        )
+    for lost in without_code:
+        say(
+            f"! no code of workspace {lost.title!r} is here (branch {lost.branch} of {lost.repository}): "
+            f"`dct restore workspace {short(lost.id)}`",
+            "red",
         )
 
 
@@ -144,12 +153,53 @@ def finish(
         say(f"the pause after the restore of backup {restored.backup_id} is over; work starts")
 
 
-def _chosen(ids: list[str] | None, every: bool) -> list[str] | None:
+@app.command("workspace")
+def workspace(
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[IDS]...", help="Workspaces, by their ids or the first digits of them."),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All whose code is not here.")] = False,
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="Begin again at the first commit where the branch is gone.")
+    ] = False,
+    dry_run: DryRun = False,
+    by: As = LOCAL,
+    json_output: Json = False,
+) -> None:
+    """Bring back the code of workspaces that have none here, from their branches; files that are there stay.
+
+    A backup holds the context of a workspace only. What was never pushed is not made up. Exit code 1 when
+    one could not be brought back.
+    """
+    from dct_pipelines.cli.output import print_json, short, table
+    from dct_pipelines.cli.session import services
+
+    chosen = _chosen(ids, every, "workspaces")
+    with services() as services_:
+        told = services_.rebuilding.rebuild(chosen, by, from_start=from_start, dry_run=dry_run)
+    if json_output:
+        print_json({"dry_run": dry_run, "workspaces": told})
+    else:
+        rows = [(short(one.id), one.title, one.branch, one.says) for one in told]
+        table(("workspace", "title", "branch", "result"), rows, empty="every workspace has its code here")
+    if not all(one.is_back for one in told):
+        raise typer.Exit(1)
+
+
+def _chosen(ids: list[str] | None, every: bool, of: str = "executions") -> list[str] | None:
     from dct_pipelines.domain.errors import InvalidInput
 
     if bool(ids) is every:
-        raise InvalidInput("name executions by their ids, or say --all")
+        raise InvalidInput(f"name {of} by their ids, or say --all")
     return None if every else ids
+
+
+def _when(one: Uncertain) -> Any:
+    """The time of the event; git keeps none, so that there it is when we read it."""
+    from dct_pipelines.cli.output import clean
+
+    return one.happened_at if one.happened_at or not one.seen_at else f"seen {clean(one.seen_at)}"
 
 
 def _say_how_far(line: str) -> None:
@@ -168,30 +218,38 @@ def _tell_plan(plan: RestorePlan, json_output: bool) -> None:
 
 def _say_plan(plan: RestorePlan, what: str) -> None:
     from dct_pipelines.cli.output import say
+    from dct_pipelines.domain.counting import counted
 
     manifest = plan.manifest
     say(
         f"{what} backup {manifest.id} as of {manifest.as_of:%Y-%m-%d %H:%M:%S} UTC, release "
-        f"{manifest.release}: {manifest.rows:,} rows of {len(manifest.tables)} tables"
+        f"{manifest.release}: {counted(manifest.rows, 'row')} of {counted(len(manifest.tables), 'table')}"
     )
     if plan.migrates_from is not None:
         say(f"its tables are of revision {plan.migrates_from} and are brought to this release")
     for name, rows in plan.replaces.items():
         if rows:
-            say(f"  in the place of {rows:,} rows of {name}", "yellow")
+            say(f"  in the place of {counted(rows, 'row')} of {name}", "yellow")
 
 
-def _tell_done(done: RestoreReport, json_output: bool) -> None:
+def _tell_done(done: RestoreReport, without_code: tuple[WithoutCode, ...], json_output: bool) -> None:
     from dct_pipelines.cli.output import print_json, say
+    from dct_pipelines.domain.counting import counted
 
     if json_output:
-        print_json(done)
+        without = [one.model_dump(mode="json") for one in without_code]
+        print_json({**done.model_dump(mode="json"), "without_code": without})
         return
     _say_plan(done.plan, "restored")
-    say(f"{len(done.files)} files were put back; every count and checksum is that of the backup")
+    back = counted(len(done.files), "file was", "files were")
+    say(f"{back} put back; every count and checksum is that of the backup")
     for name in done.kept:
         say(f"  {name} was there already and is left as it is", "yellow")
-    say(f"{done.held} executions were open and are held as uncertain; {NEXT}")
+    if without_code:
+        lost = counted(len(without_code), "open workspace has", "open workspaces have")
+        say(f"{lost} no code here: `dct restore workspace --all` rebuilds it from the branches", "yellow")
+    held = counted(done.held, "execution was open and is", "executions were open and are")
+    say(f"{held} held as uncertain; {NEXT}")
 
 
 def _tell_state(found: RestoredReport) -> None:

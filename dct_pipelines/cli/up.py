@@ -143,3 +143,19 @@ def on_end(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]
     finally:
         for number, before in earlier.items():
             signal.signal(number, before)
+
+
+@contextmanager
+def unwinding() -> Iterator[None]:
+    """Let a signal that asks us to end leave the block as an exception would, so that it puts its work right.
+
+    Further ones are ignored: whoever is in a hurry has `kill -9`.
+    """
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(each, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    with on_end(leave):
+        yield

@@ -7,12 +7,16 @@ is read, not believed.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import re
+import stat
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import IO
 from uuid import UUID
@@ -20,13 +24,19 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from dct_pipelines.clients.files import room_for, sync_directory
-from dct_pipelines.domain.backups import FILES, FORMAT, MANIFEST, FilePrint, Manifest
+from dct_pipelines.domain.backups import DUMP, FILES, FORMAT, MANIFEST, FilePrint, Manifest
 from dct_pipelines.domain.errors import BackupUnusable, InvalidInput
 
 CHUNK_BYTES = 1024 * 1024
 LARGEST_MANIFEST_BYTES = 16 * 1024 * 1024
 BROKEN = (zipfile.BadZipFile, EOFError, ValueError, KeyError, NotImplementedError, RuntimeError)
 """What reading a file raises that is no zip, or no longer."""
+GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+DRAFT = ".draft"
+OF_DRAFTS = re.compile(r"\..+\.[0-9a-f]{8}\.draft")
+OLD_DRAFT = timedelta(days=1)
+ZIP_HEADER, ZIP_HEADER_BYTES = b"PK\x03\x04", 30
+"""How a file in a zip begins, and how many bytes stand before its name."""
 
 
 @dataclass
@@ -47,6 +57,20 @@ class BackupWriter:
         self.files[name] = FilePrint(bytes=size, sha256=digest.hexdigest())
         return self.files[name]
 
+    def add_file(self, name: str, path: Path) -> bool:
+        """A file on disk; False, and no part of the backup, when it is gone meanwhile or is a link now."""
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno in GONE:
+                return False
+            raise InvalidInput(
+                f"{path} cannot be read ({error.strerror}); let this user read it, or move it away"
+            ) from error
+        with os.fdopen(descriptor, "rb") as file:
+            self.add(name, iter(lambda: file.read(CHUNK_BYTES), b""))
+        return True
+
     def finish(self, manifest: Manifest) -> None:
         """The manifest, which comes last because it knows the others."""
         self.archive.writestr(MANIFEST, manifest.model_dump_json(indent=1))
@@ -59,7 +83,7 @@ def writing(path: Path, backup_id: UUID) -> Iterator[BackupWriter]:
         raise InvalidInput(f"{path} is there already; remove it, or name another file")
     if not path.parent.is_dir():
         raise InvalidInput(f"there is no directory {path.parent}; make it, or name another file")
-    draft = path.with_name(f".{path.name}.{backup_id.hex[:8]}.draft")
+    draft = path.with_name(f".{path.name}.{backup_id.hex[:8]}{DRAFT}")
     try:
         with room_for(f"the backup in {path.parent}"):
             with os.fdopen(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "w+b") as file:
@@ -72,6 +96,22 @@ def writing(path: Path, backup_id: UUID) -> Iterator[BackupWriter]:
     finally:
         with suppress(FileNotFoundError):
             draft.unlink()
+
+
+def remove_old_drafts(directory: Path, now: datetime) -> list[Path]:
+    """Remove the drafts that killed backups have left there, once nobody has written to them for a day.
+
+    Only what is ours by its name and its first bytes; returns what was removed.
+    """
+    removed = []
+    for path in sorted(directory.glob(f".*{DRAFT}")):
+        with suppress(OSError):
+            found = path.lstat()
+            is_old = datetime.fromtimestamp(found.st_mtime, UTC) < now - OLD_DRAFT
+            if stat.S_ISREG(found.st_mode) and is_old and _is_draft(path):
+                path.unlink()
+                removed.append(path)
+    return removed
 
 
 def files_of_home(home: Path) -> Iterator[tuple[str, Path]]:
@@ -87,17 +127,6 @@ def files_of_home(home: Path) -> Iterator[tuple[str, Path]]:
         for workspace in sorted(workspaces.iterdir()):
             if not workspace.is_symlink():
                 yield from _below(home, workspace / ".dct")
-
-
-def pieces(path: Path) -> Iterator[bytes]:
-    """The content of a file; nothing if it is gone meanwhile."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return
-    with os.fdopen(descriptor, "rb") as file:
-        while piece := file.read(CHUNK_BYTES):
-            yield piece
 
 
 @dataclass(frozen=True)
@@ -181,6 +210,15 @@ class BackupFile:
             yield
         except BROKEN as error:
             raise BackupUnusable(f"{self.path} is damaged or no backup ({error}); use another one") from error
+
+
+def _is_draft(path: Path) -> bool:
+    """Whether it is called as drafts are, and begins as one does: with the dump, or not at all yet."""
+    if OF_DRAFTS.fullmatch(path.name) is None:
+        return False
+    with path.open("rb") as file:
+        begins = file.read(ZIP_HEADER_BYTES + len(DUMP))
+    return not begins or (begins.startswith(ZIP_HEADER) and begins.endswith(DUMP.encode()))
 
 
 def _print_of(file: IO[bytes]) -> FilePrint:

@@ -167,6 +167,7 @@ class _Workspaces:
         self._opened = opened
         self.directory_for = inner.directory_for
         self.touched_at = inner.touched_at
+        self.code = inner.code
 
     def open(self, workspace_id: UUID, repository: Repository, branch: str, start_commit: str) -> Path:
         directory = self.directory_for(workspace_id)

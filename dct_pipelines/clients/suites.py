@@ -23,6 +23,7 @@ from dct_pipelines.domain.git_refs import as_oid
 from dct_pipelines.domain.junit import LARGEST_BYTES
 from dct_pipelines.domain.ports import SecretsPort, SuiteRequest, SuiteRun, WorkspaceFilesPort
 from dct_pipelines.domain.process import ProcessPort
+from dct_pipelines.domain.words import WorkspaceCode
 
 MOST_REPORTS = 500
 _MOST_FILES_LOOKED_AT = 200_000
@@ -67,8 +68,11 @@ class SuiteRunner:
     def _place(self, request: SuiteRequest) -> Iterator[Path]:
         if request.workspace_id:
             directory = self.workspaces.directory_for(request.workspace_id)
-            if not directory.is_dir():
-                raise ActionFailed(f"the workspace {directory} is gone; open a new one")
+            code = self.workspaces.code(request.workspace_id)
+            if code is not WorkspaceCode.THERE:
+                what = "is gone" if code is WorkspaceCode.GONE else "holds no code"
+                way_back = "`dct restore workspace` brings it back"
+                raise ActionFailed(f"the workspace {directory} {what}; {way_back}")
             yield directory
             return
         release = self.releases.current(request.environment) if request.environment else None

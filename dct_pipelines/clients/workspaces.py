@@ -21,10 +21,12 @@ from typing import Any
 from uuid import UUID
 
 from dct_pipelines.clients.files import disk_error, private_directory, replace_file, sync_directory
+from dct_pipelines.clients.git.trees import has_repository
 from dct_pipelines.domain.errors import ActionFailed
 from dct_pipelines.domain.git import GitPort
 from dct_pipelines.domain.git_refs import Oid
 from dct_pipelines.domain.ports import Archive, BundleFile, Repository
+from dct_pipelines.domain.words import WorkspaceCode
 
 _CHUNK_BYTES = 1024 * 1024
 _MOST_LOOKED_AT = 100_000
@@ -44,12 +46,19 @@ class WorkspaceFiles:
         return self.home / "workspaces" / str(workspace_id)
 
     def open(self, workspace_id: UUID, repository: Repository, branch: str, start_commit: str) -> Path:
-        """Make the working directory, or find it as an earlier attempt left it."""
+        """Make the working directory, or find it as an earlier attempt left it; or give it its code back."""
         directory = self.directory_for(workspace_id)
         with _disk(directory):
             directory.parent.mkdir(parents=True, exist_ok=True)
             self.git.add_worktree(repository.ref, branch, Oid(start_commit), directory)
         return directory
+
+    def code(self, workspace_id: UUID) -> WorkspaceCode:
+        """Whether its repository is there, or at least a directory."""
+        directory = self.directory_for(workspace_id)
+        if has_repository(directory):
+            return WorkspaceCode.THERE
+        return WorkspaceCode.MISSING if directory.is_dir() else WorkspaceCode.GONE
 
     def write(self, workspace_id: UUID, files: Sequence[BundleFile]) -> None:
         """Write files atomically, each replaced as a whole; a link on the way is refused, not followed."""
@@ -68,7 +77,9 @@ class WorkspaceFiles:
             private_directory(archives)
             if not (checksum.exists() and path.exists()):
                 if not directory.is_dir():
-                    raise ActionFailed(f"{directory} is gone and was not archived; there is nothing to pack")
+                    raise ActionFailed(
+                        f"{directory} is gone and was not archived; `dct restore workspace` brings it back"
+                    )
                 head = self.git.collect_worktree(repository.ref, str(manifest["branch"]), directory)
                 _pack(directory, path, {**manifest, "head_commit": head})
                 replace_file(checksum, f"{_sha256(path)}  {path.name}\n".encode())

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 from uuid import UUID
 
+from dct_pipelines.domain.counting import length_of
 from dct_pipelines.domain.facts import Fact
 from dct_pipelines.domain.incidents import Incident
 
@@ -76,7 +77,7 @@ def subject_of(kind: MessageKind, incidents: Sequence[Incident]) -> str:
         return f"{what}: {incidents[0].rule} of {incidents[0].subject}"
     names = ", ".join(dict.fromkeys(incident.subject for incident in incidents[:4]))
     more = ", ..." if len(incidents) > 4 else ""
-    many = "incidents" if kind is MessageKind.OPENED else "resolved"
+    many = "incidents" if kind is MessageKind.OPENED else "incidents resolved"
     return f"{len(incidents)} {many}: {names}{more}"
 
 
@@ -100,6 +101,6 @@ def _sentence(kind: MessageKind, incident: Incident) -> str:
     if kind is MessageKind.OPENED:
         return incident.text
     ended = incident.resolved_at or incident.last_seen_at
-    lasted = round((ended - (incident.opened_at or incident.first_seen_at)).total_seconds() / 60)
+    lasted = length_of(ended - (incident.opened_at or incident.first_seen_at))
     by = f" by {incident.resolved_by}" if incident.resolved_by else ""
-    return f"Resolved{by} after {lasted} min: {incident.text}"
+    return f"Resolved{by} after {lasted}: {incident.text}"

@@ -34,7 +34,8 @@ class FilePrint(Fact):
 class Manifest(Fact):
     """A backup: whose it is, as of when, and what everything in it has to be.
 
-    `release` is the product's, `revision` that of the tables, `postgres` the server's major version.
+    `release` is the product's, `revision` that of the tables, `postgres` the server's major version. `home`
+    is where the deployment's files lay; None where an older release made the backup, which did not say.
     """
 
     format: int
@@ -43,6 +44,7 @@ class Manifest(Fact):
     release: str
     revision: str
     postgres: int
+    home: str | None = None
     schemas: tuple[str, ...]
     tables: dict[str, TablePrint]
     files: dict[str, FilePrint]

@@ -189,7 +189,10 @@ class GitPort(Protocol):
         ...
 
     def add_worktree(self, repo: RepositoryRef, branch: str, start: Oid, directory: Path) -> None:
-        """A working directory on a new branch (short name) from `start`; does nothing when it is there."""
+        """A working directory on a branch (short name) that begins at `start`; does nothing when it is there.
+
+        A directory without a repository gets one, and the files that it lacks; what lies in it stays.
+        """
         ...
 
     def collect_worktree(self, repo: RepositoryRef, branch: str, directory: Path) -> Oid:

@@ -1,7 +1,8 @@
 """Incidents: what is out of order, since when, and when somebody has to hear of it.
 
-Each minute the rules look at the deployment. What one of them sees of one subject is a sign; a sign opens an
-incident, keeps it, and when it stays away, resolves it. Both take a while where it would flap otherwise.
+Each minute, or as often as the settings say, the rules look at the deployment. What one of them sees of one
+subject is a sign; a sign opens an incident, keeps it, and when it stays away, resolves it. Both take a while
+where it would flap otherwise.
 """
 
 from __future__ import annotations
@@ -17,8 +18,6 @@ from pydantic import Field
 
 from dct_pipelines.domain.facts import Fact
 
-WINDOW = timedelta(minutes=5)
-"""How far back failures and timeouts are counted."""
 UNWATCHED = timedelta(minutes=5)
 """After so long without a look what was suspected before counts no more."""
 LEFT_ALONE = timedelta(minutes=10)
@@ -35,7 +34,7 @@ class AlertRule(StrEnum):
     UTILIZATION = "utilization"
     """A quota is nearly used up, for minutes."""
     CONNECTION = "connection"
-    """A connection is down."""
+    """A connection is down, or one of its items cannot be read."""
     TIMEOUT = "timeout"
     """Executions of a trigger ran longer than they may."""
     LISTENER = "listener"
@@ -57,23 +56,45 @@ class IncidentState(StrEnum):
 class Timing:
     """How long a sign has to last before its incident opens, and to be gone before that is resolved."""
 
-    opens_after: timedelta = timedelta(0)
+    opens_after: timedelta
+    settles_after: timedelta
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often the rules look, how far back, and how long what they see has to last."""
+
+    interval: timedelta = timedelta(minutes=1)
+    """From one look to the next."""
+    window: timedelta = timedelta(minutes=5)
+    """How far back failures and timeouts are counted."""
     settles_after: timedelta = timedelta(minutes=2)
+    """A sign has to be gone for so long, unless its rule says otherwise."""
+    utilization_lasts: timedelta = timedelta(minutes=5)
+    """Agents and runs may well be all in use for a minute."""
+    metrics_last: timedelta = timedelta(minutes=75)
+    """A machine that was off for hours has more than an hour, in which the schedule of metrics comes by."""
 
+    @property
+    def second_look(self) -> timedelta:
+        """What is still so after it was seen by two looks, also when the second is a little early.
 
-TIMINGS: Mapping[AlertRule, Timing] = {
-    AlertRule.FAILURE_RATE: Timing(),
-    AlertRule.WAIT: Timing(opens_after=timedelta(seconds=60)),
-    AlertRule.UTILIZATION: Timing(timedelta(minutes=5), timedelta(minutes=5)),
-    AlertRule.CONNECTION: Timing(),
-    AlertRule.TIMEOUT: Timing(),
-    AlertRule.LISTENER: Timing(opens_after=timedelta(seconds=45)),
-    AlertRule.METRICS: Timing(opens_after=timedelta(minutes=75), settles_after=timedelta(0)),
-}
-"""A machine that was off for hours finds all connections overdue: that is none of their incidents, hence the
-second look of `listener`. Its metrics have more than an hour, in which their schedule comes by. What was held
-back until a moment ago starts before the second look of `wait`. Agents and runs may well be all in use for a
-minute."""
+        A machine that was off for hours finds all connections overdue, and what was held back until a moment
+        ago has waited for long: neither is so at the second look.
+        """
+        return self.interval * 0.75
+
+    def of(self, rule: AlertRule) -> Timing:
+        """The timing of a rule."""
+        match rule:
+            case AlertRule.WAIT | AlertRule.LISTENER:
+                return Timing(self.second_look, self.settles_after)
+            case AlertRule.UTILIZATION:
+                return Timing(self.utilization_lasts, self.utilization_lasts)
+            case AlertRule.METRICS:
+                return Timing(self.metrics_last, timedelta(0))
+            case _:
+                return Timing(timedelta(0), self.settles_after)
 
 
 @dataclass(frozen=True)
@@ -95,7 +116,8 @@ class Sign:
     """What a rule sees of one subject. `is_over` False: it would open nothing, but an open incident stays.
 
     `is_told` False: it never opens anything, and is remembered only until the next look.
-    `group` is what incidents of one cause have in common, the connection mostly; empty: nothing.
+    `group` is what incidents of one cause have in common, the connection mostly; empty: nothing. `channels`
+    are told of its incident besides those who are told of everything.
     """
 
     rule: AlertRule
@@ -105,6 +127,7 @@ class Sign:
     is_told: bool = True
     group: str = ""
     figures: Mapping[str, Any] = field(default_factory=dict)
+    channels: tuple[str, ...] = ()
 
 
 class Incident(Fact):
@@ -144,9 +167,8 @@ class Step(StrEnum):
     """It was suspected only."""
 
 
-def judge(rule: AlertRule, sign: Sign | None, live: Incident | None, now: datetime) -> Step:
+def judge(timing: Timing, sign: Sign | None, live: Incident | None, now: datetime) -> Step:
     """What becomes of a subject, by what is seen of it now and the incident that it has, if any."""
-    timing = TIMINGS[rule]
     if live is None or live.state is IncidentState.SUSPECTED:
         return _before_it_opens(timing, sign, live, now)
     if sign is not None:

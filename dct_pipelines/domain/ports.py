@@ -27,6 +27,7 @@ from dct_pipelines.domain.operations import (
     Workspace,
 )
 from dct_pipelines.domain.process import ProcessPort, ProcessResult
+from dct_pipelines.domain.words import WorkspaceCode
 
 
 class Clock(Protocol):
@@ -213,7 +214,13 @@ class WorkspaceFilesPort(Protocol):
         """Where that workspace lives (whether or not it exists yet)."""
 
     def open(self, workspace_id: UUID, repository: Repository, branch: str, start_commit: str) -> Path:
-        """Make the worktree on its own branch, or find it as an earlier attempt left it."""
+        """Make the worktree on its own branch, or find it as an earlier attempt left it.
+
+        Where its directory is there and its code is not, the code comes back and what is there stays.
+        """
+
+    def code(self, workspace_id: UUID) -> WorkspaceCode:
+        """Whether the code of that workspace is here."""
 
     def write(self, workspace_id: UUID, files: Sequence[BundleFile]) -> None:
         """Write bundle files atomically, each replaced as a whole."""

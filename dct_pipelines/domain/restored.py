@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from dct_pipelines.domain.facts import Fact
+from dct_pipelines.domain.words import WorkspaceCode
 
 HELD_UNTIL = datetime(9000, 1, 1, tzinfo=UTC)
 """A pause without an end; the queue knows pauses by a moment, and an infinite one is no time in Python."""
@@ -19,6 +20,18 @@ PAUSED = (
     "`dct restore finish`"
 )
 WAY_OUT = "`dct restore release` lets it go on, `dct restore skip` ends it"
+UNDATED = frozenset(
+    {
+        "branch_created",
+        "head_moved",
+        "force_pushed",
+        "branch_deleted",
+        "tag_created",
+        "check_reported",
+        "branch_assessed",
+    }
+)
+"""Kinds of events whose time is that of the read which saw them: git keeps none of what happens in it."""
 FIRED_SINCE = (
     f"it fired by what changed since the backup, so that the original may have done it already; {WAY_OUT}"
 )
@@ -38,8 +51,9 @@ class Restored(Fact):
 
 
 class Uncertain(Fact):
-    """An execution that the original may have done already. `happened_at` is when its event happened.
+    """An execution that the original may have done already.
 
+    `happened_at` is when its event happened, None where nobody knows that, and `seen_at` when it was read.
     `done` are the actions that are recorded as done, `begun` those of which it is not known.
     """
 
@@ -48,6 +62,7 @@ class Uncertain(Fact):
     about: str | None
     created_at: datetime
     happened_at: datetime | None
+    seen_at: datetime | None
     attempt: int
     why: str
     done: tuple[str, ...]
@@ -63,3 +78,27 @@ class Unread(Fact):
     connection: str
     items: int
     detail: str | None
+
+
+class WithoutCode(Fact):
+    """A workspace that is open and whose code is not here: a backup holds its context only.
+
+    `directory` is where it has to be; `code` says whether that is there at all.
+    """
+
+    id: UUID
+    title: str
+    repository: str
+    branch: str
+    directory: str
+    code: WorkspaceCode
+
+
+class Rebuilt(Fact):
+    """What became of one such workspace: whether its code is back (or would be, with a dry run), and how."""
+
+    id: UUID
+    title: str
+    branch: str
+    is_back: bool
+    says: str

@@ -78,6 +78,13 @@ class ResourceLimits(Definition):
         return any(rate is not None for rate in rates)
 
 
+class AlertChannel(Definition):
+    """Where a trigger's trouble is told too; without `to` every receiver that the channel names."""
+
+    channel: Name
+    to: tuple[str, ...] = Field(default=(), max_length=20)
+
+
 class TriggerAlerts(Definition):
     """When people are told of this trigger's trouble; None is what holds for the whole deployment."""
 
@@ -85,8 +92,21 @@ class TriggerAlerts(Definition):
     """False: neither failures nor timeouts nor waits of it are told."""
     failure_percent: float | None = Field(default=None, gt=0, le=100)
     failure_minimum: int | None = Field(default=None, ge=1)
-    """So many executions must have ended within five minutes."""
+    """So many executions must have ended within the window of alerts, five minutes mostly."""
+    timeouts: int | None = Field(default=None, ge=1)
+    """So many of them ran longer than they may."""
     wait_seconds: float | None = Field(default=None, gt=0)
+    channels: tuple[AlertChannel, ...] = Field(default=(), max_length=20)
+    """Who is told of its failures and timeouts, besides those who are told of everything."""
+
+    @property
+    def destinations(self) -> tuple[str, ...]:
+        """These channels as alerts name them: `name`, or `name:receiver` for each."""
+        return tuple(
+            name
+            for one in self.channels
+            for name in ([f"{one.channel}:{to}" for to in one.to] or [one.channel])
+        )
 
 
 class TriggerSpec(Definition):

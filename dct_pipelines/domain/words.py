@@ -102,6 +102,16 @@ class WorkspaceState(StrEnum):
     ARCHIVED = "archived"
 
 
+class WorkspaceCode(StrEnum):
+    """What is on disk of a workspace that is open."""
+
+    THERE = "there"
+    MISSING = "missing"
+    """A directory without a repository: a backup holds the context of a workspace only."""
+    GONE = "gone"
+    """Not even a directory."""
+
+
 class DecisionOutcome(StrEnum):
     """`not_matched` is never stored: it is replayed when asked. The others are rows."""
 

@@ -5,15 +5,24 @@ The dump and the figures of each table are read in the same snapshot, side by si
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 from uuid import uuid4
 
 import dct_pipelines
-from dct_pipelines.clients.backup_file import BackupFile, files_of_home, pieces, writing
-from dct_pipelines.domain.backups import DUMP, FORMAT, Manifest
+from dct_pipelines.clients.backup_file import (
+    BackupFile,
+    BackupWriter,
+    files_of_home,
+    remove_old_drafts,
+    writing,
+)
+from dct_pipelines.domain.backups import DUMP, FORMAT, FilePrint, Manifest, TablePrint
+from dct_pipelines.domain.counting import counted
 from dct_pipelines.domain.errors import NotPermitted
 from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.roles import deployment_fault
@@ -21,13 +30,23 @@ from dct_pipelines.engine.manage.stored import load
 from dct_pipelines.engine.restored import KIND
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.definitions import people
-from dct_pipelines.store.dumps import Snapshot, snapshot
+from dct_pipelines.store.dumps import snapshot
 
 Tell = Callable[[str], None]
 """Hears, in a line, how far it is."""
 TOLD_EVERY_BYTES = 64 * 1024 * 1024
 MANY_ROWS = 100_000
 """A table with as many is told when it has been read."""
+CANCEL_AGAIN_SECONDS = 0.2
+"""A query that is cancelled may have just ended, and the next one begun."""
+
+
+class Moment(Protocol):
+    """What is read of a `Snapshot`, by two threads."""
+
+    def dump(self) -> Generator[bytes, None, None]: ...
+    def fingerprint(self, tell: Callable[[str, int], None]) -> dict[str, TablePrint]: ...
+    def cancel(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -47,15 +66,16 @@ class Backups:
             if message := deployment_fault(load(connection).role(by)):
                 raise NotPermitted(message)
         backup_id = uuid4()
+        now = self.clock.now()
         if path.is_dir():
-            path = path / f"dct-{self.clock.now():%Y%m%dT%H%M%SZ}-{backup_id.hex[:8]}.backup"
-        with writing(path, backup_id) as writer, snapshot(self.database) as moment:
-            with ThreadPoolExecutor(1) as beside:
-                told = beside.submit(moment.fingerprint, lambda table, rows: _told(tell, table, rows))
-                dump = writer.add(DUMP, _counting(moment, tell))
-                tables = told.result()
+            path = path / f"dct-{now:%Y%m%dT%H%M%SZ}-{backup_id.hex[:8]}.backup"
+        for draft in remove_old_drafts(path.parent, now):
+            tell(f"removed {draft}, which a backup that was killed has left")
+        with writing(path, backup_id) as writer:
+            with snapshot(self.database) as moment:
+                dump, tables = dump_and_prints(moment, writer, tell)
             for name, file in files_of_home(self.home):
-                writer.add(name, pieces(file))
+                writer.add_file(name, file)
             manifest = Manifest(
                 format=FORMAT,
                 id=backup_id,
@@ -63,6 +83,7 @@ class Backups:
                 release=dct_pipelines.__version__,
                 revision=moment.revision,
                 postgres=moment.server.major,
+                home=str(self.home),
                 schemas=moment.schemas,
                 tables=tables,
                 files=writer.files,
@@ -79,15 +100,36 @@ def check(path: Path) -> Manifest:
     return BackupFile(path).verify()
 
 
+def dump_and_prints(
+    moment: Moment, writer: BackupWriter, tell: Tell
+) -> tuple[FilePrint, dict[str, TablePrint]]:
+    """The dump, and beside it what each table holds; when either fails, the other is not waited for."""
+    with ThreadPoolExecutor(1) as beside:
+        told = beside.submit(moment.fingerprint, lambda table, rows: _told(tell, table, rows))
+        try:
+            with closing(_counting(moment, tell, told)) as dump:
+                return writer.add(DUMP, dump), told.result()
+        except BaseException:
+            while not told.done():
+                moment.cancel()
+                wait([told], timeout=CANCEL_AGAIN_SECONDS)
+            raise
+
+
 def _told(tell: Tell, table: str, rows: int) -> None:
     if rows >= MANY_ROWS:
-        tell(f"read {rows:,} rows of {table}")
+        tell(f"read {counted(rows, 'row')} of {table}")
 
 
-def _counting(moment: Snapshot, tell: Tell) -> Iterator[bytes]:
+def _counting(
+    moment: Moment, tell: Tell, told: Future[dict[str, TablePrint]]
+) -> Generator[bytes, None, None]:
     written = 0
-    for piece in moment.dump():
-        before, written = written, written + len(piece)
-        if before // TOLD_EVERY_BYTES != written // TOLD_EVERY_BYTES:
-            tell(f"dumped {written >> 20} MiB, compressed")
-        yield piece
+    with closing(moment.dump()) as dump:  # so that its program ends with it
+        for piece in dump:
+            if told.done():
+                told.result()  # raises what it failed with
+            before, written = written, written + len(piece)
+            if before // TOLD_EVERY_BYTES != written // TOLD_EVERY_BYTES:
+                tell(f"dumped {written >> 20} MiB, compressed")
+            yield piece

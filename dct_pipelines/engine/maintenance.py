@@ -9,20 +9,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from dct_pipelines.domain.counting import counted
 from dct_pipelines.domain.facts import Fact
-from dct_pipelines.store import expiring, partitions, turn
+from dct_pipelines.engine import expiring
+from dct_pipelines.store import partitions, turn, upkeep
 from dct_pipelines.store.database import Database
 
 if TYPE_CHECKING:
     from dct_pipelines.domain.ports import Clock
     from dct_pipelines.engine.idle import IdleWorkspaces
     from dct_pipelines.engine.retention import Retention, Swept
-
-WARN_DAYS = 14
-"""So long before a credential expires it is said."""
 
 
 class StepReport(Fact):
@@ -62,7 +60,11 @@ class Maintenance:
             if not is_mine:
                 return StepReport(step=step, warnings=("another maintenance is at work; nothing was done",))
             report = STEPS[step].work(self, dry_run)
-        return report.model_copy(update={"step": step, "seconds": round(time.monotonic() - begun, 3)})
+            seconds = round(time.monotonic() - begun, 3)
+            if not dry_run:
+                with self.database.begin() as connection:
+                    upkeep.note(connection, step, report.deleted, seconds)
+        return report.model_copy(update={"step": step, "seconds": seconds})
 
 
 def _months(self: Maintenance, dry_run: bool) -> StepReport:
@@ -78,23 +80,19 @@ def _months(self: Maintenance, dry_run: bool) -> StepReport:
 def _workspaces(self: Maintenance, dry_run: bool) -> StepReport:
     found = self.workspaces.look(dry_run=dry_run)
     days = self.workspaces.notice_days
-    warnings = [f"workspace {title!r} is idle and will be archived in {days} days" for title in found.told]
+    later = counted(days, "day")
+    warnings = [f"workspace {title!r} is idle and will be archived in {later}" for title in found.told]
     notes = [f"workspace {title!r} is being archived" for title in found.archiving]
     if found.withdrawn:
-        notes.append(f"{found.withdrawn} workspaces are in use again and stay")
+        many = ("workspace is in use again and stays", "workspaces are in use again and stay")
+        notes.append(counted(found.withdrawn, *many))
     return StepReport(step="", notes=tuple(notes), warnings=tuple(warnings))
 
 
 def _credentials(self: Maintenance, _dry_run: bool) -> StepReport:
-    now = self.clock.now()
     with self.database.connect() as connection:
-        found = expiring.tokens(connection, now + timedelta(days=WARN_DAYS))
-    warnings = [
-        f"token {one.name!r} of {one.user} {'expired' if one.expires_at <= now else 'expires'} on "
-        f"{one.expires_at:%Y-%m-%d}: make a new one, or revoke it"
-        for one in found
-    ]
-    return StepReport(step="", warnings=tuple(warnings))
+        found = expiring.tokens(connection, self.clock.now())
+    return StepReport(step="", warnings=tuple(f"{sentence}: {expiring.MEND}" for sentence in found))
 
 
 def _swept(swept: Swept) -> StepReport:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from datetime import datetime
 from functools import cached_property
 from uuid import UUID
 
@@ -46,12 +47,16 @@ class Readers:
             else:
                 started.append((source, future))
         wait([future for _, future in started], timeout=max(0.0, until - time.monotonic()))
+        wanted: list[datetime] = []
         for source, future in started:
             if future.done():
-                report.include(future.result())
+                one = future.result()
+                report.include(one)
+                wanted += [one.again_at] if one.again_at is not None else []
             else:
                 future.add_done_callback(_said_later(source))
                 report.problems.append(f"{source.name} takes long; its read goes on")
+        report.again_at = min(wanted, default=None)
         return report
 
     def _start(self, source: Source, read: Callable[[Source], TickReport]) -> Future[TickReport] | None:

@@ -36,7 +36,7 @@ class TickReport:
     is_finished: bool = True
     """False when the time ran out; the next tick goes on from the tokens."""
     again_at: datetime | None = None
-    """When a connection that is busy wants to be read again, the earliest of them."""
+    """When a connection that is busy wants to be read again, the earliest of those that one tick has read."""
 
     def add(self, report: PageReport) -> None:
         """Count a page in."""
@@ -45,12 +45,11 @@ class TickReport:
         self.ignored += report.decided.ignored
 
     def include(self, other: TickReport) -> None:
-        """Count another report in."""
+        """Count another report in. When somebody wants to be read again is each tick's own."""
         for name in ("connections", "items", "events", "fired", "ignored"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.problems += other.problems
         self.is_finished = self.is_finished and other.is_finished
-        self.again_at = min(filter(None, (self.again_at, other.again_at)), default=None)
 
     def __str__(self) -> str:
         seen = f"{self.items} items of {self.connections} connections read, {self.events or 'no'} new events"

@@ -13,6 +13,7 @@ from pathlib import Path
 import dct_pipelines
 from dct_pipelines.clients.backup_file import BackupFile
 from dct_pipelines.domain.backups import DUMP, Manifest
+from dct_pipelines.domain.counting import counted
 from dct_pipelines.domain.errors import BackupUnusable, InvalidInput, NotEmpty, NotPermitted
 from dct_pipelines.domain.facts import Fact
 from dct_pipelines.domain.ports import Clock
@@ -23,7 +24,7 @@ from dct_pipelines.engine.backup import Tell
 from dct_pipelines.engine.manage.stored import load
 from dct_pipelines.engine.restored import KIND
 from dct_pipelines.engine.retention import Retention
-from dct_pipelines.store import restoring, revision, schema
+from dct_pipelines.store import rehoming, restoring, revision, schema
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.definitions import people
 from dct_pipelines.store.dumps import content, others, put_back
@@ -89,7 +90,7 @@ class Restoring:
         """Do it; whatever fails leaves the database as it was."""
         plan = self.plan(path, by, replace=replace)
         manifest, file = plan.manifest, BackupFile(path)
-        tell(f"the backup is whole; restoring {manifest.rows:,} rows")
+        tell(f"the backup is whole; restoring {counted(manifest.rows, 'row')}")
         with (
             file.content(DUMP) as dump,
             put_back(self.database, dump, manifest.tables, manifest.schemas),
@@ -106,7 +107,9 @@ class Restoring:
         restored = Restored(backup_id=manifest.id, as_of=manifest.as_of, at=self.clock.now())
         with self.database.begin() as connection:
             schema.come_back(connection, manifest.revision)
+            restoring.take_time(connection)
             held = restoring.begin(connection, restored)
+            rehoming.move_home(connection, self.home, manifest.home)
             people.ensure_local_admin(connection)
             detail = {
                 "backup": str(manifest.id),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from dct_pipelines.domain.counting import counted
 from dct_pipelines.domain.errors import InvalidInput, NotFound, NotPermitted, StillUncertain
 from dct_pipelines.domain.execution import ExecutionState
 from dct_pipelines.domain.facts import Fact
@@ -20,6 +21,7 @@ from dct_pipelines.store.executions.transitions import transition
 KIND = "deployment"
 """What the audit log calls the object."""
 SKIPPED = "skipped after a restore by {by}: the original deployment may have done it already"
+HELD = ("execution is held", "executions are held")
 LONGEST_DETAIL = 200
 """Ids that one row of the audit log names."""
 
@@ -86,8 +88,8 @@ class RestoredService:
                 raise InvalidInput("this deployment is not paused by a restore; there is nothing to finish")
             if count := restoring.count_held(connection):
                 raise StillUncertain(
-                    f"{count} executions are held as uncertain: `dct restore list` shows them; "
-                    "release or skip each of them (--all does so with all) first"
+                    f"{counted(count, *HELD)} as uncertain: `dct restore list` shows what; release or skip "
+                    "it first (--all does so with all)"
                 )
             unread = restoring.unread(connection, restored.at)
             if unread and not unread_too:
@@ -103,7 +105,8 @@ class RestoredService:
 
 def _about_unread(unread: Sequence[Unread]) -> str:
     told = "\n".join(
-        f"  {one.connection} ({one.items} items){f': {one.detail}' if one.detail else ''}" for one in unread
+        f"  {one.connection} ({counted(one.items, 'item')}){f': {one.detail}' if one.detail else ''}"
+        for one in unread
     )
     return (
         "not read since the restore, so that what changed there since the backup would fire as if it were "
@@ -125,10 +128,8 @@ def _chosen(connection: Connection, prefixes: Sequence[str] | None) -> list[UUID
     for prefix in prefixes:
         meant = [one for one in held if str(one).startswith(prefix.lower())]
         if len(meant) != 1:
-            raise NotFound(
-                f"{len(meant) or 'no'} executions that are held have an id that begins with {prefix!r}; "
-                "see `dct restore list`"
-            )
+            many = counted(len(meant), "execution that is held has", "executions that are held have")
+            raise NotFound(f"{many} an id that begins with {prefix!r}; see `dct restore list`")
         chosen[meant[0]] = None
     return list(chosen)
 

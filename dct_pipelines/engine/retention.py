@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from dct_pipelines.domain.counting import counted
 from dct_pipelines.domain.errors import DatabaseUnavailable
 from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.retention import RetentionPolicy, months_ahead
@@ -82,14 +83,10 @@ class Retention:
         swept = Swept()
         for payload in PAYLOADS:
             with self.database.connect() as connection:
-                there = {one.name for one in partitions.listed(connection, payload)}
-                newest = partitions.covered_until(connection, payload)
-            for month in months_ahead(self.clock.now()):
-                name = partitions.name_of(payload, month)
-                if name in there or (newest is not None and month < newest):
-                    continue
+                missing = partitions.missing(connection, payload, months_ahead(self.clock.now()))
+            for month in missing:
                 if dry_run:
-                    swept.notes.append(f"{name} would be made")
+                    swept.notes.append(f"{partitions.name_of(payload, month)} would be made")
                 else:
                     self._make(payload, month, swept)
         return swept
@@ -171,7 +168,7 @@ class Retention:
             swept.notes.append(f"{partition.name} is in use; it is dropped the next time")
             return True
         swept.counts[payload.name] += rows - moved
-        stays = f", {moved} rows of it stay" if moved else ""
+        stays = f", {counted(moved, 'row of it stays', 'rows of it stay')}" if moved else ""
         swept.notes.append(f"dropped {partition.name}{stays}")
         return True
 
@@ -180,7 +177,8 @@ class Retention:
         with self.database.connect() as connection:
             strays = partitions.strays(connection, payload, month)
         if strays > self.pace.most_moved:
-            net = f"{strays} rows of it are in {payload.name}_default already, and go there on their own time"
+            are = counted(strays, "row of it is", "rows of it are")
+            net = f"{are} in {payload.name}_default already, and go there on their own time"
             swept.notes.append(f"{name} is not made: {net}")
             return
         made = self._in_a_gap(lambda connection: partitions.make(connection, payload, month))

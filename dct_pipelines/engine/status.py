@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from dct_pipelines.domain.counting import counted
 from dct_pipelines.domain.facts import Fact
 from dct_pipelines.domain.gateway import DaemonHealth, Daemons
 from dct_pipelines.domain.incidents import IncidentState
@@ -70,7 +71,7 @@ class Status(Fact):
         found += [f"Dagster's daemon {one.name} is not running" for one in self.daemons if not one.is_healthy]
         found += [f"trigger {name} cannot work: {why}" for name, why in self.broken_triggers.items()]
         if count := self.incidents.get(IncidentState.OPEN, 0):
-            found.append(f"{count} incident{'s are' if count > 1 else ' is'} open: dct alert list")
+            found.append(f"{counted(count, 'incident is', 'incidents are')} open: dct alert list")
         found += [NOBODY_WORKS] if self.is_unattended else []
         return tuple(dict.fromkeys((*found, *self.isolation.warnings)))
 

@@ -1,7 +1,7 @@
-"""Evaluates alerts each minute, delivers what is to be told, and gives the sign of life.
+"""Evaluates alerts, each minute mostly, delivers what is to be told, and gives the sign of life.
 
-The checks of the assets `dct/alerts/...` get their results from here too, when one changes: a result each
-minute would be half a million rows a year that say nothing.
+The checks of the assets `dct/alerts/...` get their results from here too, when one changes: a result at each
+look would be half a million rows a year that say nothing.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from dct_pipelines.domain.errors import DatabaseUnavailable
 from dct_pipelines.domain.incidents import Incident
 from dct_pipelines.sensors.ticks import HAIR_SECONDS, RESOURCE
 
-EACH_SECONDS = 60
 Told = Mapping[str, Sequence[str]]
 """By rule the ids of incidents that the checks have been told of."""
 Report = Callable[[Sequence[Incident], Told | None], Sequence[dg.AssetCheckEvaluation]]
 
 
-def alerts_sensor(report: Report) -> dg.SensorDefinition:
+def alerts_sensor(report: Report, interval_seconds: int) -> dg.SensorDefinition:
     """The sensor `alerts`, running unless an operator stops it.
 
     `report` gives the results of checks that have changed, from the incidents that are not resolved and what
@@ -44,7 +43,7 @@ def alerts_sensor(report: Report) -> dg.SensorDefinition:
         name="alerts",
         description="Opens and resolves incidents, tells people of them, and gives the sign of life.",
         evaluation_fn=tick,
-        minimum_interval_seconds=EACH_SECONDS - HAIR_SECONDS,
+        minimum_interval_seconds=interval_seconds - HAIR_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={RESOURCE},
     )

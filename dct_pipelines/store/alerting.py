@@ -33,6 +33,16 @@ SELECT
 FROM dct.connections WHERE is_enabled
 ORDER BY name
 """)
+_UNREADABLE = text("""
+SELECT
+    item.name AS item, connection.name AS connection, connection.kind, cursor.detail,
+    cursor.consecutive_failures
+FROM dct.item_cursors AS cursor
+JOIN dct.context_library AS item ON item.id = cursor.item_id AND item.deleted_at IS NULL
+JOIN dct.connections AS connection ON connection.id = item.connection_id AND connection.is_enabled
+WHERE cursor.state = 'unreadable'
+ORDER BY connection.name, item.name
+""")
 _METRICS_ARE_THERE = text("SELECT to_regclass('metrics.resource_utilization') IS NOT NULL")
 _LAST_METRICS = text("""
 SELECT bucket FROM metrics.resource_utilization WHERE grain = 'hour' ORDER BY bucket DESC LIMIT 1
@@ -56,6 +66,15 @@ def triggers(connection: Connection, ids: Collection[UUID]) -> dict[UUID, Row[An
 def connections(connection: Connection) -> Sequence[Row[Any]]:
     """Every connection that is switched on: its failures in a row, and since when it is, or will be, due."""
     return connection.execute(_CONNECTIONS).all()
+
+
+def unreadable(connection: Connection) -> Sequence[Row[Any]]:
+    """Items that could not be read when they were last tried, of connections that are switched on.
+
+    `consecutive_failures` is 0 for one that is read by one question together with others: there the provider
+    has said that it is not there, and is not asked again each time.
+    """
+    return connection.execute(_UNREADABLE).all()
 
 
 def metrics_until(connection: Connection) -> datetime | None:

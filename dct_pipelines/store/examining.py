@@ -10,8 +10,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, select, text
 
-from dct_pipelines.domain.words import TriggerStatus, WorkspaceState
-from dct_pipelines.store.tables import dynamic_context_triggers, workspaces
+from dct_pipelines.domain.words import TriggerStatus
+from dct_pipelines.store.tables import dynamic_context_triggers
 
 _SERVER = text("""
 SELECT
@@ -127,13 +127,6 @@ def triggers_in_error(connection: Connection) -> Sequence[Row[Any]]:
         trigger.status == TriggerStatus.ERROR, trigger.deleted_at.is_(None)
     )
     return connection.execute(statement.order_by(trigger.name)).all()
-
-
-def open_workspaces(connection: Connection) -> Sequence[Row[Any]]:
-    """Title and directory of each workspace that is open."""
-    workspace = workspaces.c
-    statement = select(workspace.id, workspace.title, workspace.directory)
-    return connection.execute(statement.where(workspace.state == WorkspaceState.OPEN)).all()
 
 
 def oldest_event(connection: Connection) -> datetime | None:

@@ -7,7 +7,7 @@ because everybody else waits behind them, and try again later.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,6 +40,7 @@ _LISTED = text(
     " JOIN pg_class AS c ON c.oid = inhrelid WHERE inhparent = to_regclass(:parent) ORDER BY c.relname"
 )
 _PAGES = text("SELECT pg_relation_size(to_regclass(:name)) / current_setting('block_size')::int")
+_LIVE = text("SELECT pg_stat_get_live_tuples(to_regclass(:name))")
 _SINCE, _UNTIL = re.compile(r"FROM \('([^']+)'\)"), re.compile(r"TO \('([^']+)'\)")
 
 
@@ -112,6 +113,22 @@ def covered_until(connection: Connection, payload: Payload) -> datetime | None:
     """Where the partition ends that the table became when it was partitioned; None without one."""
     before = f"{payload.name}_before"
     return next((one.until for one in listed(connection, payload) if one.name == before), None)
+
+
+def missing(connection: Connection, payload: Payload, months: Sequence[datetime]) -> list[datetime]:
+    """Those of the months that have no partition to go to but the default one."""
+    there = {one.name for one in listed(connection, payload)}
+    newest = covered_until(connection, payload)
+    return [
+        month
+        for month in months
+        if name_of(payload, month) not in there and (newest is None or month >= newest)
+    ]
+
+
+def in_default(connection: Connection, payload: Payload) -> int:
+    """How many rows the default partition has, as the server believes."""
+    return int(connection.scalar(_LIVE, {"name": payload.default.fullname}) or 0)
 
 
 def name_of(payload: Payload, month: datetime) -> str:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, null, select, text
 
 from dct_pipelines.domain.execution import HOLDING, ExecutionState
 from dct_pipelines.domain.incidents import IncidentState
-from dct_pipelines.domain.restored import HELD_UNTIL, Restored, Uncertain, Unread, was_open
+from dct_pipelines.domain.restored import HELD_UNTIL, UNDATED, Restored, Uncertain, Unread, was_open
 from dct_pipelines.domain.words import ResultState, WaitReason
 from dct_pipelines.store import incidents, wakeups
 from dct_pipelines.store.order import lock_order
@@ -54,11 +54,17 @@ def state(connection: Connection) -> Restored | None:
     return None if row is None else Restored(backup_id=row[2], as_of=row[1], at=row[0])
 
 
+def take_time(connection: Connection) -> None:
+    """Let the statements of this transaction take as long as they need: nobody else is here yet."""
+    connection.execute(text("SET LOCAL statement_timeout = 0"))
+
+
 def begin(connection: Connection, restored: Restored) -> int:
     """Pause the deployment, and hold what was open in the backup; how many that were.
 
-    Its attempts are lost: their runs were those of the original. What it had locked is free. Nobody is told
-    of its incidents: the original has done that, or does.
+    Its attempts are lost: their runs were those of the original. What it had locked is free, and which
+    processes of it were alive is forgotten. Nobody is told of its incidents: the original has done that, or
+    does.
     """
     lock_order(connection)
     connection.execute(
@@ -85,8 +91,9 @@ def begin(connection: Connection, restored: Restored) -> int:
     connection.execute(
         update(connections).values(next_due_at=null(), not_before=null(), consecutive_failures=0)
     )
-    if connection.scalar(text("SELECT to_regclass('dagster.runs') IS NOT NULL")):
-        connection.execute(_END_RUNS)
+    for table, statement in _OF_PROCESSES.items():
+        if connection.scalar(text("SELECT to_regclass(:table) IS NOT NULL"), {"table": table}):
+            connection.execute(text(statement))
     return held
 
 
@@ -100,7 +107,9 @@ def held(connection: Connection, limit: int | None = None) -> list[Uncertain]:
             _E.wait_detail,
             dynamic_context_triggers.c.name.label("trigger"),
             func.coalesce(_E.context_snapshot["event"]["about"].astext, _E.subject).label("about"),
+            events.c.kind,
             events.c.occurred_at,
+            events.c.observed_at,
         )
         .outerjoin(dynamic_context_triggers, dynamic_context_triggers.c.id == _E.trigger_id)
         .outerjoin(events, events.c.id == _E.event_id)
@@ -116,7 +125,8 @@ def held(connection: Connection, limit: int | None = None) -> list[Uncertain]:
             trigger=row.trigger,
             about=row.about,
             created_at=row.created_at,
-            happened_at=row.occurred_at,
+            happened_at=None if row.kind in UNDATED else row.occurred_at,
+            seen_at=row.observed_at,
             attempt=row.attempt,
             why=row.wait_detail or "",
             done=tuple(done.get(row.id, ())),
@@ -231,8 +241,16 @@ _END_DEPLOYMENTS = text(
     "UPDATE dct.deployments SET state = 'failed', ended_at = clock_timestamp(), summary = :message"
     " WHERE state = 'running'"
 )
-_END_RUNS = text(
-    "UPDATE dagster.runs SET status = 'CANCELED'"
-    " WHERE status IN ('QUEUED', 'NOT_STARTED', 'MANAGED', 'STARTING', 'STARTED', 'CANCELING')"
-)
-"""Dagster takes the status of a run from this column; its daemon would start those that were queued."""
+_OF_PROCESSES = {
+    "dagster.runs": (
+        "UPDATE dagster.runs SET status = 'CANCELED'"
+        " WHERE status IN ('QUEUED', 'NOT_STARTED', 'MANAGED', 'STARTING', 'STARTED', 'CANCELING')"
+    ),
+    "dagster.daemon_heartbeats": "DELETE FROM dagster.daemon_heartbeats",
+    "dagster.job_ticks": "DELETE FROM dagster.job_ticks WHERE status = 'STARTED'",
+    "dagster.pending_steps": "DELETE FROM dagster.pending_steps",
+    "dagster.concurrency_slots": "UPDATE dagster.concurrency_slots SET run_id = NULL, step_key = NULL",
+}
+"""What Dagster keeps of the original's processes. Its daemon would start runs that were queued, and go on
+with ticks that were under way; it takes the status of a run from this column.
+"""

@@ -205,6 +205,21 @@ def test_a_working_directory_is_made_once_collected_from_and_removed(world: Worl
     assert list(place.parent.iterdir()) == []
 
 
+def test_a_directory_without_a_repository_gets_what_it_lacks_and_keeps_what_it_has(world: World) -> None:
+    start = world.origin.commit("main", {"a": "1\n", "sub/b": "1\n"})
+    place = world.folder / "workspaces" / "one"
+    there = {".dct/context.md": "why\n", "a": "mine\n", "sub/c": "mine too\n"}
+    for name, content in there.items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text(content)
+    world.port.add_worktree(world.repo, "ws/one", start, place)
+    found = {name: (place / name).read_text() for name in (*there, "sub/b")}
+    assert found == there | {"sub/b": "1\n"}
+    assert [path.name for path in place.parent.iterdir()] == ["one"]
+    if isinstance(world.port, GitClient):
+        assert git("status", "--porcelain", cwd=place).split() == ["M", "a", "??", ".dct/", "??", "sub/c"]
+
+
 @pytest.mark.parametrize("name", ["-x", "HEAD", "a..b", "a b", ""])
 def test_a_workspace_gets_no_branch_that_git_would_refuse(world: World, name: str) -> None:
     start = world.origin.commit("main", {"a": "1\n"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from dct_pipelines.domain.git import RepositoryRef
 from dct_pipelines.domain.git_refs import Oid
 from dct_pipelines.domain.ports import BundleFile, Repository, WorkspaceFilesPort
 from dct_pipelines.domain.process import IsolationMode
+from dct_pipelines.domain.words import WorkspaceCode
 from tests.fakes.workspaces import FakeWorkspaceFiles
 from tests.support.repos import SampleRepository
 
@@ -26,18 +28,20 @@ ONE = UUID(int=1)
 
 @dataclass
 class Case:
-    """The port, a repository with a commit, and how to look at a file of the bundle."""
+    """The port, a repository with a commit, how to look at a file of the bundle, and how to lose the code."""
 
     port: WorkspaceFilesPort
     repository: Repository
     commit: Oid
     read: Callable[[str], str]
+    lose_code: Callable[[], None]
 
 
 def _fake(_directory: Path) -> Iterator[Case]:
     port = FakeWorkspaceFiles()
     repository = Repository(UUID(int=9), "shop", RepositoryRef("/srv/shop.git"))
-    yield Case(port, repository, Oid("a" * 40), lambda name: port.bundles[ONE][name])
+    read, lose_code = (lambda name: port.bundles[ONE][name]), (lambda: port.without_code.add(ONE))
+    yield Case(port, repository, Oid("a" * 40), read, lose_code)
 
 
 def _real(directory: Path) -> Iterator[Case]:
@@ -46,7 +50,12 @@ def _real(directory: Path) -> Iterator[Case]:
     processes = Processes(directory / "home", IsolationMode.NONE)
     port = WorkspaceFiles(directory / "home", GitClient(directory / "git", processes))
     repository = Repository(UUID(int=9), "shop", RepositoryRef(sample.url))
-    yield Case(port, repository, commit, lambda name: (port.directory_for(ONE) / name).read_text())
+
+    def lose_code() -> None:
+        shutil.rmtree(port.directory_for(ONE) / ".git")
+        (port.directory_for(ONE) / "a.txt").unlink()
+
+    yield Case(port, repository, commit, lambda name: (port.directory_for(ONE) / name).read_text(), lose_code)
 
 
 FILES = {"fake": _fake, "real": _real}
@@ -66,6 +75,18 @@ def test_opening_again_finds_it_as_it_is(case):
     case.port.open(ONE, case.repository, "ws/1", case.commit)
     case.port.write(ONE, [BundleFile(".dct/context.md", "hello")])
     assert case.port.open(ONE, case.repository, "ws/1", case.commit) == case.port.directory_for(ONE)
+    assert case.read(".dct/context.md") == "hello"
+
+
+def test_code_that_is_lost_is_missed_and_comes_back_beside_what_is_there(case):
+    assert case.port.code(ONE) is WorkspaceCode.GONE
+    case.port.open(ONE, case.repository, "ws/1", case.commit)
+    assert case.port.code(ONE) is WorkspaceCode.THERE
+    case.port.write(ONE, [BundleFile(".dct/context.md", "hello")])
+    case.lose_code()
+    assert case.port.code(ONE) is WorkspaceCode.MISSING
+    case.port.open(ONE, case.repository, "ws/1", case.commit)
+    assert case.port.code(ONE) is WorkspaceCode.THERE
     assert case.read(".dct/context.md") == "hello"
 
 

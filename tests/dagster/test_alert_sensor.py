@@ -51,7 +51,7 @@ def app_that_tells(project: Path, listening: Receiver, monkeypatch: pytest.Monke
 
 def tick(app: App, cursor: str | None = None) -> SensorExecutionData:
     with dg.build_sensor_context(resources={RESOURCE: Resource(app)}, cursor=cursor) as context:
-        return alerts_sensor(evaluations).evaluate_tick(context)
+        return alerts_sensor(evaluations, 60).evaluate_tick(context)
 
 
 def results(answer: SensorExecutionData) -> dict[str, bool]:
@@ -80,7 +80,7 @@ def test_the_first_tick_reports_every_check_and_later_ones_what_has_changed(app:
     add_connection(app)
     third = tick(app, second.cursor)
     assert results(third) == {"connection": False}
-    assert (third.skip_message or "").startswith("1 incident, 1 new; 2 messages sent, 1 messages not")
+    assert (third.skip_message or "").startswith("1 incident, 1 new; 2 messages sent, 1 message not")
     assert results(tick(app, third.cursor)) == {}
 
 

@@ -159,7 +159,7 @@ class FakeGit:
     def add_worktree(self, repo: RepositoryRef, branch: str, start: Oid, directory: Path) -> None:
         branch_ref(branch)
         self._need(repo, start)
-        if directory.exists():
+        if (directory / ".git").exists():
             if self.worktrees.get(directory, ("", ""))[0] != branch:
                 raise ActionFailed(f"{directory} exists already and is not a workspace on {branch!r}")
             return
@@ -215,7 +215,8 @@ class FakeGit:
                 )
 
     def _write(self, oid: Oid, directory: Path) -> None:
-        directory.mkdir(parents=True)
+        directory.mkdir(parents=True, exist_ok=True)
         for name, content in self.objects.files(oid).items():
             (directory / name).parent.mkdir(parents=True, exist_ok=True)
-            (directory / name).write_text(content)
+            if not (directory / name).exists():
+                (directory / name).write_text(content)

@@ -10,12 +10,13 @@ from typing import Any
 from uuid import UUID
 
 from dct_pipelines.domain.ports import Archive, BundleFile, Repository
+from dct_pipelines.domain.words import WorkspaceCode
 
 
 class FakeWorkspaceFiles:
     """`opened` is where each workspace started, `bundles` its files, `archives` what was packed.
 
-    `touched` is when somebody changed something in it; a test says so.
+    `touched` is when somebody changed something in it; a test says so, and what is `without_code`.
     """
 
     def __init__(self) -> None:
@@ -24,14 +25,23 @@ class FakeWorkspaceFiles:
         self.archives: dict[UUID, Archive] = {}
         self.manifests: dict[UUID, Mapping[str, Any]] = {}
         self.touched: dict[UUID, datetime] = {}
+        self.without_code: set[UUID] = set()
 
     def directory_for(self, workspace_id: UUID) -> Path:
         return Path("/workspaces") / str(workspace_id)
 
     def open(self, workspace_id: UUID, repository: Repository, branch: str, start_commit: str) -> Path:
+        if workspace_id in self.without_code:
+            self.opened[workspace_id] = (branch, start_commit)
+            self.without_code.discard(workspace_id)
         self.opened.setdefault(workspace_id, (branch, start_commit))
         self.touched.setdefault(workspace_id, datetime.now(UTC))
         return self.directory_for(workspace_id)
+
+    def code(self, workspace_id: UUID) -> WorkspaceCode:
+        if workspace_id in self.without_code:
+            return WorkspaceCode.MISSING
+        return WorkspaceCode.THERE if workspace_id in self.opened else WorkspaceCode.GONE
 
     def write(self, workspace_id: UUID, files: Sequence[BundleFile]) -> None:
         self.bundles.setdefault(workspace_id, {}).update({file.path: file.content for file in files})

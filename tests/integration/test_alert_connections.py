@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from dct_pipelines.domain.errors import ConnectionDown, CredentialRefused, Throttled
+from dct_pipelines.domain.errors import ConnectionDown, CredentialRefused, ItemUnreadable, Throttled
 from dct_pipelines.domain.git_refs import RefSnapshot
+from dct_pipelines.domain.listener import ItemReading
 from dct_pipelines.engine.listening import Listening
 from dct_pipelines.store import tables
 from dct_pipelines.store.database import Database
+from dct_pipelines.store.watching.sources import Source, SourceItem
 from tests.support.alarm import Alarm, alarm
 
 pytestmark = pytest.mark.integration
@@ -28,13 +30,28 @@ def alarm_(database: Database) -> Iterator[Alarm]:
 
 @dataclass
 class Reader:
-    """A provider that fails as it is told."""
+    """A provider that fails as it is told; `gone` are items that are not there."""
 
     error: Exception | None = None
+    gone: set[str] = field(default_factory=set)
+
+    def port_for(self, _source: Source, item: SourceItem | None) -> ItemReader:
+        assert item is not None
+        return ItemReader(self, item.name)
+
+
+@dataclass
+class ItemReader:
+    """What is read of one item of it."""
+
+    reader: Reader
+    item: str
 
     def refs(self) -> RefSnapshot:
-        if self.error is not None:
-            raise self.error
+        if self.reader.error is not None:
+            raise self.reader.error
+        if self.item in self.reader.gone:
+            raise ItemUnreadable(f"there is no git repository at {self.item}; check its path")
         return RefSnapshot(b"")
 
     def fetch(self, _wanted: Any) -> frozenset[str]:
@@ -50,9 +67,7 @@ def reader() -> Reader:
 def listening(alarm: Alarm, reader: Reader) -> Listening:
     world = alarm.world
     alarm.connection(next_due_at=world.clock.now())
-    return Listening(
-        world.database, world.clock, world.intake, world.decider, lambda _source, _item: reader, 5.0
-    )
+    return Listening(world.database, world.clock, world.intake, world.decider, reader.port_for, 5.0)
 
 
 def read(listening: Listening, alarm: Alarm, minutes: int) -> None:
@@ -126,6 +141,60 @@ def test_a_connection_that_nobody_reads_is_told(alarm: Alarm):
     assert said.endswith("nobody reads it; is its sensor git_listener running?")
     assert alarm.monitor.beats[-1] == ("nobody reads here",)
     alarm.connection(next_due_at=alarm.clock.now() + timedelta(hours=1))
+    alarm.look(3)
+    assert alarm.kinds() == [OPENED, RESOLVED]
+
+
+def test_the_only_repository_of_a_connection_that_vanishes_is_told_and_that_it_is_back(
+    alarm, listening, reader
+):
+    reader.gone.add("sample")
+    read(listening, alarm, 3)
+    why = "there is no git repository at sample; check its path"
+    assert alarm.told() == [(OPENED, f"Item sample of connection here (git) cannot be read: {why}")]
+    assert [one.subject for one in alarm.incidents()] == ["here/sample"]
+    reader.gone.clear()
+    read(listening, alarm, 4)
+    assert alarm.kinds() == [OPENED, RESOLVED]
+    assert set(alarm.monitor.beats) == {()}, "a provider's trouble stops no sign of life"
+
+
+def test_an_item_that_cannot_be_read_twice_is_no_incident(alarm, listening, reader):
+    for _ in range(3):
+        reader.gone.add("sample")
+        for _tick in range(2):
+            alarm.clock.advance(seconds=5)
+            listening.tick("git")
+        alarm.look()
+        reader.gone.clear()
+        read(listening, alarm, 1)
+    assert alarm.told() == []
+
+
+def test_the_next_item_that_vanishes_is_told_although_one_is_known(alarm, listening, reader):
+    alarm.world.item("other")
+    reader.gone.add("sample")
+    read(listening, alarm, 1)
+    alarm.service.acknowledge([str(one.id) for one in alarm.incidents()], "local")
+    reader.gone.add("other")
+    read(listening, alarm, 1)
+    assert alarm.kinds() == [OPENED, OPENED]
+    assert {one.subject for one in alarm.incidents()} == {"here/sample", "here/other"}
+
+
+def test_an_item_of_which_its_provider_says_that_it_is_gone_is_told_at_once(alarm: Alarm):
+    world = alarm.world
+    gone = ItemReading(world.item_id, {}, "deleted, or no longer visible to our account")
+    world.intake.ingest(world.connection_id, replace(world.page(), item_id=None, readings=(gone,)))
+    alarm.look()
+    ((_, said),) = alarm.told()
+    assert said == "Item sample of connection here (git) cannot be read: " + (gone.unreadable or "")
+
+
+def test_an_item_that_nobody_wants_to_read_any_more_is_no_incident(alarm, listening, reader):
+    reader.gone.add("sample")
+    read(listening, alarm, 1)
+    alarm.connection(is_enabled=False)
     alarm.look(3)
     assert alarm.kinds() == [OPENED, RESOLVED]
 

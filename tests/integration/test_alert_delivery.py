@@ -157,6 +157,24 @@ def test_one_destination_that_does_not_answer_keeps_nobody_else_from_hearing(ala
     assert told.text == "Connection here (git) is down: no route"
 
 
+def test_a_triggers_own_channel_hears_of_its_incidents_and_of_no_others(alarm: Alarm):
+    team, everybody = FakeChannel(), FakeChannel()
+    alarm.channels = {"team": team, "ops": everybody}
+    alarm.destinations = ("ops:#ops",)
+    own = {"failure_minimum": 2, "channels": [{"channel": "team", "to": ["#shop"]}, {"channel": "ops"}]}
+    mine = alarm.trigger("mine", alerts=own)
+    alarm.executions(mine, 2, 2)
+    alarm.executions(alarm.trigger("others"), 10, 10)
+    alarm.look(10)
+    assert [(one.receiver, one.subject) for one in team.received.values()] == [
+        ("#shop", "Incident: failure_rate of mine"),
+        ("#shop", "Resolved: failure_rate of mine"),
+    ]
+    heard = [(one.receiver, one.subject) for one in everybody.received.values()]
+    assert ("#ops", "2 incidents: mine, others") in heard
+    assert ("ops", "Incident: failure_rate of mine") in heard
+
+
 def test_without_anybody_to_tell_incidents_are_kept_all_the_same(alarm: Alarm):
     alarm.destinations = ()
     break_it(alarm)

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import insert, text, update
 
-from dct_pipelines.domain.incidents import Thresholds
+from dct_pipelines.domain.incidents import Pace, Thresholds
 from dct_pipelines.store import tables
 from dct_pipelines.store.database import Database
 from tests.support.alarm import Alarm, alarm
@@ -116,7 +116,7 @@ def test_an_execution_that_runs_too_long_is_told(alarm: Alarm):
     ((kind, said),) = alarm.told()
     assert (kind, said.split(";")[0]) == (
         OPENED,
-        "1 executions of slow ran longer than they may within 5 minutes",
+        "1 execution of slow ran longer than it may within 5 minutes",
     )
     alarm.look(8)
     assert alarm.kinds() == [OPENED, RESOLVED]
@@ -132,12 +132,30 @@ def test_a_quota_that_is_nearly_used_up_for_minutes_is_told(alarm: Alarm):
     alarm.look(2)
     ((kind, said),) = alarm.told()
     assert kind == OPENED
-    assert said.startswith("10 of 10 workspaces are in use (100 %)")
+    assert said.startswith("10 of 10 workspaces in use (100 %)")
     with alarm.world.database.begin() as connection:
         connection.execute(
             text("DELETE FROM dct.slots WHERE holder IN (SELECT holder FROM dct.slots LIMIT 3)")
         )
     alarm.look(7)
+    assert alarm.kinds() == [OPENED, RESOLVED]
+
+
+def test_a_quota_of_one_that_is_in_use_is_told_in_the_singular(alarm: Alarm):
+    alarm.quotas = replace(alarm.quotas, workspaces=1)
+    alarm.pace = Pace(utilization_lasts=timedelta(0))
+    with alarm.world.database.begin() as connection:
+        connection.execute(insert(tables.slots), [{"kind": "workspace", "holder": uuid4()}])
+    alarm.look()
+    assert alarm.told()[0][1].startswith("1 of 1 workspace in use (100 %)")
+
+
+def test_the_window_and_the_calm_at_the_end_are_settings(alarm: Alarm):
+    alarm.pace = Pace(window=timedelta(seconds=150), settles_after=timedelta(0))
+    alarm.executions(alarm.trigger("to-qa"), 12, 12)
+    alarm.look(2)
+    assert "failed within 150 seconds (100 %)" in alarm.told()[0][1]
+    alarm.look(1)
     assert alarm.kinds() == [OPENED, RESOLVED]
 
 

@@ -178,7 +178,7 @@ def test_a_restore_that_is_not_what_the_backup_says_leaves_what_was_there(world:
         return made.model_copy(update={"tables": told})
 
     there = restoring_into(world.database, tmp_path)
-    with pytest.raises(BackupUnusable, match=r"dct\.events: 1 rows instead of 7"):
+    with pytest.raises(BackupUnusable, match=r"dct\.events: 1 row instead of 7"):
         there.restore(altered(tmp_path / "b", wrong), "local", quiet, replace=True)
     assert ids(world.database, tables.trigger_executions) == before
     assert verify(world.database) == []

@@ -3,18 +3,51 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import func, insert, select
 
-from dct_pipelines.bootstrap import build
+from dct_pipelines.bootstrap import App, build
 from dct_pipelines.settings import load_settings
 from dct_pipelines.store import tables
 from tests.support.command_line import *  # noqa: F403
 from tests.support.command_line import Dct
 from tests.support.receiver import receiver
+from tests.support.repos import SampleRepository
 
 pytestmark = pytest.mark.integration
+WATCH = """
+items: [shop]
+conditions: [{type: branch_ready, config: {branch: feature/*, target_branch: main}}]
+actions: [{type: notify_users, config: {channels: [{channel: outbox}], subject: ready, text: ready}}]
+"""
+SHOP = f"""
+kind: connection
+name: local
+type: git
+base: repositories
+---
+kind: item
+name: shop
+type: git_repository
+connection: local
+location: shop.git
+---
+kind: trigger
+name: strict
+alerts: {{failure_percent: 50, failure_minimum: 2, timeouts: 2}}
+{WATCH}
+---
+kind: trigger
+name: usual
+{WATCH}
+---
+kind: trigger
+name: lenient
+alerts: {{failure_percent: 80}}
+{WATCH}
+"""
 
 
 @pytest.fixture
@@ -38,7 +71,8 @@ def test_an_incident_is_listed_shown_acknowledged_and_resolved(dct: Dct, inciden
     assert "Connection tickets (jira) is down" in dct("alert", "show", incident[:8]).out
     assert dct("alert", "show", incident, "--json").data["messages"] == []
     assert "is acknowledged" in dct("alert", "acknowledge", incident[:8]).out
-    assert "nothing was changed" in dct("alert", "acknowledge", incident).out
+    assert "nothing was changed: it was so already" in dct("alert", "acknowledge", incident).out
+    assert "nothing was changed: they were so already" in dct("alert", "acknowledge", incident, incident).out
     assert dct("alert", "resolve", incident, "--json").data[0]["resolved_by"] == "local"
     assert "nothing is out of order" in dct("alert", "list").out
     assert "resolved" in dct("alert", "list", "--all").out
@@ -53,6 +87,10 @@ def test_status_counts_incidents_and_an_open_one_needs_attention(dct: Dct, incid
     told = dct("status", "--json").data
     assert told["incidents"] == {"acknowledged": 1}
     assert not [one for one in told["problems"] if "incident" in one]
+
+
+def test_the_doctor_counts_incidents_by_their_rule(dct: Dct, incident: str):
+    assert "1 incident of connection is open" in dct("doctor").out
 
 
 def test_who_may_not_change_incidents_is_told_so(dct: Dct, incident: str):
@@ -72,6 +110,39 @@ def test_a_test_message_says_where_it_did_not_arrive(dct: Dct, monkeypatch: pyte
         assert "404" in said.data[0]["error"]
 
 
+def ended(app: App, trigger: str, *errors: str | None) -> None:
+    """Executions of a trigger that have just ended; each with its error, if it failed."""
+    name = tables.dynamic_context_triggers.c.name
+    with app.database.begin() as connection:
+        trigger_id = connection.scalar(select(tables.dynamic_context_triggers.c.id).where(name == trigger))
+        about: dict[str, Any] = {"trigger_id": trigger_id, "triggered_by": "event", "created_by": "local"}
+        about |= {"job_name": "notify_users", "actions": [], "resource_limits": {}, "context_snapshot": {}}
+        rows = [
+            {"status": "failed" if error else "completed", "error_message": error, "completed_at": func.now()}
+            for error in errors
+        ]
+        for row in rows:
+            connection.execute(insert(tables.trigger_executions).values(**about, **row))
+
+
+def test_thresholds_of_an_applied_manifest_are_those_of_its_triggers_incidents(dct: Dct, tmp_path: Path):
+    repository = SampleRepository.create(tmp_path / "repositories/shop.git")
+    repository.commit("main", {"README": "hello"})
+    manifest = tmp_path / "shop.yaml"
+    manifest.write_text(SHOP)
+    assert dct("apply", "-f", str(manifest)).code == 0
+    app = build(load_settings())
+    timed_out = "check: timed out: the execution ran longer than its limit of 3 s"
+    ended(app, "strict", None, "check: no", timed_out)
+    ended(app, "usual", "check: no", timed_out)
+    ended(app, "lenient", *["check: no"] * 7, *[None] * 3)
+    app.alerts.turn()
+    told = {(one["rule"], one["subject"]) for one in dct("alert", "list", "--json").data}
+    assert told == {("failure_rate", "strict"), ("timeout", "usual")}
+    assert dct("trigger", "apply", "-f", str(manifest), "--json").data["changes"][-1]["change"] == "unchanged"
+    app.database.dispose()
+
+
 def test_what_a_trigger_says_of_alerts_is_checked_and_exported(dct: Dct, tmp_path: Path):
     manifest = tmp_path / "trigger.yaml"
     manifest.write_text("kind: trigger\nname: t\nitems: [x]\nalerts: {failure_percent: 0, wait: 3}\n")
@@ -79,3 +150,12 @@ def test_what_a_trigger_says_of_alerts_is_checked_and_exported(dct: Dct, tmp_pat
     assert said.code == 2
     assert "failure_percent" in said.err
     assert "did you mean 'wait_seconds'?" in said.err
+
+
+def test_a_trigger_that_tells_a_channel_which_is_not_there_is_refused(dct: Dct, tmp_path: Path):
+    SampleRepository.create(tmp_path / "repositories/shop.git")
+    manifest = tmp_path / "shop.yaml"
+    manifest.write_text(SHOP.replace("{failure_percent: 80}", "{channels: [{channel: outbax, to: [x]}]}"))
+    said = dct("apply", "-f", str(manifest))
+    assert said.code == 2
+    assert "there is no channel 'outbax'; did you mean 'outbox'?" in said.err

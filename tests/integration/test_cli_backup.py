@@ -40,7 +40,7 @@ def test_a_deployment_is_backed_up_restored_decided_on_and_let_go(
 
     monkeypatch.setenv("DCT_DATABASE_URL", elsewhere_url)
     assert "nothing was changed" in dct("restore", "--dry-run", made["file"]).out
-    assert "1 executions were open and are held" in dct("restore", made["file"]).out
+    assert "1 execution was open and is held" in dct("restore", made["file"]).out
     refused = dct("restore", made["file"])
     assert (refused.code, "say --replace" in refused.err) == (2, True)
 
@@ -51,6 +51,8 @@ def test_a_deployment_is_backed_up_restored_decided_on_and_let_go(
     assert "not read since the restore: here" in listed.out
     [held] = dct("restore", "list", "--json").data["uncertain"]
     assert held["trigger"] == "to-qa"
+    assert (held["happened_at"], held["seen_at"][:4]) == (None, "2026")
+    assert f"seen {held['seen_at'][:10]}" in listed.out
     assert "restored" in dct("execution", "list").out
 
     assert dct("restore", "skip").code == 2

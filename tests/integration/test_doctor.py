@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -18,7 +16,7 @@ from dct_pipelines.bootstrap import build
 from dct_pipelines.cli.doctor import patient_of
 from dct_pipelines.clients.stack.lock import holder, only_one
 from dct_pipelines.clients.stack.notes import CodeServerAddress, write_address
-from dct_pipelines.domain.diagnosis import Diagnosis, Level
+from dct_pipelines.domain.diagnosis import Level
 from dct_pipelines.domain.restored import Restored
 from dct_pipelines.engine.doctor import Examination
 from dct_pipelines.engine.doctor.database import look_at_open
@@ -27,48 +25,17 @@ from dct_pipelines.store import examining, restoring, tables
 from dct_pipelines.store.database import Database
 from tests.support.command_line import *  # noqa: F403
 from tests.support.command_line import Dct
+from tests.support.doctor import *  # noqa: F403
+from tests.support.doctor import Look, change, failures, told
 from tests.support.stage import Stage
 from tests.support.world import World
 
 pytestmark = pytest.mark.integration
-Look = Callable[[], list[Diagnosis]]
-
-
-@pytest.fixture
-def look(database_settings: Settings) -> Iterator[Look]:
-    """What is not well, as the doctor says it."""
-    app = build(database_settings)
-    (database_settings.project_root / "dagster.yaml").touch()
-
-    def found() -> list[Diagnosis]:
-        return [
-            one for one in Examination(patient_of(app, online=False)).findings() if one.level is not Level.OK
-        ]
-
-    yield found
-    app.database.dispose()
 
 
 @pytest.fixture
 def world(database: Database) -> World:
     return World(database)
-
-
-def change(database: Database, statement: Any, **values: Any) -> None:
-    with database.begin() as connection:
-        connection.execute(text(statement) if isinstance(statement, str) else statement, values)
-
-
-def told(found: list[Diagnosis], words: str) -> Diagnosis:
-    """The finding with these words; it says how to mend it."""
-    matching = [one for one in found if words in one.says]
-    assert len(matching) == 1, [one.says for one in found]
-    assert matching[0].mend
-    return matching[0]
-
-
-def failures(found: list[Diagnosis]) -> list[str]:
-    return [one.says for one in found if one.level is Level.FAIL]
 
 
 def test_a_fresh_deployment_has_no_failure(look: Look):
@@ -94,6 +61,10 @@ def test_settings_that_are_wrong_are_named(dct: Dct, monkeypatch: pytest.MonkeyP
     assert said.code == 1
     assert "did you mean DCT_HOME?" in said.out
     assert "MAX_CONCURRENT_AGENTS" in said.out
+    assert "nothing else was looked at" in said.out
+    found = dct("doctor", "--json").data
+    assert not found["is_well"]
+    assert [one["level"] for one in found["findings"]] == ["fail", "fail", "warn"]
 
 
 def test_a_database_that_is_away_is_said_and_the_rest_is_looked_at(dct: Dct, monkeypatch: pytest.MonkeyPatch):
@@ -120,7 +91,19 @@ def test_an_env_file_that_others_can_read_is_told(look: Look, database_settings:
     path = database_settings.project_root / ".env"
     path.write_text("X=1")
     path.chmod(0o644)
-    assert told(look(), "can be read by others").mend == f"chmod 600 {path}"
+    assert told(look(), str(path)).mend == f"chmod 600 {path}"
+
+
+def test_commands_that_are_not_isolated_are_one_warning(database_url: str, tmp_path: Path):
+    (tmp_path / "dagster.yaml").touch()
+    settings = load_settings(
+        {"DAGSTER_HOME": str(tmp_path), "DCT_DATABASE_URL": database_url, "DCT_ISOLATION": "none"}
+    )
+    app = build(settings)
+    findings = list(Examination(patient_of(app, online=False)).findings())
+    app.database.dispose()
+    [found] = [one for one in findings if "isolat" in one.says or "DCT_ISOLATION" in one.says]
+    assert (found.level, "unset DCT_ISOLATION" in found.mend) == (Level.WARN, True)
 
 
 def test_a_retired_setting_is_told(database_url: str, tmp_path: Path):
@@ -176,7 +159,8 @@ def test_a_restored_deployment_is_told(look: Look, database: Database):
     now = datetime.now(UTC)
     with database.begin() as connection:
         restoring.begin(connection, Restored(backup_id=uuid4(), as_of=now, at=now))
-    assert "dct restore list" in told(look(), "restored from a backup").mend
+    found = told(look(), "restored from a backup")
+    assert ("dct restore list" in found.mend, "0 executions are held" in found.says) == (True, True)
 
 
 def test_a_killed_stack_is_told(look: Look, database_settings: Settings):
@@ -228,9 +212,17 @@ def test_a_credential_that_is_not_there_is_told_without_being_shown(
     assert not any("credential" in one.says for one in look())
 
 
-def test_a_git_base_that_is_no_directory_is_told(look: Look, world: World, tmp_path: Path):
-    change(world.database, update(tables.connections).values(config={"base": str(tmp_path / "gone")}))
-    assert told(look(), "there is no directory").level is Level.FAIL
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_git_base_that_is_no_directory_is_told(look: Look, world: World, tmp_path: Path, scheme: str):
+    base = tmp_path / "base"
+    config = {"base": f"{scheme}{base}"}
+    change(world.database, update(tables.connections).values(config=config))
+    assert told(look(), f"its base {base} is not there").level is Level.FAIL
+    base.touch()
+    assert told(look(), f"its base {base} is no directory").level is Level.FAIL
+    base.unlink()
+    base.mkdir()
+    assert not any("its base" in one.says for one in look())
 
 
 def test_a_provider_that_refuses_is_told_when_it_is_asked(dct: Dct, tmp_path: Path):
@@ -271,6 +263,15 @@ def test_triggers_that_cannot_work_are_told(look: Look, world: World):
     assert "its suite is gone" in told(look(), "trigger broken cannot work").says
 
 
+def test_open_incidents_are_counted(look: Look, database: Database):
+    now = datetime.now(UTC)
+    about = {"rule": "wait", "text": "long", "figures": {}, "first_seen_at": now, "last_seen_at": now}
+    for subject in ("a", "b"):
+        row = about | {"subject": subject, "state": "open"}
+        change(database, insert(tables.incidents).values(row))
+    assert "dct alert list" in told(look(), "2 incidents of wait are open").mend
+
+
 def test_a_quota_of_nothing_is_told(look: Look, database: Database):
     change(database, insert(tables.quotas).values(name="executions", value=0, set_by="local"))
     assert "dct quota unset executions" in told(look(), "the quota of executions is 0").mend
@@ -279,20 +280,4 @@ def test_a_quota_of_nothing_is_told(look: Look, database: Database):
 def test_dead_letters_are_told(look: Look, world: World):
     letter = {"connection_id": world.connection_id, "key": "k", "raw": "{", "why": "it is cut off"}
     change(world.database, insert(tables.dead_letters).values(letter))
-    assert told(look(), "1 dead letters").mend == "`dct connection letters here`"
-
-
-def test_a_workspace_whose_directory_is_gone_is_told(look: Look, world: World, tmp_path: Path):
-    workspace = {
-        "title": "test pay",
-        "repository_item_id": world.item_id,
-        "branch": "b",
-        "start_commit": "a" * 40,
-        "directory": str(tmp_path / "gone"),
-        "state": "open",
-        "execution_id": uuid4(),
-    }
-    change(world.database, insert(tables.workspaces).values(workspace))
-    assert told(look(), "workspace 'test pay'").level is Level.FAIL
-    (tmp_path / "gone").mkdir()
-    assert failures(look()) == []
+    assert told(look(), "1 dead letter,").mend == "`dct connection letters here`"

@@ -36,7 +36,7 @@ def test_a_restore_that_was_cut_off_is_refused_by_everybody_and_done_again(world
     with pytest.raises(SchemaMismatch, match="a restore was cut off"):
         migrate(world.database)
     there = restoring_into(world.database, tmp_path)
-    with pytest.raises(NotEmpty, match=r"1 rows of dct_replaced\.trigger_executions"):
+    with pytest.raises(NotEmpty, match=r"1 row of dct_replaced\.trigger_executions"):
         there.restore(tmp_path / "b", "local", quiet, replace=False)
     there.restore(tmp_path / "b", "local", quiet, replace=True)
     assert verify(world.database) == []
@@ -64,6 +64,22 @@ def test_nothing_is_made_in_the_place_of_what_a_killed_restore_has_set_aside(wor
     assert ids(world.database, tables.trigger_executions) == before
     with world.database.connect() as connection:
         assert not connection.scalar(text("SELECT to_regnamespace('dct_replaced')"))
+
+
+def test_a_restore_that_is_told_to_end_brings_back_what_was_there(world: World, tmp_path: Path):
+    """As SIGTERM does it, which `dct restore` turns into the end of its block."""
+    backup_of(world.database, tmp_path / "b")
+    fire(world, "feature/second")
+    before = ids(world.database, tables.trigger_executions)
+
+    def told_to_end(line: str) -> None:
+        if "every table is as it was" in line:
+            raise SystemExit(143)
+
+    with pytest.raises(SystemExit):
+        restoring_into(world.database, tmp_path).restore(tmp_path / "b", "local", told_to_end, replace=True)
+    assert ids(world.database, tables.trigger_executions) == before
+    assert verify(world.database) == []
 
 
 def test_the_original_comes_back_when_the_restore_after_a_killed_one_fails(world: World, tmp_path: Path):

@@ -10,7 +10,8 @@ from sqlalchemy import insert, update
 
 from dct_pipelines.domain.alerts import AlertMessage, MessageKind
 from dct_pipelines.domain.errors import InvalidInput, NotFound, NotPermitted, StillUncertain
-from dct_pipelines.domain.restored import Restored
+from dct_pipelines.domain.repository.listen import EVENT_KINDS
+from dct_pipelines.domain.restored import UNDATED, Restored
 from dct_pipelines.domain.words import WaitReason
 from dct_pipelines.engine.execute import RunIdentity
 from dct_pipelines.engine.idle import IdleReport, IdleWorkspaces
@@ -99,6 +100,16 @@ def test_what_was_open_is_held_and_what_was_over_is_not(world: World, decide: Re
     whys = {str(one.about).rpartition("feature/")[2]: one.why for one in decide.report().uncertain}
     assert "it was dispatched at the time of the backup" in whys["at-work"]
     assert "it was waiting at the time of the backup" in whys["late"]
+
+
+def test_git_keeps_no_time_of_its_changes_so_that_it_is_said_when_they_were_seen(
+    world: World, decide: RestoredService
+):
+    restore(world)
+    fire(world, "feature/x")
+    [held] = decide.report().uncertain
+    assert (held.happened_at, held.seen_at) == (None, world.clock.now())
+    assert UNDATED == EVENT_KINDS
 
 
 def test_what_fires_by_what_changed_since_is_held_too_and_says_so(world: World, decide: RestoredService):
@@ -206,7 +217,7 @@ def test_it_is_not_finished_while_something_is_held(world: World, decide: Restor
     fire(world, "feature/x")
     restore(world)
     read(world)
-    with pytest.raises(StillUncertain, match="1 executions are held"):
+    with pytest.raises(StillUncertain, match="1 execution is held"):
         decide.finish("local", unread_too=True)
     decide.release(None, "local")
     decide.finish("local")
@@ -216,7 +227,7 @@ def test_it_is_not_finished_while_something_is_held(world: World, decide: Restor
 def test_it_is_not_finished_before_every_connection_was_read(world: World, decide: RestoredService):
     restore(world)
     assert [one.connection for one in decide.report().unread] == ["here"]
-    with pytest.raises(StillUncertain, match=r"here \(1 items\)"):
+    with pytest.raises(StillUncertain, match=r"here \(1 item\)"):
         decide.finish("local")
     with world.database.connect() as connection:
         assert restoring.is_paused(connection)
@@ -253,7 +264,7 @@ def test_only_operators_decide_and_each_decision_is_audited(world: World, decide
 def test_an_id_that_is_not_held_is_refused(world: World, decide: RestoredService):
     fire(world, "feature/x")
     [row] = world.rows(tables.trigger_executions)
-    with pytest.raises(NotFound, match="no executions that are held"):
+    with pytest.raises(NotFound, match="0 executions that are held have"):
         decide.release([str(row["id"])], "local")
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
 
-from dct_pipelines.clients.slack.socket import CONNECTIONS, SlackSocket
+from dct_pipelines.clients.slack.socket import CLOSE_SECONDS, CONNECTIONS, SlackSocket
 from dct_pipelines.domain.errors import ActionFailed, DatabaseUnavailable
 from dct_pipelines.domain.listener import Delivery
 from dct_pipelines.listeners.slack import LISTENER
@@ -34,19 +35,25 @@ class Office:
     """So many events cannot be stored."""
     dies_after: bool = False
     """The process dies after an event was stored and before it is acknowledged."""
+    goes_on: threading.Event = field(default_factory=threading.Event)
+    """What is being stored waits for it, where `hangs`."""
+    hangs: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def space(self) -> SlackWorkspace:
         return self.http.workspace
 
-    def socket(self, token: str = TOKEN) -> SlackSocket:
+    def socket(self, token: str = TOKEN, close_seconds: float = CLOSE_SECONDS) -> SlackSocket:
+        endpoint = slack.endpoint(self.http.url, token)
         return SlackSocket(
-            slack.endpoint(self.http.url, token), self.clock, self.take_in, self.connected, self.lines.append
+            endpoint, self.clock, self.take_in, self.connected, self.lines.append, close_seconds
         )
 
     def take_in(self, body: bytes) -> str:
         assert LISTENER.webhook is not None
+        if self.hangs:
+            assert self.goes_on.wait(30)
         with self.lock:
             if self.fails:
                 self.fails -= 1
@@ -180,3 +187,28 @@ def test_an_address_that_leads_into_the_machine_is_refused(office: Office):
     office.space.socket_url = "wss://169.254.169.254/link"
     with pytest.raises(ActionFailed, match="always refused"):
         office.socket()._new_address()
+
+
+def test_what_hangs_is_left_behind_and_the_log_says_what(office: Office, caplog: pytest.LogCaptureFixture):
+    office.hangs = True
+    socket = office.socket(close_seconds=0.4)
+    socket.start()
+    try:
+        office.server.wait(office.all_up)
+        office.space.post("this hangs")
+        office.server.send(office.space.done[-1].event)
+        with caplog.at_level(logging.WARNING):
+            socket.close()
+    finally:
+        office.goes_on.set()
+    (said, *_) = [record.getMessage() for record in caplog.records if "was not closed" in record.getMessage()]
+    assert said.startswith("chat: socket ")
+    assert "hangs and is left behind until this process ends" in said
+
+
+def test_sockets_that_close_leave_nothing_behind(
+    office: Office, socket: SlackSocket, caplog: pytest.LogCaptureFixture
+):
+    socket.close()
+    assert socket.standing == 0
+    assert "left behind" not in caplog.text

@@ -17,7 +17,7 @@ from dct_pipelines.clients.alert_webhook import WebhookAlerts
 from dct_pipelines.clients.webhook import SignedPost
 from dct_pipelines.domain.alerts import AlertPort
 from dct_pipelines.domain.errors import ActionFailed
-from dct_pipelines.domain.incidents import Incident, Thresholds
+from dct_pipelines.domain.incidents import Incident, Pace, Thresholds
 from dct_pipelines.domain.ports import ChannelPort
 from dct_pipelines.domain.quotas import Quotas
 from dct_pipelines.engine.alerts.evaluate import Evaluator
@@ -59,6 +59,7 @@ class Alarm:
     receiver: Receiver
     quotas: Quotas = QUOTAS
     thresholds: Thresholds = field(default_factory=Thresholds)
+    pace: Pace = field(default_factory=Pace)
     destinations: tuple[str, ...] = (WEBHOOK,)
     channels: Mapping[str, ChannelPort] = field(default_factory=dict)
     port: AlertPort | None = None
@@ -74,8 +75,10 @@ class Alarm:
         """The services as they are wired now."""
         database, clock = self.world.database, self.clock
         waiting = WaitingService(database, clock, self.quotas, 300, lambda: self.jobs)
-        rules = Rules(waiting, self.quotas, self.thresholds, watches_metrics=True)
-        evaluator = Evaluator(database, clock, rules, lambda: self.destinations, timedelta(days=90))
+        rules = Rules(waiting, self.quotas, self.thresholds, self.pace, watches_metrics=True)
+        evaluator = Evaluator(
+            database, clock, rules, lambda: self.destinations, lambda name: [name], timedelta(days=90)
+        )
         post = SignedPost(FakeSecrets({SECRET: VALUE}), clock)
         webhook = WebhookAlerts(post, self.receiver.url, SECRET)
         port = self.port or Ways(webhook, lambda: self.channels)

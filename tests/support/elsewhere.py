@@ -16,7 +16,7 @@ from sqlalchemy import make_url, text
 from dct_pipelines.clients.backup_file import BackupFile
 from dct_pipelines.clients.clock import SystemClock
 from dct_pipelines.domain.backups import MANIFEST, Manifest
-from dct_pipelines.engine.backup import Backups
+from dct_pipelines.engine.backup import Backups, Tell
 from dct_pipelines.engine.restore import Restoring
 from dct_pipelines.settings import load_settings
 from dct_pipelines.store.database import Database
@@ -51,9 +51,9 @@ def quiet(_line: str) -> None:
     """Whoever does not want to hear how far it is."""
 
 
-def backup_of(database: Database, path: Path, home: Path | None = None) -> Manifest:
+def backup_of(database: Database, path: Path, home: Path | None = None, tell: Tell = quiet) -> Manifest:
     """A backup of a database, and of a home if one is given, written to `path`."""
-    _, manifest = Backups(database, home or path.parent / "no-home", SystemClock()).make(path, "local", quiet)
+    _, manifest = Backups(database, home or path.parent / "no-home", SystemClock()).make(path, "local", tell)
     return manifest
 
 

@@ -21,9 +21,14 @@ class GitHost:
     password: str = "s3cret-token"
     status: int | None = None
     """Answer everything with this status instead."""
+    answers: threading.Event = field(default_factory=threading.Event)
+    """While it is not set, the host takes requests and says nothing."""
     seen: list[str | None] = field(default_factory=list)
     """The password of each request, None without one."""
     port: int = 0
+
+    def __post_init__(self) -> None:
+        self.answers.set()
 
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{self.port}/{name}"
@@ -40,6 +45,7 @@ class _Handler(BaseHTTPRequestHandler):
         scheme, _, given = (self.headers.get("Authorization") or "").partition(" ")
         password = base64.b64decode(given).decode().partition(":")[2] if scheme == "Basic" else None
         self.host.seen.append(password)
+        self.host.answers.wait()
         status = self.host.status or (None if password == self.host.password else 401)
         if status:
             self.send_response(status)
@@ -91,6 +97,7 @@ def serving(host: GitHost) -> Iterator[GitHost]:
     try:
         yield host
     finally:
+        host.answers.set()
         server.shutdown()
         thread.join()
         server.server_close()

@@ -18,11 +18,11 @@ from dct_pipelines.domain.alerts import (
     text_of,
 )
 from dct_pipelines.domain.incidents import (
-    TIMINGS,
     UNWATCHED,
     AlertRule,
     Incident,
     IncidentState,
+    Pace,
     Sign,
     Step,
     judge,
@@ -30,6 +30,7 @@ from dct_pipelines.domain.incidents import (
 from tests.fakes.ports import NOON
 
 MINUTE = timedelta(minutes=1)
+PACE = Pace()
 
 
 def incident(rule: AlertRule, state: str = "open", number: int = 1, **values: Any) -> Incident:
@@ -57,7 +58,7 @@ def test_whatever_is_seen_an_incident_opens_once_and_only_its_own_calm_ends_it(
     for minute, seen in enumerate(history):
         now = NOON + minute * MINUTE
         now_seen = None if seen == "gone" else sign(rule, is_over=seen == "over")
-        step = judge(rule, now_seen, live, now)
+        step = judge(PACE.of(rule), now_seen, live, now)
         calm = calm + 1 if seen == "gone" else 0
         was_open = live is not None and live.state is IncidentState.OPEN
         if step is Step.OPEN:
@@ -74,7 +75,7 @@ def test_whatever_is_seen_an_incident_opens_once_and_only_its_own_calm_ends_it(
             live = live.model_copy(update={"well_since": now})
         elif step is Step.RESOLVE:
             assert was_open
-            assert (calm - 1) * MINUTE >= TIMINGS[rule].settles_after
+            assert (calm - 1) * MINUTE >= PACE.of(rule).settles_after
             live = None
         elif step is Step.FORGET:
             assert not was_open
@@ -85,22 +86,22 @@ def test_what_was_suspected_long_ago_is_suspected_anew():
     rule = AlertRule.UTILIZATION
     suspected = incident(rule, "suspected", opened_at=None)
     later = NOON + UNWATCHED + MINUTE
-    assert judge(rule, sign(rule), suspected, later) is Step.SUSPECT
+    assert judge(PACE.of(rule), sign(rule), suspected, later) is Step.SUSPECT
 
 
 def test_what_is_only_remembered_never_opens_anything():
     for rule in AlertRule:
         seen = Sign(rule, "s1", "text", is_told=False)
         suspected = incident(rule, "suspected", last_seen_at=NOON + 600 * MINUTE, opened_at=None)
-        assert judge(rule, seen, None, NOON) is Step.SUSPECT
-        assert judge(rule, seen, suspected, NOON + 601 * MINUTE) is Step.KEEP
-        assert judge(rule, None, suspected, NOON + 601 * MINUTE) is Step.FORGET
+        assert judge(PACE.of(rule), seen, None, NOON) is Step.SUSPECT
+        assert judge(PACE.of(rule), seen, suspected, NOON + 601 * MINUTE) is Step.KEEP
+        assert judge(PACE.of(rule), None, suspected, NOON + 601 * MINUTE) is Step.FORGET
 
 
 def test_an_acknowledged_incident_is_kept_and_resolved_as_an_open_one():
     rule = AlertRule.METRICS
-    assert judge(rule, sign(rule), incident(rule, "acknowledged"), NOON) is Step.KEEP
-    assert judge(rule, None, incident(rule, "acknowledged"), NOON) is Step.RESOLVE
+    assert judge(PACE.of(rule), sign(rule), incident(rule, "acknowledged"), NOON) is Step.KEEP
+    assert judge(PACE.of(rule), None, incident(rule, "acknowledged"), NOON) is Step.RESOLVE
 
 
 def test_incidents_of_one_group_are_told_together_and_others_alone():
@@ -118,6 +119,16 @@ def test_incidents_of_one_group_are_told_together_and_others_alone():
 def test_the_end_says_how_long_it_was_and_who_ended_it():
     ended = incident(AlertRule.WAIT, "resolved", resolved_at=NOON + 12 * MINUTE, resolved_by="kim")
     assert text_of(MessageKind.RESOLVED, [ended]) == "Resolved by kim after 12 min: text 1"
+    soon = ended.model_copy(update={"resolved_at": NOON + timedelta(seconds=45), "resolved_by": None})
+    assert text_of(MessageKind.RESOLVED, [soon]) == "Resolved after 45 s: text 1"
+    assert subject_of(MessageKind.RESOLVED, [ended, soon]) == "2 incidents resolved: s1"
+
+
+def test_a_second_look_that_is_a_hair_early_is_one():
+    rule = AlertRule.WAIT
+    early = NOON + timedelta(seconds=59)
+    suspected = incident(rule, "suspected", opened_at=None)
+    assert judge(PACE.of(rule), sign(rule), suspected, early) is Step.OPEN
 
 
 def test_pauses_grow_to_an_hour():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from threading import Event
 from uuid import uuid4
 
@@ -12,6 +13,7 @@ from dct_pipelines.domain.errors import DatabaseUnavailable
 from dct_pipelines.engine.readers import Readers
 from dct_pipelines.engine.reading import TickReport
 from dct_pipelines.store.watching.sources import Source
+from tests.fakes.ports import NOON
 from tests.support.waiting import eventually
 
 
@@ -55,3 +57,14 @@ def test_those_that_answered_last_time_are_read_first():
     report = Readers().read([source("failing", failures=2), source("well")], read, 10)
     assert order == ["well", "failing"]
     assert report.connections == 2
+
+
+def test_a_tick_names_the_earliest_of_those_that_want_to_be_read_again():
+    wanted = {"slow": NOON + timedelta(seconds=3), "soon": NOON + timedelta(seconds=2), "never": None}
+
+    def read(one: Source) -> TickReport:
+        return TickReport(again_at=wanted[one.name])
+
+    report = Readers().read([source(name) for name in wanted], read, 10)
+    assert report.again_at == wanted["soon"]
+    assert Readers().read([source("never")], read, 10).again_at is None

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dct_pipelines.engine.reading import HAIR, Rhythm, TickReport
+from dct_pipelines.engine.reading import HAIR, Rhythm
 
 BEGAN = datetime(2026, 11, 28, 12, tzinfo=UTC)
 LEAST = 5.0
@@ -57,10 +57,3 @@ def test_who_brings_nothing_is_read_as_often_as_otherwise():
 def test_a_busy_read_that_took_longer_than_its_interval_is_followed_by_the_next():
     now = BEGAN + seconds(3)
     assert Rhythm(30.0, LEAST, 2.0).due_after(BEGAN, now, is_busy=True) == (now - HAIR, now)
-
-
-def test_a_report_of_several_reads_names_the_earliest_that_wants_another():
-    report = TickReport()
-    for again_at in (None, BEGAN + seconds(3), BEGAN + seconds(2), None):
-        report.include(TickReport(again_at=again_at))
-    assert report.again_at == BEGAN + seconds(2)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dct_pipelines.bootstrap.alerting import pace, thresholds
 from dct_pipelines.domain.errors import InvalidSetting
+from dct_pipelines.domain.incidents import Pace, Thresholds
 from dct_pipelines.settings import Isolation, environment, load_settings, variable_names
 
 
@@ -175,3 +178,25 @@ def test_what_cannot_be_used_for_observing_is_named_without_its_value(
     with pytest.raises(InvalidSetting, match=name) as fault:
         load_settings({"DAGSTER_HOME": str(tmp_path), name: value})
     assert value not in str(fault.value) or value in ("0", "xml")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DCT_ALERT_INTERVAL_SECONDS", "4"),
+        ("DCT_ALERT_INTERVAL_SECONDS", "121"),
+        ("DCT_ALERT_WINDOW_SECONDS", "9"),
+    ],
+)
+def test_alerts_are_neither_looked_at_all_the_time_nor_hardly_ever(
+    tmp_path: Path, name: str, value: str
+) -> None:
+    with pytest.raises(InvalidSetting, match=name):
+        load_settings({"DAGSTER_HOME": str(tmp_path), name: value})
+
+
+def test_failures_are_counted_over_two_looks_at_least(tmp_path: Path) -> None:
+    given = {"DCT_ALERT_INTERVAL_SECONDS": "60", "DCT_ALERT_WINDOW_SECONDS": "30"}
+    assert pace(load_settings({"DAGSTER_HOME": str(tmp_path)} | given)).window == timedelta(minutes=2)
+    assert pace(load_settings({"DAGSTER_HOME": str(tmp_path)})) == Pace()
+    assert thresholds(load_settings({"DAGSTER_HOME": str(tmp_path)})) == Thresholds()

@@ -27,6 +27,8 @@ from dct_pipelines.domain.git import (
 from dct_pipelines.domain.git_refs import HEADS, Oid, RefSnapshot, as_oid, branch_ref, checked_ref
 from dct_pipelines.domain.process import ProcessPort
 
+WAY_BACK = "`dct restore workspace` brings it back"
+
 
 class GitClient:
     """Repositories by the system's git (2.38 or later, for `merge-tree --write-tree`).
@@ -154,7 +156,7 @@ class GitClient:
         self._copies.ask(repo, [oid], lambda path: trees.checkout_to(self._calls, path, oid, directory))
 
     def add_worktree(self, repo: RepositoryRef, branch: str, start: Oid, directory: Path) -> None:
-        """A working directory on a new branch."""
+        """A working directory on a branch."""
         branch_ref(branch)
         location = locate(repo.url)
         self._copies.ask(
@@ -170,7 +172,9 @@ class GitClient:
 
         def bring() -> Oid:
             if not directory.is_dir():
-                raise ItemUnreadable(f"the workspace {directory} is gone; make it again")
+                raise ItemUnreadable(f"the workspace {directory} is gone; {WAY_BACK}")
+            if not trees.has_repository(directory):
+                raise ItemUnreadable(f"the workspace {directory} holds no code; {WAY_BACK}")
             with self._copies.cache.writing(location) as path:
                 return trees.collect_worktree(self._calls, path, branch, directory)
 

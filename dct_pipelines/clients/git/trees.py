@@ -10,7 +10,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dct_pipelines.clients.git.calls import Calls
@@ -22,6 +22,8 @@ from dct_pipelines.domain.git_refs import HEADS, Oid
 # Who commits in a working directory when the person or agent there has not said.
 _WORKSPACE_NAME = "Dynamic Context Triggers workspace"
 _WORKSPACE_EMAIL = "workspace@dct.invalid"
+GIT = ".git"
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 def checkout_to(calls: Calls, path: Path, oid: Oid, directory: Path) -> None:
@@ -40,15 +42,21 @@ def checkout_to(calls: Calls, path: Path, oid: Oid, directory: Path) -> None:
 def add_worktree(
     calls: Calls, path: Path, location: Location, branch: str, start: Oid, directory: Path
 ) -> None:
-    """A repository of its own on `branch`, with `origin` set to where it came from."""
-    if directory.exists():
+    """A repository of its own on `branch`, with `origin` set to where it came from.
+
+    What lies in a directory without a repository stays, whatever it is: the files of the commit that are
+    missing there come beside it.
+    """
+    if os.path.lexists(directory / GIT):
         if _branch_of(directory) != branch:
             raise ActionFailed(
                 f"{directory} exists already and is not a workspace on {branch!r}; remove it first"
             )
         return
-    with _draft(directory) as draft:
-        git_dir, tree = draft / ".git", f"--work-tree={draft}"
+    if directory.is_symlink() or (directory.exists() and not directory.is_dir()):
+        raise ActionFailed(f"{directory} is a link or a file; move it away, a workspace is a directory")
+    with _draft(directory, fills=True) as draft:
+        git_dir, tree = draft / GIT, f"--work-tree={draft}"
         object_format = "sha1" if len(start) == 40 else "sha256"
         calls.local(git_dir, tree, "init", "-q", "--template=", f"--object-format={object_format}")
         calls.local(
@@ -63,6 +71,12 @@ def add_worktree(
             ("user.email", _WORKSPACE_EMAIL),
         ):
             calls.local(git_dir, "config", name, value)
+
+
+def has_repository(directory: Path) -> bool:
+    """Whether there is a repository in a working directory; it is looked at, and not asked."""
+    head = directory / GIT / "HEAD"
+    return head.is_file() and not head.is_symlink() and (directory / GIT / "objects").is_dir()
 
 
 def collect_worktree(calls: Calls, path: Path, branch: str, directory: Path) -> Oid:
@@ -104,15 +118,18 @@ def _as_owner_of(directory: Path) -> tuple[str, ...]:
 
 def _branch_of(directory: Path) -> str | None:
     """Read, not asked: git would obey the configuration in there."""
-    head = directory / ".git" / "HEAD"
+    head = directory / GIT / "HEAD"
     if head.is_symlink() or not head.is_file():
         return None
     return head.read_text(errors="replace").strip().removeprefix("ref: ").removeprefix(HEADS)
 
 
 @contextmanager
-def _draft(directory: Path) -> Iterator[Path]:
-    """A directory beside `directory` that becomes it at the end; drafts of killed attempts are swept out."""
+def _draft(directory: Path, *, fills: bool = False) -> Iterator[Path]:
+    """A directory beside `directory` that becomes it at the end; drafts of killed attempts are swept out.
+
+    With `fills`, a directory that is there already takes in what it lacks.
+    """
     directory.parent.mkdir(parents=True, exist_ok=True)
     for left_over in directory.parent.glob(f".{directory.name}.draft-*"):
         shutil.rmtree(left_over, ignore_errors=True)
@@ -120,7 +137,40 @@ def _draft(directory: Path) -> Iterator[Path]:
     draft.mkdir()
     try:
         yield draft
-        draft.rename(directory)
+        if fills and directory.is_dir():
+            _fill(directory, draft)
+        else:
+            draft.rename(directory)
     finally:
         if draft.exists():
             shutil.rmtree(draft, ignore_errors=True)
+
+
+def _fill(directory: Path, draft: Path) -> None:
+    """Move into a directory what it lacks. The repository comes last: without it, filling begins again."""
+    with _opened(str(draft)) as source, _opened(str(directory)) as target:
+        _move_missing(source, target)
+        os.rename(GIT, GIT, src_dir_fd=source, dst_dir_fd=target)
+
+
+def _move_missing(source: int, target: int) -> None:
+    """By descriptors, because the directory is a foreign land: no link in it is followed."""
+    for name in os.listdir(source):
+        if name == GIT:
+            continue
+        try:
+            os.stat(name, dir_fd=target, follow_symlinks=False)
+        except FileNotFoundError:
+            os.rename(name, name, src_dir_fd=source, dst_dir_fd=target)
+            continue
+        with suppress(NotADirectoryError), _opened(name, source) as ours, _opened(name, target) as theirs:
+            _move_missing(ours, theirs)
+
+
+@contextmanager
+def _opened(name: str, within: int | None = None) -> Iterator[int]:
+    descriptor = os.open(name, _DIRECTORY, dir_fd=within)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -14,7 +14,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,8 +32,9 @@ from dct_pipelines.domain.ports import Clock
 
 CONNECTIONS = 2
 """Slack sends each event to one of them; while it renews one, the other stands."""
-CLOSE_SECONDS = 20.0
-"""For both to be closed. The library now and then waits for ever for a thread of its own."""
+CLOSE_SECONDS = 10.0
+"""For both to be closed: the library now and then waits for ever for a thread of its own. Less than the 15 s
+after which `dct up` kills who has not ended, so that it is said."""
 FIRST_PAUSE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 300.0
 REFUSED_PAUSE_SECONDS = 900.0
@@ -58,6 +59,7 @@ class SlackSocket:
         take_in: TakeIn,
         connected: Callable[[], None],
         say: Callable[[str], None],
+        close_seconds: float = CLOSE_SECONDS,
     ) -> None:
         self._endpoint = endpoint
         self._clock = clock
@@ -65,6 +67,7 @@ class SlackSocket:
         self._take_in = take_in
         self._connected = connected
         self._say = say
+        self._close_seconds = close_seconds
         self._rest_until = 0.0
         self._failures = 0
         self._stopping = threading.Event()
@@ -86,17 +89,29 @@ class SlackSocket:
             thread.start()
 
     def close(self) -> None:
-        """Finish what is being stored, and end. What was received and not stored stays unacknowledged."""
+        """Finish what is being stored, and end. What was received and not stored stays unacknowledged.
+
+        Returns also when a thread hangs. It is left behind until the process ends, and the log says which.
+        """
         self._stopping.set()
-        for thread in self._threads:
-            thread.join()
+        _join(self._threads, self._close_seconds / 2)
         # Each close waits for its last receive, which takes seconds: all wait together.
         closing = [threading.Thread(target=socket.close, daemon=True) for socket in self._sockets]
         for thread in closing:
             thread.start()
-        until = time.monotonic() + CLOSE_SECONDS
-        for thread in closing:
-            thread.join(max(0.0, until - time.monotonic()))
+        _join(closing, self._close_seconds)
+        for number, socket in enumerate(self._sockets):
+            left = ["what connects it"] if self._threads[number].is_alive() else []
+            left += [socket.hanging()] if closing[number].is_alive() else []
+            if left:
+                log.warning(
+                    "%s: socket %d of %d was not closed: %s hangs and is left behind until this process "
+                    "ends; what was not acknowledged Slack sends again",
+                    self._endpoint.name,
+                    number + 1,
+                    len(self._sockets),
+                    " and ".join(left),
+                )
 
     def _keep(self, socket: _Socket) -> None:
         """Connect whenever the socket does not stand; a first try that fails must not be the last."""
@@ -186,6 +201,18 @@ class _Socket(SocketModeClient):
         self.message_listeners.append(self._on_any)
         self.socket_mode_request_listeners.append(self._on_request)
 
+    def hanging(self) -> str:
+        """What its close waits for, in the order in which the library ends its threads."""
+        threads = {
+            "the thread that receives": self.current_session_runner,
+            "the thread that looks after the connection": self.current_app_monitor,
+            "the thread that reads messages": self.message_processor,
+        }
+        return next(
+            (name for name, thread in threads.items() if thread.is_alive()),
+            "the thread that stores an event",
+        )
+
     def issue_new_wss_url(self) -> str:
         return self._new_address()
 
@@ -200,6 +227,13 @@ class _Socket(SocketModeClient):
             self.send_socket_mode_response(SocketModeResponse(envelope_id=request.envelope_id))
         except SlackClientNotConnectedError:
             log.debug("the socket closed before %s was acknowledged; it comes again", request.envelope_id)
+
+
+def _join(threads: Sequence[threading.Thread], seconds: float) -> None:
+    """Wait for all of them, for so long together."""
+    until = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
 
 
 def _sdk_log() -> logging.Logger:

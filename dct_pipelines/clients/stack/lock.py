@@ -6,6 +6,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from dct_pipelines.domain.errors import AlreadyRunning
@@ -30,6 +31,13 @@ def only_one(path: Path, what: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def held_since(path: Path) -> datetime | None:
+    """When the process that holds the lock took it; None when nobody does."""
+    if holder(path) is None:
+        return None
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
 
 def holder(path: Path) -> int | None:

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 
 from dct_pipelines.domain.alerts import GIVEN_UP_AFTER, AlertMessage, AlertPort, MessageKind, pause_after
+from dct_pipelines.domain.counting import counted
 from dct_pipelines.domain.errors import DatabaseUnavailable
 from dct_pipelines.domain.ports import Clock
 from dct_pipelines.store import alert_outbox as outbox
@@ -26,7 +27,7 @@ class Delivered:
 
     def __str__(self) -> str:
         counts = {"sent": self.sent, "not delivered yet": self.failed, "given up": self.dropped}
-        return ", ".join(f"{count} messages {what}" for what, count in counts.items() if count)
+        return ", ".join(f"{counted(count, 'message')} {what}" for what, count in counts.items() if count)
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from dct_pipelines.domain.alerts import AlertMessage, MessageKind, groups, subject_of, text_of
+from dct_pipelines.domain.counting import counted
 from dct_pipelines.domain.incidents import LEFT_ALONE, Incident, IncidentState, Sign, Step, judge
 from dct_pipelines.domain.ports import Clock
 from dct_pipelines.engine.alerts.rules import Rules
@@ -25,31 +26,36 @@ class Evaluation:
     """What one evaluation found. `stuck`: what of the engine itself does not work, in sentences.
 
     `live` are the incidents that are not resolved; None when another process evaluates at this moment.
+    `channels` are, by incident that opened, those that hear of it besides the others.
     """
 
     opened: list[Incident] = field(default_factory=list)
     resolved: list[Incident] = field(default_factory=list)
     live: list[Incident] | None = None
     stuck: tuple[str, ...] = ()
+    channels: dict[UUID, tuple[str, ...]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         if self.live is None:
             return "another process evaluates"
-        count = len(self.live)
-        told = f"{count} incidents" if count != 1 else "1 incident"
+        told = counted(len(self.live), "incident") if self.live else "no incident"
         new = f", {len(self.opened)} new" if self.opened else ""
         over = f", {len(self.resolved)} resolved" if self.resolved else ""
-        return f"{told if count else 'no incident'}{new}{over}" + "".join(f"; {one}" for one in self.stuck)
+        return f"{told}{new}{over}" + "".join(f"; {one}" for one in self.stuck)
 
 
 @dataclass(frozen=True)
 class Evaluator:
-    """Looks at everything once. `destinations` are those that messages go to now."""
+    """Looks at everything once. `destinations` are those that messages go to now.
+
+    `of_channel` gives those of a channel that a trigger names.
+    """
 
     database: Database
     clock: Clock
     rules: Rules
     destinations: Callable[[], Sequence[str]]
+    of_channel: Callable[[str], Sequence[str]]
     kept: timedelta
 
     def evaluate(self) -> Evaluation:
@@ -58,12 +64,14 @@ class Evaluator:
         with self.database.connect() as connection:
             seen = self.rules.look(connection, now)
         destinations = self.destinations()
+        own = {name: self.of_channel(name) for sign in seen.signs for name in sign.channels}
         done = Evaluation(stuck=seen.stuck)
         with self.database.begin() as connection:
             if not store.lock(connection):
                 return done
             self._apply(connection, seen.signs, now, done)
-            outbox.put(connection, list(self._messages(connection, done, destinations, now)))
+            told = [*beginnings(done, destinations, own, now), *endings(connection, done.resolved, now)]
+            outbox.put(connection, told)
             store.prune(connection, now - self.kept)
             outbox.prune(connection, now - self.kept)
             done.live = [one for one in store.live(connection) if one.state in TOLD]
@@ -83,12 +91,14 @@ class Evaluator:
         for key in signs_by.keys() | live_by.keys():
             sign, live = signs_by.get(key), live_by.get(key)
             rule = sign.rule if sign is not None else live_by[key].rule
-            step = judge(rule, sign, live, now)
+            step = judge(self.rules.pace.of(rule), sign, live, now)
             if sign is not None and key not in left_alone and step in (Step.OPEN, Step.SUSPECT):
                 is_open = step is Step.OPEN
                 state = IncidentState.OPEN if is_open else IncidentState.SUSPECTED
                 incident = store.write(connection, sign, state, now)
-                done.opened += [incident] if is_open else []
+                if is_open:
+                    done.opened.append(incident)
+                    done.channels[incident.id] = sign.channels
             elif sign is not None and live is not None and step is Step.KEEP:
                 store.keep(connection, live, sign, now)
             elif live is not None:
@@ -100,14 +110,19 @@ class Evaluator:
         for found in (done.opened, done.resolved):
             found.sort(key=lambda one: (one.rule, one.subject))
 
-    def _messages(
-        self, connection: Connection, done: Evaluation, destinations: Sequence[str], now: datetime
-    ) -> Iterator[tuple[AlertMessage, list[UUID]]]:
-        for together in groups(done.opened):
-            if together:
-                for destination in destinations:
-                    yield message(MessageKind.OPENED, destination, together, now)
-        yield from endings(connection, done.resolved, now)
+
+def beginnings(
+    done: Evaluation, destinations: Sequence[str], own: Mapping[str, Sequence[str]], now: datetime
+) -> Iterator[tuple[AlertMessage, list[UUID]]]:
+    """What tells that incidents opened: everybody of all, and the channels of a trigger of its own."""
+    audiences = {destination: list(done.opened) for destination in destinations}
+    for incident in done.opened:
+        concerned = {one for name in done.channels[incident.id] for one in own[name]}
+        for destination in sorted(concerned.difference(destinations)):
+            audiences.setdefault(destination, []).append(incident)
+    for destination, incidents in audiences.items():
+        for together in groups(incidents):
+            yield message(MessageKind.OPENED, destination, together, now)
 
 
 def endings(

@@ -7,16 +7,18 @@ triggers that fail once each are not overlooked.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from dct_pipelines.domain.incidents import WINDOW, AlertRule, Sign, Thresholds
+from dct_pipelines.domain.counting import counted, span_of
+from dct_pipelines.domain.incidents import AlertRule, Sign, Thresholds
 from dct_pipelines.domain.trigger import TriggerAlerts
 from dct_pipelines.store.database import Row
 
 TOGETHER = "other triggers"
 LONGEST_ERROR = 200
-MINUTES = round(WINDOW.total_seconds() / 60)
 
 
 def failure_signs(
@@ -24,12 +26,14 @@ def failure_signs(
     told: Mapping[UUID, Row[Any]],
     connections: Mapping[UUID, str],
     thresholds: Thresholds,
+    window: timedelta,
 ) -> Iterator[Sign]:
     """What of the executions that ended within the window is out of order.
 
     `ended` is by trigger; `told` has the names of those that failed and what their manifests say.
     """
     few: list[Row[Any]] = []
+    within = f"within {span_of(window)}"
     for row in ended:
         known = told.get(row.trigger_id)
         own = alerts_of(known)
@@ -39,13 +43,16 @@ def failure_signs(
         via = connections.get(row.connection_id)
         group = f"connection {via}" if via else ""
         if row.timed_out and thresholds.timeouts:
-            yield _timeout(name, row, group, thresholds)
+            yield _timeout(name, row, own, own.timeouts or thresholds.timeouts, group, within)
         if row.ended < (own.failure_minimum or thresholds.failure_minimum):
             few.append(row)
             continue
-        yield from _failing(name, [row], group, own.failure_percent or thresholds.failure_percent)
+        limit = own.failure_percent or thresholds.failure_percent
+        if (sign := _failing(name, [row], limit, within)) is not None:
+            yield replace(sign, group=group, channels=own.destinations)
     if sum(row.ended for row in few) >= thresholds.failure_minimum:
-        yield from _failing(TOGETHER, few, "", thresholds.failure_percent)
+        sign = _failing(TOGETHER, few, thresholds.failure_percent, within)
+        yield from [sign] if sign is not None else []
 
 
 def alerts_of(row: Row[Any] | None) -> TriggerAlerts:
@@ -53,32 +60,34 @@ def alerts_of(row: Row[Any] | None) -> TriggerAlerts:
     return TriggerAlerts.model_validate(row.alerts) if row is not None and row.alerts else TriggerAlerts()
 
 
-def _timeout(name: str, row: Row[Any], group: str, thresholds: Thresholds) -> Sign:
+def _timeout(name: str, row: Row[Any], own: TriggerAlerts, limit: int, group: str, within: str) -> Sign:
+    count = counted(row.timed_out, "execution")
+    they = "it" if row.timed_out == 1 else "they"
     return Sign(
         AlertRule.TIMEOUT,
         name,
-        f"{row.timed_out} executions of {name} ran longer than they may within {MINUTES} minutes; look what "
-        "hangs, or raise its timeout_seconds",
-        is_over=row.timed_out >= thresholds.timeouts,
+        f"{count} of {name} ran longer than {they} may {within}; look what hangs, or raise its "
+        "timeout_seconds",
+        is_over=row.timed_out >= limit,
         group=group,
         figures={"timed_out": row.timed_out},
+        channels=own.destinations,
     )
 
 
-def _failing(name: str, rows: Sequence[Row[Any]], group: str, limit: float) -> Iterator[Sign]:
+def _failing(name: str, rows: Sequence[Row[Any]], limit: float, within: str) -> Sign | None:
     """A sign from half of the limit on, so that what swings around it is one incident."""
     ended, failed = sum(row.ended for row in rows), sum(row.failed for row in rows)
     percent = 100 * failed / ended
     if not limit or percent <= limit / 2:
-        return
+        return None
     errors = [row.error for row in rows if row.error]
     last = f"; the last: {_line(errors[-1])}" if errors else ""
-    yield Sign(
+    return Sign(
         AlertRule.FAILURE_RATE,
         name,
-        f"{failed} of {ended} executions of {name} failed within {MINUTES} minutes ({percent:.0f} %){last}",
+        f"{failed} of {counted(ended, 'execution')} of {name} failed {within} ({percent:.0f} %){last}",
         is_over=percent > limit,
-        group=group,
         figures={"failed": failed, "ended": ended, "percent": round(percent, 1)},
     )
 

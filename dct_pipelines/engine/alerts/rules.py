@@ -8,13 +8,21 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from dct_pipelines.domain.incidents import TIMINGS, UNWATCHED, WINDOW, AlertRule, Incident, Sign, Thresholds
+from dct_pipelines.domain.counting import counted, length_of
+from dct_pipelines.domain.incidents import UNWATCHED, AlertRule, Incident, Pace, Sign, Thresholds
 from dct_pipelines.domain.quotas import Quotas
+from dct_pipelines.domain.restored import PAUSED
+from dct_pipelines.domain.words import WaitReason
+from dct_pipelines.engine.alerts.connections import (
+    down_signs,
+    listener_signs,
+    overdue,
+    unreadable_signs,
+)
 from dct_pipelines.engine.alerts.failures import alerts_of, failure_signs
-from dct_pipelines.engine.alerts.waits import DISPATCH, LongWait, long_waits, since_text
-from dct_pipelines.engine.reading import DOWN_AFTER_FAILURES
+from dct_pipelines.engine.alerts.waits import DISPATCH, LongWait, long_waits
 from dct_pipelines.engine.waiting import WaitingService
-from dct_pipelines.store import alerting, incidents, quotas, slots
+from dct_pipelines.store import alerting, incidents, quotas, restoring, slots
 from dct_pipelines.store.database import Connection, Row
 
 STUCK_SECONDS = 120.0
@@ -40,28 +48,62 @@ class Rules:
     waiting: WaitingService
     defaults: Quotas
     thresholds: Thresholds
+    pace: Pace
     watches_metrics: bool
 
     def look(self, connection: Connection, now: datetime) -> Seen:
-        """What is out of order now."""
+        """What is out of order now.
+
+        In a restored deployment that is paused nothing works because somebody wants it so: only whether it
+        can be read is looked at, and for how long it has been paused.
+        """
+        restored = restoring.state(connection)
+        paused_at = restored.at if restored is not None else None
         connections = alerting.connections(connection)
-        ended = alerting.ended(connection, now - WINDOW)
+        limit = self.thresholds.listener_seconds
+        late = overdue(connections, limit or Thresholds().listener_seconds, paused_at, now)
+        signs = [
+            *down_signs(connections),
+            *unreadable_signs(alerting.unreadable(connection)),
+            *(listener_signs(late, now) if limit else ()),
+        ]
+        stuck = [f"nobody reads {', '.join(row.name for row in late[:NAMED])}"] if late else []
+        if paused_at is not None:
+            signs += self._paused(paused_at, now)
+        else:
+            names = {row.id: row.name for row in connections}
+            signs += self._work(connection, names, now, stuck)
+        return Seen(tuple(signs), tuple(stuck))
+
+    def _paused(self, since: datetime, now: datetime) -> Iterator[Sign]:
+        """One thing, instead of all that stands still: a pause that nobody ends is an outage."""
+        limit = self.thresholds.wait_seconds
+        if limit and now - since > timedelta(seconds=limit):
+            yield Sign(
+                AlertRule.WAIT,
+                WaitReason.RESTORED.value,
+                f"{PAUSED[0].upper()}{PAUSED[1:]}. It has been so for {length_of(now - since)}",
+                figures={"since": since.isoformat()},
+            )
+
+    def _work(
+        self, connection: Connection, names: Mapping[UUID, str], now: datetime, stuck: list[str]
+    ) -> list[Sign]:
+        """What is out of order about work; `stuck` gets a sentence where nobody starts it."""
+        ended = alerting.ended(connection, now - self.pace.window)
         waits = self._waits(connection, now)
         ids = {row.trigger_id for row in ended if row.failed} | {wait.trigger_id for wait in waits}
         told = alerting.triggers(connection, {one for one in ids if one is not None})
-        names = {row.id: row.name for row in connections}
-        signs = [
-            *failure_signs(ended, told, names, self.thresholds),
+        free = _free_for_long(waits, now)
+        if still := self._still_free(free, incidents.live(connection), now):
+            stuck.append(f"nobody starts what waits for {length_of(now - still[0].since)}")
+        return [
+            *failure_signs(ended, told, names, self.thresholds, self.pace.window),
             *self._wait_signs(waits, told, now),
             *self._utilization(connection),
-            *_down(connections),
-            *self._listeners(connections, now),
             *self._metrics(connection, now),
+            *_remembered(free),
         ]
-        free = _free_for_long(waits, now)
-        signs += _remembered(free)
-        stuck = _still_free(free, incidents.live(connection), now)
-        return Seen(tuple(signs), tuple(self._stuck(connections, stuck, now)))
 
     def _waits(self, connection: Connection, now: datetime) -> list[LongWait]:
         """Everything that waits for as long as any trigger may say is long."""
@@ -87,7 +129,7 @@ class Rules:
             yield Sign(
                 AlertRule.WAIT,
                 reason,
-                f"Executions of {whose} wait for {waits_for}, the first for {since_text(first.since, now)}: "
+                f"Executions of {whose} wait for {waits_for}, the first for {length_of(now - first.since)}: "
                 f"{first.detail}",
                 is_over=any(is_over for _, is_over in found),
                 figures={"since": first.since.isoformat(), "triggers": names[:50]},
@@ -105,24 +147,10 @@ class Rules:
                 yield Sign(
                     AlertRule.UTILIZATION,
                     what,
-                    f"{used} of {quota} {what} are in use ({percent:.0f} %); "
-                    f"`dct quota set {what}` raises the quota",
+                    f"{used} of {counted(quota, what.removesuffix('s'))} {'is' if used == 1 else 'are'} in use "
+                    f"({percent:.0f} %); `dct quota set {what}` raises the quota",
                     is_over=percent > limit,
                     figures={"used": used, "quota": quota, "percent": round(percent, 1)},
-                )
-
-    def _listeners(self, connections: Any, now: datetime) -> Iterator[Sign]:
-        limit = self.thresholds.listener_seconds
-        for row in connections:
-            late = (now - row.due_at).total_seconds()
-            if limit and late > limit:
-                yield Sign(
-                    AlertRule.LISTENER,
-                    row.name,
-                    f"Connection {row.name} ({row.kind}) is due since {since_text(row.due_at, now)} and "
-                    f"nobody reads it; is its sensor {row.kind}_listener running?",
-                    group=f"connection {row.name}",
-                    figures={"due_at": row.due_at.isoformat(), "late_seconds": round(late)},
                 )
 
     def _metrics(self, connection: Connection, now: datetime) -> Iterator[Sign]:
@@ -136,13 +164,17 @@ class Rules:
                 figures={"until": until.isoformat()},
             )
 
-    def _stuck(self, connections: Any, waits: Sequence[LongWait], now: datetime) -> Iterator[str]:
-        limit = self.thresholds.listener_seconds or Thresholds().listener_seconds
-        overdue = [row.name for row in connections if (now - row.due_at).total_seconds() > limit]
-        if overdue:
-            yield f"nobody reads {', '.join(overdue[:NAMED])}"
-        if waits:
-            yield f"nobody starts what waits for {since_text(waits[0].since, now)}"
+    def _still_free(
+        self, free: Sequence[LongWait], live: Sequence[Incident], now: datetime
+    ) -> list[LongWait]:
+        """What could start at the look before already, and waits still."""
+        for before in live:
+            if (before.rule, before.subject) == (AlertRule.WAIT, HANDOVER):
+                is_recent = now - before.last_seen_at <= UNWATCHED
+                has_lasted = now - before.first_seen_at >= self.pace.second_look
+                marks = before.figures["waits"] if is_recent and has_lasted else ()
+                return [wait for wait in free if _mark(wait) in marks]
+        return []
 
 
 def _free_for_long(waits: Sequence[LongWait], now: datetime) -> list[LongWait]:
@@ -158,30 +190,5 @@ def _remembered(free: Sequence[LongWait]) -> Iterator[Sign]:
         yield Sign(AlertRule.WAIT, HANDOVER, "could start", is_told=False, figures=figures)
 
 
-def _still_free(free: Sequence[LongWait], live: Sequence[Incident], now: datetime) -> list[LongWait]:
-    """What could start at the look before already, and waits still."""
-    for before in live:
-        if (before.rule, before.subject) == (AlertRule.WAIT, HANDOVER):
-            is_recent = now - before.last_seen_at <= UNWATCHED
-            has_lasted = now - before.first_seen_at >= TIMINGS[AlertRule.WAIT].opens_after
-            marks = before.figures["waits"] if is_recent and has_lasted else ()
-            return [wait for wait in free if _mark(wait) in marks]
-    return []
-
-
 def _mark(wait: LongWait) -> str:
     return f"{wait.trigger_id} {wait.since.isoformat()}"
-
-
-def _down(connections: Any) -> Iterator[Sign]:
-    """A connection that is down has failed three times in a row, or its credential was refused."""
-    for row in connections:
-        if row.consecutive_failures:
-            yield Sign(
-                AlertRule.CONNECTION,
-                row.name,
-                f"Connection {row.name} ({row.kind}) is down: {row.health_detail or 'no answer'}",
-                is_over=row.consecutive_failures >= DOWN_AFTER_FAILURES,
-                group=f"connection {row.name}",
-                figures={"failures": row.consecutive_failures},
-            )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -82,9 +82,3 @@ def _firsts(queue: Queue, holds: Mapping[int, Any], connection: Connection) -> d
     most, lines = (1, len(asks)), (list(queue.lines), list(queue.full))
     rows = queueing.ready(connection, asks, most, lines, whoever_is_behind=False)
     return {row.cohort: row for row in rows}
-
-
-def since_text(since: datetime, now: datetime) -> str:
-    """How long that is, as people say it."""
-    seconds = round((now - since) / timedelta(seconds=1))
-    return f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from dct_pipelines import registry
 from dct_pipelines.domain.connected import Finding
+from dct_pipelines.domain.counting import counted
 from dct_pipelines.domain.diagnosis import Told, fail, ok, warn
 from dct_pipelines.domain.errors import CredentialRefused
 from dct_pipelines.domain.ports import SecretsPort
@@ -20,6 +22,7 @@ from dct_pipelines.store.watching import standing
 BEHIND = timedelta(minutes=2)
 """Beyond the moment at which it was due; a tick may take a while."""
 COMMAND = "command:"
+FILE = "file://"
 
 
 def look(
@@ -41,7 +44,7 @@ def look(
         yield from _base(row)
         if row.letters:
             yield warn(
-                f"{row.name}: {row.letters} dead letters, which could not be understood",
+                f"{row.name}: {counted(row.letters, 'dead letter')}, which could not be understood",
                 f"`dct connection letters {row.name}`",
             )
         if ask is not None and row.is_enabled:
@@ -67,7 +70,8 @@ def _health(row: Row[Any], now: datetime) -> Iterator[Told]:
         yield ok(f"{name} was read {_ago(now - row.last_ok_at)} ago")
     if row.unreadable:
         yield fail(
-            f"{name}: {row.unreadable} of {row.items} items cannot be read", "`dct status` says which and why"
+            f"{name}: {row.unreadable} of {counted(row.items, 'item')} cannot be read",
+            "`dct status` says which and why",
         )
     due = max((one for one in (row.next_due_at, row.not_before) if one is not None), default=None)
     if row.items and due is not None and now - due > BEHIND:
@@ -91,9 +95,16 @@ def _credential(row: Row[Any], secrets: SecretsPort, *, may_run: bool) -> Iterat
 
 
 def _base(row: Row[Any]) -> Iterator[Told]:
-    base = registry.base_of(row.kind, row.config)
-    if base.startswith("/") and not Path(base).is_dir():
-        yield fail(f"{row.name}: there is no directory {base}", "make it, or correct the connection's base")
+    base = registry.base_of(row.kind, row.config).removeprefix(FILE)
+    if not base.startswith("/"):
+        return
+    if not Path(base).is_dir():
+        what = "is no directory" if Path(base).exists() else "is not there"
+        yield fail(f"{row.name}: its base {base} {what}", "make it, or correct the connection's base")
+    elif not os.access(base, os.R_OK | os.X_OK):
+        yield fail(f"{row.name}: its base {base} cannot be read", "let this user read it and enter it")
+    else:
+        yield ok(f"{row.name}: its base {base} is a directory")
 
 
 def _ago(span: timedelta) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from dct_pipelines.domain.counting import counted
 from dct_pipelines.domain.diagnosis import Told, fail, ok, warn
 from dct_pipelines.domain.restored import PAUSED
 from dct_pipelines.engine.doctor.machine import free_room
@@ -44,7 +45,8 @@ def look_at_server(settings: Settings, database: Database) -> Iterator[Told]:
     broken = sorted(status.data.parent.glob("data.broken-*"))
     if broken:
         yield warn(
-            f"{len(broken)} directories of broken data lie beside it ({broken[0].name}, ...)",
+            f"{counted(len(broken), 'directory lies', 'directories lie')} beside it with broken data "
+            f"({broken[0].name}{', ...' if broken[1:] else ''})",
             f"when nothing is missed, remove them from {status.data.parent}",
         )
     if status.data.parent != settings.home:
@@ -105,7 +107,8 @@ def look_for_differences(database: Database) -> Iterator[Told]:
     with database.connect() as connection:
         if restoring.is_paused(connection):
             held = restoring.count_held(connection)
-            yield warn(f"{PAUSED}; {held} executions are held as uncertain", "`dct restore list`")
+            are = counted(held, "execution is", "executions are")
+            yield warn(f"{PAUSED}; {are} held as uncertain", "`dct restore list`")
 
 
 def _revision(connection: Connection) -> Told:

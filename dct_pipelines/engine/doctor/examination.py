@@ -10,10 +10,10 @@ from dct_pipelines.domain.connected import Finding
 from dct_pipelines.domain.diagnosis import Diagnosis, Told, fail, ok, warn
 from dct_pipelines.domain.errors import DctError
 from dct_pipelines.domain.gateway import Daemons
-from dct_pipelines.domain.ports import Clock, SecretsPort
+from dct_pipelines.domain.ports import Clock, SecretsPort, WorkspaceFilesPort
 from dct_pipelines.domain.process import ProcessPort
 from dct_pipelines.domain.quotas import Quotas
-from dct_pipelines.engine.doctor import connections, database, machine, project, stack, work
+from dct_pipelines.engine.doctor import connections, database, machine, project, stack, upkeep, work
 from dct_pipelines.settings import Settings
 from dct_pipelines.store.database import Connection, Database
 from dct_pipelines.store.definitions.shelves import Stored
@@ -38,6 +38,7 @@ class Patient:
     quotas: Quotas
     buildable_jobs: Callable[[], frozenset[str]]
     broken_triggers: Callable[[Connection], dict[str, str]]
+    workspaces: WorkspaceFilesPort
     ask: Callable[[Stored], tuple[Finding, ...]] | None = None
 
 
@@ -66,6 +67,7 @@ class Examination:
             ),
         )
         yield from _theme("work", self._work)
+        yield from _theme("maintenance", self._upkeep)
 
     def _database(self) -> Iterator[Told]:
         patient = self.patient
@@ -91,6 +93,11 @@ class Examination:
             "mend the database first, and call the doctor again",
         )
 
+    def _upkeep(self) -> Iterator[Told]:
+        patient = self.patient
+        up_since = stack.up_since(patient.settings.home)
+        yield from upkeep.look(patient.database, patient.clock.now(), up_since)
+
     def _work(self) -> Iterator[Told]:
         patient = self.patient
         yield from work.look(
@@ -99,6 +106,7 @@ class Examination:
             patient.quotas,
             buildable_jobs=patient.buildable_jobs(),
             broken_triggers=patient.broken_triggers,
+            workspaces=patient.workspaces,
         )
 
 

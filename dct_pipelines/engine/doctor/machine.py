@@ -14,7 +14,8 @@ from pathlib import Path
 from dct_pipelines.domain.diagnosis import Told, fail, ok, warn
 from dct_pipelines.domain.errors import DctError
 from dct_pipelines.domain.process import Command, IsolationLevel, ProcessPort
-from dct_pipelines.settings import Settings
+from dct_pipelines.engine.doctor.project import is_open
+from dct_pipelines.settings import Isolation, Settings
 
 LEAST_PYTHON = (3, 11)
 LEAST_GIT = (2, 38)
@@ -29,7 +30,7 @@ def look(settings: Settings, processes: ProcessPort) -> Iterator[Told]:
     yield _python(sys.version_info[:2])
     yield _git(processes)
     yield from _home(settings.home)
-    yield from _isolation(processes)
+    yield from _isolation(settings, processes)
 
 
 def free_room(directory: Path, what: str) -> Told:
@@ -82,12 +83,19 @@ def _home(home: Path) -> Iterator[Told]:
     yield free_room(home, str(home))
 
 
-def _isolation(processes: ProcessPort) -> Iterator[Told]:
+def _isolation(settings: Settings, processes: ProcessPort) -> Iterator[Told]:
+    """How commands are kept from us; what the project says of `.env` already is not said again."""
     status = processes.isolation_status()
     said = f"isolation of commands: {status.level} ({status.explanation})"
     if status.level is IsolationLevel.NONE:
-        yield warn(said, "install bubblewrap; DCT_ISOLATION=required refuses to run commands without it")
-    else:
-        yield ok(said)
+        is_chosen = settings.isolation is Isolation.NONE
+        first = "unset DCT_ISOLATION, and install" if is_chosen else "install"
+        mend = f"{first} bubblewrap; DCT_ISOLATION=required refuses to run commands without it"
+        yield warn("; ".join((said, *status.warnings)), mend)
+        return
+    yield ok(said)
+    variables = settings.project_root / ".env"
+    told = str(variables.resolve()) if is_open(variables) else None
     for warning in status.warnings:
-        yield warn(warning, "see docs/how-to/security.md")
+        if told is None or not warning.startswith(f"{told} "):
+            yield warn(warning, "see docs/how-to/security.md")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dct_pipelines.domain.diagnosis import Told, fail, ok, warn
-from dct_pipelines.settings import PROJECT_MARK, Isolation, Settings
+from dct_pipelines.settings import PROJECT_MARK, Settings
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -25,16 +25,19 @@ def look(settings: Settings) -> Iterator[Told]:
     yield from _variables(root / ".env")
     for sentence in settings.unused:
         yield warn(sentence, "remove it from the environment or `.env`")
-    if settings.isolation is Isolation.NONE:
-        yield warn("DCT_ISOLATION=none: commands can read what we can", "unset it, and install bubblewrap")
+
+
+def is_open(path: Path) -> bool:
+    """Whether others than its owner may do anything with the `.env` at this path."""
+    return path.exists() and bool(stat.S_IMODE(path.stat().st_mode) & OTHERS)
 
 
 def _variables(path: Path) -> Iterator[Told]:
     if not path.exists():
         yield ok("settings come from the environment; there is no .env")
         return
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & OTHERS:
+    if is_open(path):
+        mode = stat.S_IMODE(path.stat().st_mode)
         yield warn(f"{path} can be read by others (mode {mode:o})", f"chmod 600 {path}")
     else:
         yield ok(".env is readable by its owner only")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from dct_pipelines.clients.pool.caller import Pools
-from dct_pipelines.clients.stack.lock import holder
+from dct_pipelines.clients.stack.lock import held_since, holder
 from dct_pipelines.clients.stack.notes import read_address, read_loaded_jobs
+from dct_pipelines.domain.counting import counted
 from dct_pipelines.domain.diagnosis import Told, fail, ok, warn
 from dct_pipelines.domain.errors import PoolUnreachable
 from dct_pipelines.domain.gateway import Daemons
@@ -40,6 +42,11 @@ def look(home: Path) -> Iterator[Told]:
     yield _pool(home)
 
 
+def up_since(home: Path) -> datetime | None:
+    """When the `dct up` of this home began; None where none runs."""
+    return held_since(home / LOCK)
+
+
 def look_at_daemons(daemons: Daemons, home: Path) -> Iterator[Told]:
     """What only the database knows of the stack."""
     known = list(daemons.daemons())
@@ -48,12 +55,15 @@ def look_at_daemons(daemons: Daemons, home: Path) -> Iterator[Told]:
         seen = f"since {one.last_seen:%Y-%m-%d %H:%M:%S} UTC" if one.last_seen else "at all"
         yield fail(f"Dagster's daemon {one.name} gave no sign of life {seen}", START)
     if known and not down:
-        yield ok(f"Dagster's {len(known)} daemons give signs of life")
+        give = counted(len(known), "daemon of Dagster gives", "daemons of Dagster give")
+        yield ok(f"{give} signs of life")
     if not known:
         yield warn("no daemon of Dagster runs: nothing is read, and nothing starts", START)
     jobs = read_loaded_jobs(home)
     yield (
-        ok(f"Dagster has loaded {len(jobs)} jobs") if jobs else ok("Dagster has not loaded any job here yet")
+        ok(f"Dagster has loaded {counted(len(jobs), 'job')}")
+        if jobs
+        else ok("Dagster has not loaded any job here yet")
     )
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from pathlib import Path
 from uuid import UUID
 
+from dct_pipelines.domain.counting import counted
 from dct_pipelines.domain.diagnosis import Told, fail, ok, warn
+from dct_pipelines.domain.ports import WorkspaceFilesPort
 from dct_pipelines.domain.quotas import Quota, Quotas
+from dct_pipelines.domain.words import WorkspaceCode
+from dct_pipelines.engine.rebuilding import without_code
 from dct_pipelines.engine.times import Times
-from dct_pipelines.store import examining, gauges, quotas
+from dct_pipelines.store import examining, gauges, open_workspaces, quotas
 from dct_pipelines.store.database import Connection, Database
 
 PATIENCE = 2.0
@@ -25,19 +28,21 @@ def look(
     *,
     buildable_jobs: frozenset[str],
     broken_triggers: Callable[[Connection], dict[str, str]],
+    workspaces: WorkspaceFilesPort,
 ) -> Iterator[Told]:
     """What is to be done, and whether it can be."""
     with database.connect() as connection:
         yield from _executions(connection, buildable_jobs)
         yield from _triggers(connection, broken_triggers)
         yield from _quotas(connection, defaults)
-        yield from _workspaces(connection)
+        yield from _workspaces(connection, workspaces)
         oldest = examining.oldest_event(connection)
         if oldest is not None:
-            yield ok(f"events of the last {(now - oldest).days} days are kept")
+            yield ok(f"events are kept since {oldest:%Y-%m-%d}")
         for row in gauges.incidents(connection):
-            mend = "`dct alert list` says what they are about"
-            yield warn(f"{row.count} incidents of {row.rule} are {row.state}", mend)
+            mend = "`dct alert list` says what is out of order"
+            are = counted(row._mapping["count"], f"incident of {row.rule} is", f"incidents of {row.rule} are")
+            yield warn(f"{are} {row.state}", mend)
 
 
 def _executions(connection: Connection, buildable_jobs: frozenset[str]) -> Iterator[Told]:
@@ -46,11 +51,11 @@ def _executions(connection: Connection, buildable_jobs: frozenset[str]) -> Itera
     silent = examining.silent(connection, PATIENCE * times.stale_seconds)
     mend = "the sweep of `dct up` gives them their next attempt; if that runs, look into log/daemon.log"
     if not_started:
-        yield fail(
-            f"{len(not_started)} executions were handed over and no run began: {_ids(not_started)}", mend
-        )
+        were = counted(len(not_started), "execution was", "executions were")
+        yield fail(f"{were} handed over and no run began: {_ids(not_started)}", mend)
     if silent:
-        yield fail(f"{len(silent)} executions have a run without a sign of life: {_ids(silent)}", mend)
+        have = counted(len(silent), "execution has", "executions have")
+        yield fail(f"{have} a run without a sign of life: {_ids(silent)}", mend)
     if not (not_started or silent):
         yield ok("no execution stands still")
     for job in sorted(examining.jobs_waited_for(connection) - buildable_jobs):
@@ -95,18 +100,23 @@ def _quotas(connection: Connection, defaults: Quotas) -> Iterator[Told]:
         yield ok("no quota is 0")
 
 
-def _workspaces(connection: Connection) -> Iterator[Told]:
-    there = examining.open_workspaces(connection)
-    gone = [one for one in there if not Path(one.directory).is_dir()]
-    for one in gone[:SHOWN]:
+def _workspaces(connection: Connection, files: WorkspaceFilesPort) -> Iterator[Told]:
+    there = open_workspaces.every(connection)
+    lost = list(without_code(connection, files))
+    for one in lost[:SHOWN]:
+        what = "holds no code" if one.code is WorkspaceCode.MISSING else "is gone"
         yield fail(
-            f"workspace {one.title!r} ({str(one.id)[:8]}) has no directory {one.directory} any more",
-            "put the directory back from where it was kept; a workspace without one cannot be archived",
+            f"the directory of workspace {one.title!r} ({str(one.id)[:8]}) {what}: {one.directory}",
+            f"`dct restore workspace {str(one.id)[:8]}` rebuilds it from branch {one.branch} of "
+            f"{one.repository}, or put it back from where it was kept",
         )
-    if len(gone) > SHOWN:
-        yield fail(f"so have {len(gone) - SHOWN} more workspaces", "as above")
-    if not gone:
-        yield ok(f"{len(there)} workspaces are open, each with its directory")
+    if len(lost) > SHOWN:
+        more = counted(len(lost) - SHOWN, "more workspace has", "more workspaces have")
+        mend = "`dct restore list` names them, `dct restore workspace --all` rebuilds them"
+        yield fail(f"{more} no code here", mend)
+    if not lost:
+        are = counted(len(there), "workspace is open and has", "workspaces are open, each with")
+        yield ok(f"{are} its code")
 
 
 def _ids(found: list[UUID]) -> str:

@@ -42,7 +42,8 @@ class _Steps:
 def faults_of(document: Document, world: World) -> Iterator[Fault]:
     """Everything that is wrong with the trigger of the document, except what its model says itself."""
     data = document.data
-    yield from broken(document, {"items": data.get("items", [])}, (), world)
+    told = {key: data[key] for key in ("items", "alerts") if key in data}
+    yield from broken(document, told, (), world)
     event_kinds = yield from _conditions(document, _entries(data, "conditions"), _items(data, world))
     steps = _Steps()
     for index, entry in _entries(data, "actions"):

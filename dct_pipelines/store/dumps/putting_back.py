@@ -16,6 +16,7 @@ from typing import IO
 from sqlalchemy import Connection, text
 
 from dct_pipelines.domain.backups import TablePrint
+from dct_pipelines.domain.counting import counted
 from dct_pipelines.domain.errors import BackupUnusable, InvalidInput
 from dct_pipelines.store import revision
 from dct_pipelines.store.database import Database
@@ -43,7 +44,7 @@ class Replaced:
     rows: Mapping[str, int]
 
     def __str__(self) -> str:
-        return ", ".join(f"{count} rows of {table}" for table, count in self.rows.items() if count)
+        return ", ".join(f"{counted(count, 'row')} of {table}" for table, count in self.rows.items() if count)
 
 
 def content(database: Database) -> Replaced:
@@ -108,8 +109,8 @@ def _compare(database: Database, tables: Mapping[str, TablePrint], schemas: tupl
     wrong = sorted(name for name in tables.keys() | found.keys() if tables.get(name) != found.get(name))
     if wrong:
         told = ", ".join(
-            f"{name}: {found[name].rows if name in found else 'no'} rows instead of "
-            f"{tables[name].rows if name in tables else 'no table'}"
+            f"{name}: {counted(found[name].rows, 'row') if name in found else 'no table'} instead of "
+            f"{tables[name].rows if name in tables else 'none'}"
             for name in wrong[:10]
         )
         raise BackupUnusable(f"what was restored is not what the backup says of itself ({told})")

@@ -1,17 +1,19 @@
 """Taking a dump: everything is read in one snapshot, by `pg_dump` and by the fingerprint beside it.
 
 It takes the weakest lock there is on each table, so that nobody who reads or writes waits for it; only a
-change of the tables themselves does.
+change of the tables themselves does, and maintenance leaves a month for the next day that it cannot drop.
 """
 
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+import psycopg2
 from sqlalchemy import Connection, text
 
 from dct_pipelines.domain.backups import TablePrint
@@ -29,6 +31,8 @@ PATIENT = (
     "SET LOCAL statement_timeout = 0",
     "SET LOCAL idle_in_transaction_session_timeout = 0",
 )
+LOCKED_SOON = "SET LOCAL lock_timeout = '60s'"
+"""Who changes a table for longer is told of, and not waited for."""
 PLAIN = (
     "SET LOCAL TIME ZONE 'UTC'",
     "SET LOCAL DateStyle = 'ISO'",
@@ -57,7 +61,7 @@ class Snapshot:
     revision: str
     schemas: tuple[str, ...]
 
-    def dump(self) -> Iterator[bytes]:
+    def dump(self) -> Generator[bytes, None, None]:
         """The dump, in pieces, compressed. Raises when `pg_dump` did not end well."""
         chosen = [f"--schema={name}" for name in self.schemas]
         how = [
@@ -80,16 +84,30 @@ class Snapshot:
         """What each table holds; `tell` hears each table's name and its rows."""
         return fingerprint(self.connection, self.schemas, tell)
 
+    def cancel(self) -> None:
+        """End the statement that another thread is waiting for, if there is one."""
+        driver: Any = self.connection.connection.dbapi_connection
+        with suppress(psycopg2.Error):
+            driver.cancel()
+
 
 @contextmanager
 def snapshot(database: Database) -> Iterator[Snapshot]:
-    """Hold one moment of the database. SchemaMismatch when there is nothing of ours in it."""
+    """Hold one moment of the database. SchemaMismatch when there is nothing of ours in it.
+
+    The tables are locked before that moment begins, as weakly as whoever reads them does: else one of their
+    partitions could be dropped between the moment and the lock of `pg_dump`, which still sees it.
+    """
+    with database.connect() as asking:
+        tables = asking.scalars(_TABLES, {"schemas": list(SCHEMAS)}).all()
     with database.connect() as pooled:
         connection = pooled.execution_options(isolation_level="REPEATABLE READ")
         connection.detach()  # so that its settings end with it
         with connection.begin():
-            for statement in (*PATIENT, *PLAIN):
+            for statement in (*PATIENT, *PLAIN, LOCKED_SOON):
                 connection.execute(text(statement))
+            if tables:
+                connection.execute(text(f"LOCK TABLE {', '.join(tables)} IN ACCESS SHARE MODE"))
             key, as_of = connection.execute(text("SELECT pg_export_snapshot(), now()")).one()
             found = revision.found(connection)
             if found is None:

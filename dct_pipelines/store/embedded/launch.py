@@ -36,6 +36,7 @@ min_wal_size = 80MB
 fsync = on
 synchronous_commit = on
 max_parallel_workers_per_gather = 0
+io_method = sync
 autovacuum_naptime = 30s
 jit = off
 logging_collector = on

@@ -59,12 +59,16 @@ where there is one, the slow way is gone, change by change."""
 _DEPLOYED = f"""
 history AS (
     SELECT
-        d.execution_id, d.environment, d.state, d.ended_at,
+        d.execution_id, d.environment, d.state, d.ended_at, e.trigger_id, e.event_id, e.line_order AS seq,
         count(*) FILTER (WHERE d.state = 'succeeded') OVER (
             PARTITION BY d.environment ORDER BY d.ended_at, d.id
             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-        ) AS successes
-    FROM dct.deployments AS d
+        ) AS successes,
+        max(e.line_order) FILTER (WHERE d.state = 'succeeded') OVER (
+            PARTITION BY d.environment, e.item_id, e.subject ORDER BY d.ended_at
+            RANGE BETWEEN UNBOUNDED PRECEDING AND '1 microsecond' PRECEDING
+        ) AS newest_before
+    FROM dct.deployments AS d LEFT JOIN dct.trigger_executions AS e ON e.id = d.execution_id
     WHERE d.state IN ('succeeded', 'failed') AND d.ended_at < {UNTIL}
 ), told AS (
     SELECT *, min(ended_at) FILTER (WHERE state = 'failed') OVER (
@@ -80,25 +84,30 @@ history AS (
         CASE WHEN told.state = 'succeeded' THEN {seconds("first.occurred_at", "told.ended_at")} END AS lead,
         CASE WHEN told.state = 'succeeded' THEN {seconds("failing_since", "told.ended_at")} END AS restore
     FROM told
-    JOIN dct.trigger_executions AS e ON e.id = told.execution_id
-    LEFT JOIN dct.events AS event ON event.id = e.event_id
-    LEFT JOIN dct.dynamic_context_triggers AS trigger ON trigger.id = e.trigger_id
+    LEFT JOIN dct.events AS event ON event.id = told.event_id
+    LEFT JOIN dct.dynamic_context_triggers AS trigger ON trigger.id = told.trigger_id
     LEFT JOIN LATERAL (
         SELECT v.seq FROM dct.events AS v
         JOIN dct.trigger_executions AS other ON other.event_id = v.id
         JOIN dct.deployments AS d ON d.execution_id = other.id
-        WHERE v.item_id = event.item_id AND v.subject = event.subject AND v.seq < event.seq
+        WHERE told.state = 'succeeded' AND told.newest_before >= told.seq
+            AND v.item_id = event.item_id AND v.subject = event.subject AND v.seq < event.seq
             AND d.environment = told.environment AND d.state = 'succeeded' AND d.ended_at < told.ended_at
         ORDER BY v.seq DESC LIMIT 1
-    ) AS last ON told.state = 'succeeded'
+    ) AS overtaken ON true
     LEFT JOIN LATERAL (
         SELECT occurred_at FROM dct.events AS v
-        WHERE v.item_id = event.item_id AND v.subject = event.subject AND v.seq > COALESCE(last.seq, 0)
+        WHERE told.state = 'succeeded' AND v.item_id = event.item_id AND v.subject = event.subject
+            AND v.seq > COALESCE(
+                CASE WHEN told.newest_before < told.seq THEN told.newest_before ELSE overtaken.seq END, 0
+            )
         ORDER BY v.seq LIMIT 1
-    ) AS first ON told.state = 'succeeded'
-    WHERE told.ended_at >= {SINCE}
+    ) AS first ON true
+    WHERE told.ended_at >= {SINCE} AND told.execution_id IS NOT NULL
 )
 """  # noqa: S608 - of constants
+"""An execution's place in line is the place of its event. The last good deployment of a subject is mostly
+that of the newest event; only where a newer one overtook it, the one before is looked up."""
 _STATEMENT = f"""
 WITH {BUCKETS}, {_DEPLOYED}, moved AS (
     SELECT {bucket_of("e.completed_at")} AS bucket, {TRIGGER_TYPE} AS trigger_type

