@@ -29,5 +29,5 @@ edges AS MATERIALIZED (
 """`levels` (of, bucket, most, at_end, average) from `held` (of, weight, entered_at, left_at or NULL), `kinds`
 (of) and `buckets`. Who leaves makes room before another one enters at the same moment. Each bucket begins
 with an edge of its own, so that no step crosses its border. Steps of no length are left out: where several
-leave as a bucket begins, nobody was there with the last of them. Each kind is swept by itself: edges sorted by
-the moment alone, which is one number, take a third of the time."""
+leave as a bucket begins, nobody was there with the last of them. Each kind is swept by itself: edges sorted
+by the moment alone, which is one number, take a third of the time."""
