@@ -18,7 +18,7 @@ from dct_pipelines.domain.words import ReadOutcome
 from dct_pipelines.engine.metrics import MetricsService
 from dct_pipelines.store.database import Database
 from tests.support.measured import TRIGGERS, Ground
-from tests.support.pasts import AUTUMN, LENGTH, SPRING, busy_days, histories
+from tests.support.pasts import AUTUMN, LENGTH, SPRING, busy_days, deliveries, histories
 from tests.support.reckoning import reads, trend
 from tests.support.reckoning.delivered import business
 from tests.support.reckoning.ended import executions, responses
@@ -31,11 +31,14 @@ from tests.support.reckoning.trend import Used, plan
 
 pytestmark = pytest.mark.integration
 QUOTAS = Quotas(executions=5, agents=4, agent_reservation_percent=30, workspaces=3)
+LIMITS = {"executions": 5, "agents": 4, "workspaces": 3}
 AGEING_SECONDS = 300.0
 few = settings(
     max_examples=settings().max_examples // 8,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+often = settings(few, max_examples=settings().max_examples // 3)
+"""For histories that are dense, and soon looked at."""
 beginnings = st.sampled_from([SPRING, AUTUMN])
 zones = st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu"])
 """Of the sessions with the database."""
@@ -76,8 +79,7 @@ def test_every_history_is_measured_as_an_independent_calculation_measures_it(dat
         told = data.draw(histories(since))
         ground.keep(told)
         history, service = in_utc(told), metrics(database, enabled=enabled)
-        quotas = {"executions": 5, "agents": 4, "workspaces": 3}
-        limits = {name: quota if enabled else None for name, quota in quotas.items()}
+        limits = {name: quota if enabled else None for name, quota in LIMITS.items()}
         for span in spans(since):
             compare(service, "execution_metrics", span, executions(history, span))
             compare(service, "response_times", span, responses(history, span))
@@ -87,6 +89,24 @@ def test_every_history_is_measured_as_an_independent_calculation_measures_it(dat
             compare(service, "business_metrics", span, business(history, span))
             ended = Counter(ended_in(past, span) for past in history)
             assert service.counted(span) == {at: ended[at] for at in buckets(span) if ended[at]}
+
+    check()
+
+
+def test_deliveries_that_meet_each_other_are_those_of_an_independent_calculation(database: Database):
+    ground, service = Ground(database), metrics(database)
+
+    @often
+    @given(data=st.data(), since=beginnings)
+    def check(data: st.DataObject, since: datetime) -> None:
+        told = data.draw(deliveries(since))
+        ground.keep(told)
+        history = in_utc(told)
+        for span in spans(since):
+            compare(service, "business_metrics", span, business(history, span))
+        compare(service, "queue_metrics", span, waits(history, span, AGEING_SECONDS))
+        compare(service, "resource_utilization", span, utilization(history, span, LIMITS))
+        compare(service, "failure_analysis", span, failures(history, span))
 
     check()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -19,6 +20,7 @@ _ZONES = (UTC, ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York"), ZoneInfo
 _MINUTES = st.one_of(st.integers(-600, 3400), st.sampled_from([0, 60, 1440, 2880, 1500, 1560]))
 _STEPS = st.one_of(st.integers(-90_000, 7_200_000), st.sampled_from([0, 3_600_000, 86_400_000]))
 _STATUSES = ("completed", "completed", "failed", "failed", "cancelled", "waiting", "running")
+_MOVE = "Ready → In QA"
 _DID = ("labels +qa", "priority High", "assignee Ada → Bob", "link To do → Done: the guide", "a comment")
 
 
@@ -35,7 +37,7 @@ def _acts(draw: st.DrawFn, at: datetime) -> Act:
     error, pattern = draw(complaints) if state in ("failed", "uncertain") else (None, None)
     did = draw(st.lists(st.sampled_from(_DID), unique=True)) if state in ("done", "partly") else []
     if moves := state in ("done", "partly") and draw(st.booleans()):
-        did.append("Ready → In QA")
+        did.append(_MOVE)
     attempt = draw(st.integers(1, 2))
     outputs = {"ticket": "PAY-7", "status": "In QA", "changed": did} if name == "update_ticket" else {}
     moves &= name == "update_ticket"
@@ -99,9 +101,51 @@ def pasts(draw: st.DrawFn, since: datetime) -> Past:
 @st.composite
 def histories(draw: st.DrawFn, since: datetime, most: int = 12) -> list[Past]:
     """Executions in the order in which their events were taken in; an event may fire several of them."""
+    return _in_order(draw(st.lists(pasts(since), max_size=most)))
+
+
+@st.composite
+def deliveries(draw: st.DrawFn, since: datetime) -> list[Past]:
+    """Executions that deploy, at whole hours and about few subjects, so that they often meet each other."""
+    few = st.integers(0, 7)
+    states = st.sampled_from(["succeeded", "succeeded", "failed"])
+    deployed = st.tuples(st.sampled_from(ENVIRONMENTS), states, few)
+
+    def one() -> Past:
+        at, waited, took = (timedelta(hours=draw(few)) for _ in range(3))
+        begun = since + at + waited
+        made = [
+            Deployed(environment, state, begun, begun + timedelta(hours=hours))
+            for environment, state, hours in draw(st.lists(deployed, min_size=1, max_size=2))
+        ]
+        did = draw(st.sampled_from([_MOVE, _DID[2], _DID[3], _DID[4]]))
+        state = draw(st.sampled_from(["done", "partly", "failed"]))
+        moves = did == _MOVE and state != "failed"
+        outputs = {"changed": [did] if state != "failed" else []}
+        return Past(
+            draw(st.sampled_from(["completed", "failed"])),
+            since + at,
+            trigger=draw(st.sampled_from([0, 1, 0, 1, None])),
+            occurred_at=since + at - timedelta(hours=draw(few)),
+            dispatched_at=begun,
+            started_at=begun,
+            completed_at=begun + took,
+            attempts=[(begun, begun + took)],
+            acts=[Act("update_ticket", state, 1, begun, begun + took, outputs, moves)],
+            about=draw(st.sampled_from([(0, "PAY-7"), (0, "PAY-7"), (0, "PAY-8"), (1, "PAY-7")])),
+            heralds=[since + at] if draw(st.booleans()) else [],
+            shares_event=draw(st.sampled_from([False, False, False, True])),
+            deployed=made,
+        )
+
+    return _in_order([one() for _ in range(draw(st.integers(2, 16)))])
+
+
+def _in_order(drawn_ones: Sequence[Past]) -> list[Past]:
+    """With ids of their place, and what those share that one event fired."""
     found: list[Past] = []
     fired: Past | None = None
-    for place, drawn in enumerate(draw(st.lists(pasts(since), max_size=most))):
+    for place, drawn in enumerate(drawn_ones):
         deployed = [replace(one, id=_id(place, n)) for n, one in enumerate(drawn.deployed)]
         past = replace(drawn, id=_id(place), deployed=deployed)
         if fired is None:
