@@ -11,8 +11,10 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Connection, text
 
+from dct_pipelines.domain.admission import Hold
 from dct_pipelines.domain.trigger import ResourceLimits
-from dct_pipelines.store import queueing
+from dct_pipelines.domain.words import WaitReason
+from dct_pipelines.store import dispatching, queueing, waiting
 from dct_pipelines.store.database import Database
 from tests.fakes.ports import NOON
 from tests.support.postgres import administrator
@@ -87,6 +89,17 @@ def test_what_may_start_is_found_by_reading_what_starts(world: World) -> None:
         found = queueing.ready(connection, asks, (10, 50), ([1], [2]), whoever_is_behind=False)
         assert len(found) == 50
         assert rows_read() < 40 * len(asks) + 10 * len(found)
+
+
+def test_what_is_handed_over_and_what_is_told_why_not_are_found_by_their_ids(world: World) -> None:
+    fill(world, WAITING, "waiting")
+    with world.database.connect() as connection:
+        one, other = [head.id for head in queueing.heads(connection)][:2]
+    with counted(world.database) as (connection, rows_read):
+        assert len(dispatching.dispatch(connection, [one], NOON)) == 1
+        dispatching.store_holds(connection, {other: Hold(WaitReason.RUN_SLOTS, "all are taken")})
+        assert waiting.needs(connection, [other])[0].wait_detail == "all are taken"
+        assert rows_read() < 50
 
 
 def test_an_idle_look_reads_nothing_of_what_pauses(world: World) -> None:
