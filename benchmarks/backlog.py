@@ -2,8 +2,8 @@
 
 Fills a fresh embedded database by SQL and measures, in one run: passes that hand over fifty each, passes
 while nothing may start, passes beside a trigger that holds back most of what waits, and behind one very long
-line; an idle pass; `dct status`, as a function and as a whole command. CPU seconds are those of this process
-and of the database's.
+line, and while the planner still believes that nobody waits; an idle pass; `dct status`, as a function and
+as a whole command; what Prometheus scrapes. CPU seconds are those of this process and of the database's.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from sqlalchemy import text
 
 import dct_pipelines
 from dct_pipelines.bootstrap import App, build
+from dct_pipelines.bootstrap.observed import exposition_of
 from dct_pipelines.settings import load_settings
 
 PROJECT = Path(dct_pipelines.__file__).parent.parent
@@ -88,7 +89,14 @@ class Bench:
     repeats: int
 
     def fill(
-        self, count: int, *, first: int = 1, triggers: int = 0, depth: int = 2, line: bool = False
+        self,
+        count: int,
+        *,
+        first: int = 1,
+        triggers: int = 0,
+        depth: int = 2,
+        line: bool = False,
+        analyze: bool = True,
     ) -> None:
         """Make so many executions wait, of these triggers, `depth` a line or all of them in one."""
         from dct_pipelines.domain.trigger import ResourceLimits
@@ -103,8 +111,21 @@ class Bench:
             "limits": ResourceLimits().model_dump_json(),
         }
         self.run(_WAITING, **values)
+        if analyze:
+            self.analyze()
+
+    def analyze(self) -> None:
+        """Have the planner know what there is."""
         with self.app.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("VACUUM (ANALYZE) dct.trigger_executions"))
+
+    def fill_unseen(self, count: int) -> None:
+        """The same in one insert, after the planner has learnt of many executions of which none waits."""
+        self.run("ALTER TABLE dct.trigger_executions SET (autovacuum_enabled = off)")
+        self.fill(count, analyze=False)
+        self.run("UPDATE dct.trigger_executions SET status = 'completed', completed_at = now()")
+        self.analyze()
+        self.fill(count, analyze=False)
 
     def run(self, statement: str, **values: object) -> None:
         """Run SQL."""
@@ -129,6 +150,10 @@ class Bench:
             self.app.dispatcher.dispatch(frozenset({JOB}), limit)
 
         return self.measured(one, self.end if ends else None)
+
+    def scrapes(self) -> Costs:
+        """What Prometheus asks, each answer read anew."""
+        return self.measured(lambda: exposition_of(self.app, None, in_haste=True).text())
 
     def end(self) -> None:
         """Everything that was handed over is done."""
@@ -178,6 +203,12 @@ def figures(waiting: int, triggers: int = 50, repeats: int = 30) -> dict[str, ob
         bench.fill(waiting * 9 // 10, triggers=1, line=True)
         bench.fill(waiting // 10, triggers=1, first=1)
         long_line = bench.passes(50)
+        bench.clear()
+        bench.fill_unseen(waiting)
+        unseen = bench.passes(50)
+        bench.clear()
+        bench.fill(waiting // 5)
+        scrape = bench.scrapes()
     handed = fifty.told()
     return {
         "waiting": waiting,
@@ -189,6 +220,8 @@ def figures(waiting: int, triggers: int = 50, repeats: int = 30) -> dict[str, ob
         "pass_with_nothing_that_may_start": nothing.told(),
         "pass_handing_over_50_beside_a_paused_trigger_with_most": beside.told(),
         "pass_handing_over_50_behind_one_long_line": long_line.told(),
+        "pass_handing_over_50_before_any_analyze": unseen.told(),
+        "scrape_with_a_fifth_waiting": scrape.told(),
         "status": function.told(),
         "status_command_seconds": command,
         "machine": {"cores": os.cpu_count(), "load": round(os.getloadavg()[0], 2)},

@@ -1,9 +1,10 @@
 """`python -m benchmarks.retention`: what retention costs those who work meanwhile.
 
-Fills a fresh embedded database by SQL with ten months of events (with their keys, decisions, executions,
-results, states and activity), has retention delete nine of them, and beside it hands over and takes in ten
-times a second. `--layout months` is a deployment that has made its months one by one; `--layout one` is one
-that was upgraded: everything lies in one partition, and the migration that makes it one is measured too.
+Fills a fresh embedded database by SQL with ten months of events (with their keys, decisions, firings,
+checks, executions, results, states and activity), has retention delete nine of them, and beside it hands
+over and takes in ten times a second. `--layout months` is a deployment that has made its months one by one;
+`--layout one` is one that was upgraded: everything lies in one partition, and the migration that makes it
+one is measured too.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from dct_pipelines.domain.retention import RetentionPolicy, month_of, next_month
 from dct_pipelines.domain.trigger import ResourceLimits
 from dct_pipelines.engine.maintenance import STEPS
 from dct_pipelines.settings import load_settings
-from dct_pipelines.store import partitions
+from dct_pipelines.store import months, partitions
 from dct_pipelines.store.order import lock_order
 from dct_pipelines.store.schema import alembic_config, migrate
 
@@ -41,8 +42,7 @@ MONTHS = 10
 CHUNK = 100_000
 BEFORE = "0005"
 """The last revision without partitions."""
-DELETING = ("executions", "events", "snapshots", "traces")
-"""Keys are kept for years."""
+DELETING = ("executions", "events", "snapshots", "keys", "traces")
 
 _WORLD = """
 INSERT INTO dct.connections (id, name, kind, created_by) VALUES (md5('c')::uuid, 'bench', 'git', 'bench');
@@ -50,7 +50,8 @@ INSERT INTO dct.context_library (id, name, kind, connection_id, location, create
 VALUES (md5('i')::uuid, 'item', 'git_repository', md5('c')::uuid, '/srv/item', 'bench');
 INSERT INTO dct.dynamic_context_triggers
     (id, name, status, priority, trigger_type, job_name, active_since, created_by)
-VALUES (md5('t')::uuid, 'trigger', 'active', 5, 'development', '{job}', now(), 'bench');
+SELECT md5(name)::uuid, 'trigger ' || name, 'active', 5, 'development', '{job}', now(), 'bench'
+FROM unnest(ARRAY['t', 'u', 'v']) AS name;
 INSERT INTO dct.intake_order (id, next_seq) VALUES (1, 1000000000);
 """
 _FILL = """
@@ -89,6 +90,17 @@ SELECT event, md5('t')::uuid, 1, 'fired', 'it was so', 'change ' || n, execution
 FROM filled WHERE n % 50 = 0;
 INSERT INTO dct.trigger_firings (trigger_id, once_key, execution_id, created_at)
 SELECT md5('t')::uuid, 'change ' || n, execution, at FROM filled WHERE n % 50 = 0;
+INSERT INTO dct.trigger_firings (trigger_id, once_key, execution_id, created_at)
+SELECT md5('u')::uuid, 'change ' || n, execution, at FROM filled WHERE n % 5 = 0;
+INSERT INTO dct.decisions (event_id, trigger_id, trigger_version, outcome, because, once_key, release,
+    decided_at)
+SELECT event, md5(name)::uuid, 1, 'deduplicated', 'it had fired', 'change ' || 5 * (n % 10000), '0.5.0', at
+FROM filled, unnest(ARRAY['u', 'v']) AS name WHERE at >= CAST(:kept AS timestamptz);
+INSERT INTO dct.snapshots (item_id, subject, from_seq, state, observed_at)
+SELECT md5('i')::uuid, 'refs/heads/now/' || n, n, jsonb_build_object('head', md5('h' || n)), at
+FROM filled WHERE n % 500 = 0;
+INSERT INTO dct.checks (repository_item_id, commit, name, state, reported_at)
+SELECT md5('i')::uuid, md5('h' || n), 'unit', 'success', at FROM filled WHERE n % 10 = 0;
 INSERT INTO dct.activity (at, kind, execution_id)
 SELECT at, 'execution_completed', execution FROM filled WHERE n % 50 = 0
 """
@@ -166,7 +178,7 @@ def figures(events: int, layout: str) -> dict[str, object]:
             time.sleep(10)
         kept_days = (now - month_of(now)).days
         maintenance = app.maintenance
-        policy = RetentionPolicy(max(1, kept_days), 730)
+        policy = RetentionPolicy(max(1, kept_days), max(1, kept_days))
         maintenance = replace(maintenance, retention=replace(maintenance.retention, policy=policy))
         with busy.at_work():
             begun = time.perf_counter()
@@ -231,12 +243,13 @@ def _make_months(app: App, begin: datetime, now: datetime) -> None:
     while begin < month_of(now):
         for payload in partitions.PAYLOADS:
             with app.database.begin() as connection:
-                partitions.make(connection, payload, begin)
+                months.make(connection, payload, begin)
         begin = next_month(begin)
 
 
 def _fill(app: App, events: int, begin: datetime, step: timedelta) -> None:
-    values = {"begin": begin, "step": step, "job": JOB, "limits": ResourceLimits().model_dump_json()}
+    values = {"begin": begin, "step": step, "kept": month_of(datetime.now(UTC)), "job": JOB}
+    values |= {"limits": ResourceLimits().model_dump_json()}
     for first in range(1, events + 1, CHUNK):
         last = min(first + CHUNK - 1, events)
         with app.database.begin() as connection:

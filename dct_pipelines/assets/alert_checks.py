@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
-from dct_pipelines.domain.incidents import AlertRule, Incident
+from dct_pipelines.domain.incidents import ALERT_ASSETS, AlertRule, Incident
 
 GROUP = "dct_alerts"
 CHECK = "no_incident"
@@ -27,7 +27,7 @@ DESCRIPTIONS: Mapping[AlertRule, str] = {
 
 def key_of(rule: AlertRule) -> dg.AssetKey:
     """The asset that stands for what the rule looks at."""
-    return dg.AssetKey(["dct", "alerts", rule.value])
+    return dg.AssetKey([*ALERT_ASSETS, rule.value])
 
 
 def alert_assets() -> list[dg.AssetSpec]:

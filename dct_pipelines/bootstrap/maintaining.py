@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from dct_pipelines.domain.retention import RetentionPolicy
 from dct_pipelines.engine.idle import IdleWorkspaces
 from dct_pipelines.engine.maintenance import Maintenance
+from dct_pipelines.engine.months import Months
 from dct_pipelines.engine.retention import Retention
 
 if TYPE_CHECKING:
@@ -19,4 +20,5 @@ def maintenance_of(app: App) -> Maintenance:
     policy = RetentionPolicy(settings.metrics_retention_days, settings.key_retention_days)
     idle, notice = settings.workspace_idle_days, settings.workspace_notice_days
     workspaces = IdleWorkspaces(app.database, clock, app.outside.workspaces, idle, notice)
-    return Maintenance(app.database, clock, Retention(app.database, clock, policy), workspaces)
+    retention = Retention(app.database, clock, policy)
+    return Maintenance(app.database, clock, Months(app.database, clock), retention, workspaces)

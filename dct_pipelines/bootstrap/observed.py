@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from dct_pipelines.engine.tracing import TraceExport
 
 
-def exposition_of(app: App, daemons: Daemons | None) -> Exposition:
+def exposition_of(app: App, daemons: Daemons | None, *, in_haste: bool = False) -> Exposition:
     """What Prometheus scrapes, by somebody's word for which of Dagster's daemons are alive.
 
-    One a process: it remembers its answer for a while.
+    One a process: it remembers its answer for a while. `in_haste`: who asks comes again, and soon.
     """
-    from dct_pipelines.engine.exposition import Exposition
+    from dct_pipelines.engine.exposition import HASTE_SECONDS, Exposition
 
-    return Exposition(
+    exposition = Exposition(
         app.database,
         app.outside.clock,
         app.quotas,
@@ -29,6 +29,9 @@ def exposition_of(app: App, daemons: Daemons | None) -> Exposition:
         version=dct_pipelines.__version__,
         release=app.release,
     )
+    if in_haste:
+        exposition.patience_seconds = HASTE_SECONDS
+    return exposition
 
 
 def trace_export_of(app: App) -> TraceExport:

@@ -64,7 +64,8 @@ def _tell(report: StepReport, *, dry_run: bool) -> None:
 
     verb = "would delete" if dry_run else "deleted"
     parts = [f"{count} of {table}" for table, count in report.deleted.items()]
-    say(f"{report.step}: {verb} {', '.join(parts) or 'nothing'} ({span(report.seconds)})")
+    did = report.did or f"{verb} {', '.join(parts) or 'nothing'}"
+    say(f"{report.step}: {did} ({span(report.seconds)})")
     for warning in report.warnings:
         say(f"  {warning}", "yellow")
     for note in report.notes:

@@ -34,7 +34,8 @@ def serve(
         wanted = built.settings.metrics_port if port is None else port
         if wanted is None:
             raise InvalidInput("say where: dct metrics serve --port 9464, or set DCT_METRICS_PORT")
-        with serving(_exposition_of(built).text, host or built.settings.metrics_host, wanted) as served:
+        exposition = _exposition_of(built, in_haste=True)
+        with serving(exposition.text, host or built.settings.metrics_host, wanted) as served:
             ready = json.dumps({"ready": True, "url": served.url})
             typer.echo(ready if json_output else f"metrics: {served.url}    stop with Ctrl-C")
             stop.wait()
@@ -54,9 +55,9 @@ def show(json_output: Json = False) -> None:
             typer.echo(exposition.text()[0].decode(), nl=False)
 
 
-def _exposition_of(built: App) -> Exposition:
+def _exposition_of(built: App, *, in_haste: bool = False) -> Exposition:
     """With Dagster's daemons, which another room can tell of."""
     from dct_pipelines.bootstrap.observed import exposition_of
     from dct_pipelines.instance.heartbeats import DaemonHeartbeats
 
-    return exposition_of(built, DaemonHeartbeats(built.database))
+    return exposition_of(built, DaemonHeartbeats(built.database), in_haste=in_haste)

@@ -86,7 +86,7 @@ def running(
     with (
         _lock(settings, engine),
         private_socket(settings.home, SOCKET) as socket,
-        _database(build(settings)) as database,
+        _database(build(settings), say if engine else None) as database,
     ):
         succession = _succession(settings, socket, say) if engine else None
         try:
@@ -273,11 +273,17 @@ def _lock(settings: Settings, engine: bool) -> AbstractContextManager[None]:
 
 
 @contextmanager
-def _database(app: App) -> Iterator[Database]:
-    """A migrated database for the block. An embedded server that was down before is stopped afterwards."""
+def _database(app: App, say: Say | None) -> Iterator[Database]:
+    """A migrated database for the block. An embedded server that was down before is stopped afterwards.
+
+    With `say` it is for an engine: one that was off for long has its month before anything is read.
+    """
     embedded = app.database.embedded
     was_down = embedded is not None and embedded.pid() is None
     app.ready()
+    if say is not None:
+        for line in app.maintenance.begin():
+            say(line)
     app.database.dispose()
     try:
         yield app.database

@@ -60,6 +60,8 @@ def start_listener(json_output: Json = False) -> None:
 
     settings = load_settings()
     app = build(settings).ready()
+    for line in app.maintenance.begin():
+        typer.echo(line, err=json_output)
     with until_signal() as stop:
         if json_output:
             typer.echo(json.dumps({"ready": True, "kinds": sorted(registry.listeners())}))

@@ -22,6 +22,8 @@ UNWATCHED = timedelta(minutes=5)
 """After so long without a look what was suspected before counts no more."""
 LEFT_ALONE = timedelta(minutes=10)
 """So long after somebody resolved an incident by hand it stays so: its cause is in the window yet."""
+ALERT_ASSETS = ("dct", "alerts")
+"""What the keys of the assets begin with that stand for what rules look at; a rule's name follows."""
 
 
 class AlertRule(StrEnum):

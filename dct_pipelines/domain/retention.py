@@ -25,8 +25,8 @@ class RetentionPolicy:
         return now - timedelta(days=self.days)
 
     def key_cutoff(self, now: datetime) -> datetime:
-        """Keys made before then are old; never sooner than what they stand for."""
-        return now - timedelta(days=max(self.days, self.key_days))
+        """Keys made before then are old; never sooner than the month of what they stand for."""
+        return min(now - timedelta(days=self.key_days), self.month_cutoff(now))
 
     def month_cutoff(self, now: datetime) -> datetime:
         """Events and decisions before the first moment of the month that holds the cutoff are old."""

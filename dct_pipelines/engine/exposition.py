@@ -1,7 +1,8 @@
 """What Prometheus scrapes: how the whole deployment is, read from the database that all processes share.
 
 A scrape costs some short statements; answers are kept for a while, so that many scrapers, and one that is
-impatient, cost no more than one. https://prometheus.io/docs/practices/naming/
+impatient, cost no more than one. Why executions wait is worked out for each kind of them, of which there may
+be very many: beside, so that a scrape does not wait for it. https://prometheus.io/docs/practices/naming/
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dct_pipelines.domain.execution import ExecutionState
 from dct_pipelines.domain.facts import Fact
 from dct_pipelines.domain.gateway import Daemons
 from dct_pipelines.engine import families
+from dct_pipelines.engine.last_known import KEPT_TIMES, LastKnown
 from dct_pipelines.engine.quotas import QuotaService
 from dct_pipelines.engine.waiting import WaitingService
 from dct_pipelines.store import gauges, totals
@@ -29,9 +31,9 @@ if TYPE_CHECKING:
     from dct_pipelines.domain.ports import Clock
 
 KEPT_SECONDS = 5.0
-"""An answer is given again for at least so long."""
-KEPT_TIMES = 20
-"""And for so many times what it took: whatever there is to read, scrapes take at most 5 % of one core."""
+"""An answer is given again for at least so long, and for `KEPT_TIMES` times what it took."""
+HASTE_SECONDS = 0.05
+"""So long a scrape waits for why executions wait; then it tells what was found out last."""
 MOST_COUNTS = 4
 """So many times some thousand endings are added up in one scrape; what is more is left for the next one."""
 _log = logging.getLogger(__name__)
@@ -49,6 +51,7 @@ class Sample(Fact):
 class Exposition:
     """Answers scrapes, from several threads. `daemons` says which of Dagster's daemons are alive.
 
+    `patience_seconds`: how long it waits for why executions wait, before it tells what was known of that.
     A database that is away is an answer, too: `dct_up 0`, and nothing that would only be guessed.
     """
 
@@ -60,10 +63,14 @@ class Exposition:
     version: str
     release: str
     monotonic: Callable[[], float] = time.monotonic
+    patience_seconds: float = 60.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _kept: list[Metric] = field(default_factory=list)
     _kept_until: float = float("-inf")
     _is_away: bool = False
+
+    def __post_init__(self) -> None:
+        self._waits = LastKnown(self.waiting.by_reason, self.monotonic)
 
     def text(self, accept: str = "") -> tuple[bytes, str]:
         """The exposition and its content type, in the newest format that `accept` asks for."""
@@ -114,16 +121,18 @@ class Exposition:
                     break
         with self.database.connect() as connection:
             open_ = gauges.open_by_state(connection)
+            if is_waiting := open_[ExecutionState.WAITING] > 0:
+                self._waits.begin()
             yield from families.executions(connection, open_)
             yield from families.moments(connection)
             yield from families.triggers(connection)
             yield from families.connections(connection, self.clock.now())
             yield families.incidents(connection)
-        # To say why is most of what a scrape costs, and mostly nothing waits.
-        waits = self.waiting.by_reason() if open_[ExecutionState.WAITING] else ()
-        yield from families.waits(waits, self.clock.now())
         yield from families.quotas(self.quotas.show())
         yield from self._daemons()
+        known = self._waits.get(self.patience_seconds) if is_waiting else ((), 0.0)
+        if known is not None:
+            yield from families.waits(*known, self.clock.now())
 
     def _daemons(self) -> Iterator[Metric]:
         from prometheus_client.core import GaugeMetricFamily

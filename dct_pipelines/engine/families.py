@@ -145,12 +145,14 @@ def incidents(connection: Connection) -> Metric:
     return live
 
 
-def waits(waits: Sequence[Waiting], now: datetime) -> Iterator[Metric]:
-    """What waits and why."""
+def waits(waits: Sequence[Waiting], age_seconds: float, now: datetime) -> Iterator[Metric]:
+    """What waits and why, as it was found out so long ago."""
     from prometheus_client.core import GaugeMetricFamily
 
     count = GaugeMetricFamily(
-        "dct_waiting", f"Executions that wait, by why; {NEXT}: nothing is in their way.", labels=["reason"]
+        "dct_waiting",
+        f"Executions that wait, by why; {NEXT}: nothing is in their way. As of dct_waiting_age_seconds ago.",
+        labels=["reason"],
     )
     oldest = GaugeMetricFamily(
         "dct_waiting_oldest", "How long the first of them has waited.", labels=["reason"], unit="seconds"
@@ -161,6 +163,13 @@ def waits(waits: Sequence[Waiting], now: datetime) -> Iterator[Metric]:
         count.add_metric([reason], found.count if found else 0)
         oldest.add_metric([reason], _seconds(found.oldest, now) if found else 0)
     yield from (count, oldest)
+    yield GaugeMetricFamily(
+        "dct_waiting_age",
+        "How long ago was found out what dct_waiting tells: while very much waits in very many ways, "
+        "a scrape does not wait for it.",
+        age_seconds,
+        unit="seconds",
+    )
 
 
 def quotas(report: QuotaReport) -> Iterator[Metric]:

@@ -18,12 +18,11 @@ from dct_pipelines.domain.errors import BackupUnusable, InvalidInput, NotEmpty, 
 from dct_pipelines.domain.facts import Fact
 from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.restored import Restored
-from dct_pipelines.domain.retention import RetentionPolicy
 from dct_pipelines.domain.roles import Role, deployment_fault
 from dct_pipelines.engine.backup import Tell
 from dct_pipelines.engine.manage.stored import load
+from dct_pipelines.engine.months import Months
 from dct_pipelines.engine.restored import KIND
-from dct_pipelines.engine.retention import Retention
 from dct_pipelines.store import rehoming, restoring, revision, schema
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.definitions import people
@@ -122,8 +121,7 @@ class Restoring:
 
     def _make_months(self) -> None:
         """The partitions of the coming months, of which the backup knew nothing. Nobody else is here yet."""
-        policy = RetentionPolicy(days=0, key_days=0)  # of no account: this deletes nothing
-        Retention(self.database, self.clock, policy).months()
+        Months(self.database, self.clock).make()
 
     def _permit(self, by: str) -> None:
         """Who may is said by the deployment that would be replaced; in an empty one, the local admin may."""

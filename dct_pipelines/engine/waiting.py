@@ -6,7 +6,7 @@ By the same rules as admission, on the same tables; nothing is written.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dct_pipelines.domain.ports import Clock
 
 NEXT = "it starts as soon as the dispatcher comes by"
+BEHIND = "earlier work of the same trigger for the same subject goes first"
 
 
 class Wait(Fact):
@@ -81,18 +82,26 @@ class WaitingService:
 
     def by_reason(self) -> tuple[Waiting, ...]:
         """What waits, by its reason; the most first."""
+        sums = _Sums()
         with self.database.connect() as connection:
             queue, holds = self.queue(connection)
-            found = [_of_pausing(row) for row in store.pausing(connection)]
+            for row in store.pausing(connection):
+                reason = WaitReason(row.reason or WaitReason.RETRY_BACKOFF)
+                until = None if reason is WaitReason.RESTORED else row.until
+                sums.add(Hold(reason, row.detail or "", until), row._mapping["count"], row.oldest)
             counts = store.counts(connection, queue.lines)
         free = queue.admission.load.free_slots
-        for cohort in sorted(queue.cohorts, key=lambda one: one.next(self.ageing_step_seconds)):
-            if (count := counts.get(cohort.head.cohort)) is None:
+        for cohort in self._best_first(queue.cohorts):
+            hold, count = holds[cohort.head.cohort], counts.get(cohort.head.cohort)
+            if count is None:
                 continue
-            starting = min(free, count.firsts) if holds[cohort.head.cohort] is None else 0
+            if hold is not None:
+                sums.add(hold, count._mapping["count"], count.oldest)
+                continue
+            starting = min(free, count.firsts)
             free -= starting
-            found += _of_cohort(cohort, count, holds[cohort.head.cohort], starting)
-        return _together(found)
+            sums.add_free(cohort, count, starting)
+        return sums.told()
 
     def tell(self, executions: Sequence[MutableMapping[str, Any]]) -> None:
         """Say of executions as lists show them why they wait now, until when, and how many are ahead."""
@@ -116,12 +125,15 @@ class WaitingService:
             connection, cohorts, jobs, self.quotas, now, self.ageing_step_seconds, is_direct=is_direct
         )
         holds: dict[int, Hold | None] = {}
-        for cohort in sorted(cohorts, key=lambda one: one.next(self.ageing_step_seconds)):
+        for cohort in self._best_first(cohorts):
             hold = queue.admission.hold(cohort.candidate)
             holds[cohort.head.cohort] = hold
             if hold is not None:
                 queue.admission.keep(queue.candidate(cohort, cohort.head), hold)
         return queue, holds
+
+    def _best_first(self, cohorts: Iterable[Cohort]) -> list[Cohort]:
+        return sorted(cohorts, key=lambda one: one.next(self.ageing_step_seconds))
 
     def _wait(self, queue: Queue, row: Row[Any], ahead: int) -> Wait:
         wait = Wait(execution_id=row.id, reason=None, detail=NEXT, until=None, behind=None, ahead=ahead)
@@ -142,44 +154,49 @@ class WaitingService:
         return wait.model_copy(update=told)
 
 
-def _of_pausing(row: Row[Any]) -> Waiting:
-    reason = WaitReason(row.reason or WaitReason.RETRY_BACKOFF)
-    return Waiting(
-        reason=reason,
-        count=row._mapping["count"],
-        oldest=row.oldest,
-        detail=row.detail or "",
-        until=None if reason is WaitReason.RESTORED else row.until,
-    )
+@dataclass
+class _Sum:
+    """What waits for one reason, with the words of the one that waits longest."""
+
+    oldest: datetime
+    detail: str
+    count: int = 0
+    until: datetime | None = None
 
 
-def _of_cohort(cohort: Cohort, count: Row[Any], hold: Hold | None, starting: int) -> list[Waiting]:
-    """What waits in a cohort: all for one reason, or some for others of their line, some for a slot."""
-    total = count._mapping["count"]
-    whole = Waiting(reason=None, count=total, oldest=count.oldest, detail=NEXT)
-    if hold is not None:
-        told = {"reason": hold.reason, "detail": hold.detail, "until": hold.until}
-        return [whole.model_copy(update=told)]
-    firsts = count.firsts if cohort.is_one_by_one else total
-    behind = "earlier work of the same trigger for the same subject goes first"
-    parts = (
-        (None, starting, NEXT),
-        (WaitReason.RUN_SLOTS, firsts - starting, "others that wait come before it"),
-        (WaitReason.ITEM_BUSY, total - firsts, behind),
-    )
-    return [
-        whole.model_copy(update={"reason": reason, "count": number, "detail": detail})
-        for reason, number, detail in parts
-        if number > 0
-    ]
+@dataclass
+class _Sums:
+    """All that waits, by reason. There may be as many cohorts as executions, so little is done for each."""
 
+    by_reason: dict[WaitReason | None, _Sum] = field(default_factory=dict)
 
-def _together(found: Iterable[Waiting]) -> tuple[Waiting, ...]:
-    """One for each reason, with the words of the one that waits longest."""
-    by_reason: dict[WaitReason | None, Waiting] = {}
-    for one in sorted(found, key=lambda one: one.oldest):
-        first = by_reason.setdefault(one.reason, one.model_copy(update={"count": 0}))
-        known = [until for until in (first.until, one.until) if until is not None]
-        told = {"count": first.count + one.count, "until": min(known, default=None)}
-        by_reason[one.reason] = first.model_copy(update=told)
-    return tuple(sorted(by_reason.values(), key=lambda one: -one.count))
+    def add(self, hold: Hold, count: int, oldest: datetime) -> None:
+        """So many wait because of that."""
+        self._add(hold.reason, hold.detail, hold.until, count, oldest)
+
+    def add_free(self, cohort: Cohort, count: Row[Any], starting: int) -> None:
+        """What nothing holds back as a whole: some start, others wait for a slot or for their line."""
+        total = count._mapping["count"]
+        firsts = count.firsts if cohort.is_one_by_one else total
+        for reason, number, detail in (
+            (None, starting, NEXT),
+            (WaitReason.RUN_SLOTS, firsts - starting, "others that wait come before it"),
+            (WaitReason.ITEM_BUSY, total - firsts, BEHIND),
+        ):
+            if number > 0:
+                self._add(reason, detail, None, number, count.oldest)
+
+    def told(self) -> tuple[Waiting, ...]:
+        """The most first."""
+        found = sorted(self.by_reason.items(), key=lambda one: (-one[1].count, one[1].oldest))
+        return tuple(Waiting(reason=reason, **vars(one)) for reason, one in found)
+
+    def _add(
+        self, reason: WaitReason | None, detail: str, until: datetime | None, count: int, oldest: datetime
+    ) -> None:
+        one = self.by_reason.setdefault(reason, _Sum(oldest, detail))
+        one.count += count
+        if oldest < one.oldest:
+            one.oldest, one.detail = oldest, detail
+        if until is not None:
+            one.until = min(until, one.until or until)

@@ -2,15 +2,19 @@
 
 Dagster keeps runs for ever and deletes one at a time. Here those of executions go, some hundred at once, a
 while after they ended. What happened stays known: executions, attempts, results, decisions are rows of ours.
-Runs of metrics go too, later: what the UI plots of an asset over time are their events.
+Runs of metrics go too, later: what the UI plots of an asset over time are their events. So do results of the
+alerts' checks, which the sensor gives without a run; the newest of each check is how it stands and stays.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import dagster as dg
+from dagster._core.instance import RUNLESS_RUN_ID
 from dagster._core.instance.methods.daemon_methods import DaemonMethods
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable as Checks
 from dagster._core.storage.event_log.schema import AssetEventTagsTable as EventTags
@@ -22,6 +26,7 @@ from dagster._daemon.daemon import DaemonIterator, IntervalDaemon
 from sqlalchemy import delete, exists, select
 
 from dct_pipelines.domain import run_tags
+from dct_pipelines.domain.incidents import ALERT_ASSETS, AlertRule
 from dct_pipelines.instance.ledger import FINISHED
 from dct_pipelines.instance.seams import Undo, replace
 from dct_pipelines.instance.storage import PooledRunStorage
@@ -30,6 +35,8 @@ EVERY_SECONDS = 60
 RUNS_AT_ONCE = 200
 BATCHES = 30
 """In one turn, which is 100 runs a second: more than can be done."""
+RESULTS_EVERY_SECONDS = 3600
+"""Results of alerts are few: one when an incident comes or goes."""
 
 
 def watched_over() -> Undo:
@@ -56,6 +63,8 @@ class RetentionDaemon(IntervalDaemon[IWorkspaceProcessContext[Any]]):
             run_tags.METRICS: timedelta(days=metrics_days),
             run_tags.MAINTENANCE: timedelta(days=metrics_days),
         }
+        self._results_kept = timedelta(days=metrics_days)
+        self._results_due = time.monotonic()
 
     @classmethod
     def daemon_type(cls) -> str:
@@ -70,6 +79,11 @@ class RetentionDaemon(IntervalDaemon[IWorkspaceProcessContext[Any]]):
                 yield None
                 if deleted < RUNS_AT_ONCE:
                     break
+        if time.monotonic() >= self._results_due:
+            deleted = delete_results(self._storage, datetime.now(UTC) - self._results_kept, RUNS_AT_ONCE)
+            if deleted < RUNS_AT_ONCE:
+                self._results_due = time.monotonic() + RESULTS_EVERY_SECONDS
+            yield None
 
 
 def delete_runs(
@@ -101,3 +115,31 @@ def delete_runs(
             connection.execute(delete(RunTags).where(RunTags.c.run_id.in_(run_ids)))
             connection.execute(delete(Runs).where(Runs.c.run_id.in_(run_ids)))
     return len(run_ids)
+
+
+def delete_results(storage: PooledRunStorage, given_before: datetime, limit: int) -> int:
+    """Delete results of alerts' checks that were given without a run before then; returns how many."""
+    keys = [dg.AssetKey([*ALERT_ASSETS, rule.value]).to_string() for rule in AlertRule]
+    newer = Checks.alias()
+    old = (
+        select(Checks.c.id, Checks.c.evaluation_event_storage_id)
+        .where(
+            Checks.c.asset_key.in_(keys),
+            Checks.c.run_id == RUNLESS_RUN_ID,
+            Checks.c.evaluation_event_timestamp < given_before.replace(tzinfo=None),
+            exists().where(
+                newer.c.asset_key == Checks.c.asset_key,
+                newer.c.check_name == Checks.c.check_name,
+                newer.c.id > Checks.c.id,
+            ),
+        )
+        .order_by(Checks.c.id)
+        .limit(limit)
+    )
+    with storage.transaction() as connection:
+        found = connection.execute(old).all()
+        if found:
+            events = EventLogs.c.id.in_([one.evaluation_event_storage_id for one in found])
+            connection.execute(delete(EventLogs).where(events, EventLogs.c.run_id == RUNLESS_RUN_ID))
+            connection.execute(delete(Checks).where(Checks.c.id.in_([one.id for one in found])))
+    return len(found)

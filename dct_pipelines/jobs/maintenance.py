@@ -98,7 +98,9 @@ def _judge() -> dg.OpDefinition:
 
 
 def metadata_of(report: StepReport) -> dict[str, Any]:
-    """What a step shows: how much went of which table, and what is to be said."""
+    """What a step shows: how much went of which table, or what it did else, and what is to be said."""
     shown: dict[str, Any] = {f"deleted from {table}": count for table, count in report.deleted.items()}
+    if report.did:
+        shown["did"] = dg.MetadataValue.text(report.did)
     told = [*report.warnings, *report.notes]
     return shown | ({"told": dg.MetadataValue.text("\n".join(told))} if told else {})

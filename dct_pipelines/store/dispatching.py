@@ -19,6 +19,8 @@ from dct_pipelines.domain.admission import Hold
 from dct_pipelines.store.tables import trigger_executions
 
 DISPATCH_LOCK = 7_266_011
+WAITS = "status || '' = 'waiting'"
+"""That what is found by its id waits: not by the index on `status`, as good as that while nobody waits."""
 _EXECUTION = trigger_executions.c
 
 
@@ -35,10 +37,10 @@ def try_lock(connection: Connection) -> bool:
     return bool(connection.scalar(select(func.pg_try_advisory_xact_lock(DISPATCH_LOCK))))
 
 
-_DISPATCH = text("""
+_DISPATCH = text(f"""
 WITH free AS (
     SELECT id FROM dct.trigger_executions
-    WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'waiting' AND cancel_requested_at IS NULL
+    WHERE id = ANY(CAST(:ids AS uuid[])) AND {WAITS} AND cancel_requested_at IS NULL
     FOR UPDATE SKIP LOCKED
 ), moved AS (
     UPDATE dct.trigger_executions AS e
@@ -59,7 +61,7 @@ WITH free AS (
     SELECT 'execution_dispatched', id, trigger_id, jsonb_build_object('attempt', attempt) FROM moved
 )
 SELECT id, attempt FROM moved
-""")
+""")  # noqa: S608
 
 
 def dispatch(connection: Connection, execution_ids: Sequence[UUID], now: datetime) -> list[Dispatched]:
@@ -71,6 +73,16 @@ def dispatch(connection: Connection, execution_ids: Sequence[UUID], now: datetim
     return [Dispatched(key, attempts[key]) for key in execution_ids if key in attempts]
 
 
+_HOLDS = text(f"""
+UPDATE dct.trigger_executions AS e SET wait_reason = v.reason, wait_detail = v.detail
+FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS v(id uuid, reason text, detail text), LATERAL (
+    SELECT FROM dct.trigger_executions AS waiting
+    WHERE waiting.id = v.id AND waiting.{WAITS} FOR UPDATE SKIP LOCKED
+) AS free
+WHERE e.id = v.id
+""")  # noqa: S608
+
+
 def store_holds(connection: Connection, holds: Mapping[UUID, Hold]) -> None:
     """Write why executions wait; only those whose reason changed are to be given."""
     if not holds:
@@ -78,15 +90,7 @@ def store_holds(connection: Connection, holds: Mapping[UUID, Hold]) -> None:
     rows = [
         {"id": str(key), "reason": hold.reason.value, "detail": hold.detail} for key, hold in holds.items()
     ]
-    connection.execute(
-        text(
-            "UPDATE dct.trigger_executions AS e SET wait_reason = v.reason, wait_detail = v.detail "
-            "FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS v(id uuid, reason text, detail text), "
-            "LATERAL (SELECT FROM dct.trigger_executions AS waiting"
-            " WHERE waiting.id = v.id AND waiting.status = 'waiting' FOR UPDATE SKIP LOCKED) AS free "
-            "WHERE e.id = v.id"
-        ).bindparams(rows=json.dumps(rows))
-    )
+    connection.execute(_HOLDS, {"rows": json.dumps(rows)})
 
 
 _PAUSES = text("""

@@ -1,4 +1,4 @@
-"""The monthly partitions of `events` and `decisions`: which there are, making and dropping them.
+"""The monthly partitions of `events` and `decisions`: which there are, and dropping them (making: `months`).
 
 Whoever makes or drops one needs the whole table for a moment. They wait for it a fifth of a second at most,
 because everybody else waits behind them, and try again later.
@@ -29,7 +29,6 @@ from sqlalchemy import (
     text,
 )
 
-from dct_pipelines.domain.retention import next_month
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.tables import decisions, events, trigger_executions
 
@@ -136,27 +135,6 @@ def name_of(payload: Payload, month: datetime) -> str:
     return f"{payload.name}_{month:%Y_%m}"
 
 
-def make(connection: Connection, payload: Payload, month: datetime) -> int:
-    """Make the partition of a month; what of it came into the default one moves there. Returns how much."""
-    name, until = name_of(payload, month), next_month(month)
-    _be_short(connection)
-    connection.execute(text(f"LOCK TABLE {payload.place} IN ACCESS EXCLUSIVE MODE"))
-    connection.execute(text(f"CREATE TABLE dct.{name} (LIKE {payload.place} INCLUDING ALL)"))
-    stray = payload.default
-    gone = delete(stray).where(*_of_month(payload, stray, month)).returning(*stray.c).cte("gone")
-    moved = insert(payload.part(name)).from_select([one.name for one in stray.c], select(*gone.c))
-    rows = connection.execute(moved).rowcount
-    bounds = f"FROM ('{month.isoformat()}') TO ('{until.isoformat()}')"
-    connection.execute(text(f"ALTER TABLE {payload.place} ATTACH PARTITION dct.{name} FOR VALUES {bounds}"))
-    return rows
-
-
-def strays(connection: Connection, payload: Payload, month: datetime) -> int:
-    """How many rows of a month are in the default partition."""
-    its = _of_month(payload, payload.default, month)
-    return connection.scalar(select(func.count()).where(*its)) or 0
-
-
 def drop(
     connection: Connection, payload: Payload, partition: Partition, kept: Collection[UUID], since: datetime
 ) -> int:
@@ -165,7 +143,7 @@ def drop(
     Kept is besides what executions refer to that were made `since` that was asked for.
     """
     part = payload.part(partition.name)
-    _be_short(connection)
+    be_short(connection)
     connection.execute(text(f"ALTER TABLE {payload.place} DETACH PARTITION dct.{partition.name}"))
     made, its = _EXECUTION.created_at >= since, _EXECUTION.event_id.is_not(None)
     ids = {*kept, *connection.scalars(select(_EXECUTION.event_id).where(made, its))}
@@ -215,9 +193,14 @@ def has_old(connection: Connection, payload: Payload, partition: Partition, mont
     return bool(connection.scalar(select(exists().where(*_is_old(payload, part, month)))))
 
 
-def pages(connection: Connection, partition: Partition) -> int:
-    """How many pages a partition has."""
-    return int(connection.scalar(_PAGES, {"name": f"dct.{partition.name}"}) or 0)
+def pages_of(connection: Connection, name: str) -> int:
+    """How many pages a table or partition has; its name is given with the schema's."""
+    return int(connection.scalar(_PAGES, {"name": name}) or 0)
+
+
+def page_begin(page: int) -> ColumnElement[Any]:
+    """The place before every row of a page."""
+    return literal_column(f"'({page},0)'::tid")
 
 
 def delete_old(
@@ -226,8 +209,8 @@ def delete_old(
     """Delete what is of before that month and not kept, among pages from one to before another."""
     part = payload.part(partition.name)
     place: ColumnElement[Any] = literal_column(f"{part.fullname}.ctid")
-    bounds: list[ColumnElement[Any]] = [literal_column(f"'({page},0)'::tid") for page in among]
-    old = delete(part).where(place >= bounds[0], place < bounds[1], *_is_old(payload, part, month))
+    bounds = place >= page_begin(among[0]), place < page_begin(among[1])
+    old = delete(part).where(*bounds, *_is_old(payload, part, month))
     return connection.execute(old).rowcount
 
 
@@ -241,15 +224,11 @@ def _is_kept(payload: Payload, part: Table) -> ColumnElement[bool]:
     return exists().where((_EXECUTION.event_id if payload.table is events else events.c.id) == event)
 
 
-def _of_month(payload: Payload, part: Table, month: datetime) -> tuple[ColumnElement[bool], ...]:
-    at = part.c[payload.moment]
-    return at >= month, at < next_month(month)
-
-
 def _moment(pattern: re.Pattern[str], bound: str) -> datetime | None:
     found = pattern.search(bound)
     return datetime.fromisoformat(found[1]) if found else None
 
 
-def _be_short(connection: Connection) -> None:
+def be_short(connection: Connection) -> None:
+    """Wait for a whole table no longer than those behind may wait."""
     connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_WAIT_MS}ms'"))

@@ -2,6 +2,10 @@
 
 Executions of one cohort need the same of admission (trigger, limits, job, environments, quotas, connection),
 so that what holds back one of them as a whole holds back all, and nobody has to look at the others.
+
+Each question names the order of a partial index of what waits, and takes the first of it. The planner is
+not to be trusted with that: as long as it believes that nobody waits, it reads all that waits by its status
+and sorts it, for each cohort. So it is told not to sort (`IN_ORDER`); OFFSET 0 keeps the order in an EXISTS.
 """
 
 from __future__ import annotations
@@ -47,16 +51,21 @@ class Ask:
     one_by_one: bool
 
 
-_PULSE = text("""
+IN_ORDER = "SET LOCAL enable_sort = off;"
+"""Before a question, and in force until the end of the transaction: what an index has in order is read so."""
+_PULSE = text(f"""
+{IN_ORDER}
 SELECT
     EXISTS (
         SELECT FROM dct.trigger_executions WHERE status = 'waiting' AND not_before IS NULL
+        ORDER BY cohort, waits_since, line_order LIMIT 1 OFFSET 0
     ) AS ready,
     EXISTS (
         SELECT FROM dct.trigger_executions WHERE status = 'waiting' AND not_before <= :now
+        ORDER BY not_before LIMIT 1 OFFSET 0
     ) AS due,
     ARRAY(SELECT job_name FROM dct.shapes) AS jobs
-""")
+""")  # noqa: S608
 
 _COHORTS = """
 WITH RECURSIVE heads AS (
@@ -78,7 +87,7 @@ WITH RECURSIVE heads AS (
 _FIRST = """
 SELECT first.id FROM dct.trigger_executions AS first
 WHERE first.status = 'waiting' AND first.line = e.line AND first.line_order < e.line_order
-ORDER BY first.line_order LIMIT 1
+ORDER BY first.line_order LIMIT 1 OFFSET 0
 """
 """The first of its line that waits, if that is not `e` itself. A pause keeps the order too."""
 NEEDS = f"""
@@ -96,11 +105,13 @@ LEFT JOIN dct.connections ON connections.id = e.connection_id
 """
 """What admission needs to know of an execution `e`."""
 _HEADS = text(f"""
+{IN_ORDER}
 {_COHORTS}
 SELECT {NEEDS} FROM heads JOIN dct.trigger_executions AS e ON e.id = heads.id {NEEDS_FROM}
 """)  # noqa: S608
 
 _READY = text(f"""
+{IN_ORDER}
 WITH ask AS (
     SELECT * FROM unnest(
         CAST(:cohorts AS bigint[]), CAST(:bonuses AS float[]), CAST(:since AS timestamptz[]),

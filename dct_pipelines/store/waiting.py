@@ -8,11 +8,13 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
-from dct_pipelines.store.queueing import NEEDS, NEEDS_FROM
+from dct_pipelines.store.dispatching import WAITS
+from dct_pipelines.store.queueing import IN_ORDER, NEEDS, NEEDS_FROM
 
 _NEEDS = text(f"""
+{IN_ORDER}
 SELECT {NEEDS} FROM dct.trigger_executions AS e {NEEDS_FROM}
-WHERE e.status = 'waiting' AND e.id = ANY(CAST(:ids AS uuid[]))
+WHERE e.{WAITS} AND e.id = ANY(CAST(:ids AS uuid[]))
 """)  # noqa: S608
 _COUNTS = text("""
 SELECT

@@ -10,8 +10,10 @@ from dagster._daemon.controller import get_daemon_statuses
 from dagster._daemon.types import DaemonHeartbeat
 from sqlalchemy import text
 
+from dct_pipelines.assets.alert_checks import CHECK, evaluations, key_of
 from dct_pipelines.domain import run_tags
-from dct_pipelines.instance.retention import RetentionDaemon, delete_runs, watched_over
+from dct_pipelines.domain.incidents import AlertRule
+from dct_pipelines.instance.retention import RetentionDaemon, delete_results, delete_runs, watched_over
 from dct_pipelines.instance.storage import PooledRunStorage
 from tests.support.deployment import *  # noqa: F403
 from tests.support.runs import a_run
@@ -89,3 +91,60 @@ def test_the_daemon_deletes_what_is_older_than_its_days(
     for _ in RetentionDaemon(storage, kept_days=7, metrics_days=90).run_iteration(None):  # type: ignore[arg-type]
         pass
     assert left(storage, "runs") == {kept}
+
+
+def results(storage: PooledRunStorage) -> int:
+    """How many results of alerts' checks there are, and as many events of them."""
+    with storage.transaction() as connection:
+        rows = connection.scalar(text("SELECT count(*) FROM asset_check_executions"))
+        kind = "ASSET_CHECK_EVALUATION"
+        events = text("SELECT count(*) FROM event_logs WHERE dagster_event_type = :kind")
+        assert connection.scalar(events, {"kind": kind}) == rows
+    return int(rows or 0)
+
+
+def report_all(instance: dg.DagsterInstance) -> None:
+    """What the sensor reports of all rules."""
+    for evaluation in evaluations([], None):
+        instance.report_runless_asset_event(evaluation)
+
+
+def test_results_of_alerts_go_but_the_newest_of_each_check(
+    instance: dg.DagsterInstance, storage: PooledRunStorage
+):
+    rules = len(AlertRule)
+    for _ in range(3):
+        report_all(instance)
+    now = datetime.now(UTC)
+    assert delete_results(storage, now - timedelta(days=1), 100) == 0
+    later = now + timedelta(days=1)
+    assert [delete_results(storage, later, rules) for _ in range(3)] == [rules, rules, 0]
+    assert results(storage) == rules
+    key = dg.AssetCheckKey(key_of(AlertRule.WAIT), CHECK)
+    [record] = instance.event_log_storage.get_asset_check_execution_history(key, limit=10)
+    assert record.status.value == "SUCCEEDED"
+
+
+def test_results_that_somebody_else_gave_without_a_run_stay(
+    instance: dg.DagsterInstance, storage: PooledRunStorage
+):
+    for _ in range(2):
+        other = dg.AssetCheckEvaluation(
+            asset_key=dg.AssetKey("theirs"), check_name=CHECK, passed=True, metadata={}
+        )
+        instance.report_runless_asset_event(other)
+    assert delete_results(storage, datetime.now(UTC) + timedelta(days=1), 100) == 0
+    assert results(storage) == 2
+
+
+def test_the_daemon_lets_old_results_go(instance: dg.DagsterInstance, storage: PooledRunStorage):
+    for _ in range(2):
+        report_all(instance)
+    with storage.transaction() as connection:
+        connection.execute(
+            text("UPDATE asset_check_executions SET evaluation_event_timestamp = '2020-01-01'")
+        )
+    daemon = RetentionDaemon(storage, kept_days=7, metrics_days=90)
+    for _ in daemon.run_iteration(None):  # type: ignore[arg-type]
+        pass
+    assert results(storage) == len(AlertRule)

@@ -8,12 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.request import urlopen
 
 import psutil
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, text
 
 from dct_pipelines.bootstrap import App, build
 from dct_pipelines.cli.supervisor import Stack, running
@@ -75,8 +76,15 @@ def said() -> list[str]:
     return []
 
 
+def partition_of_now() -> str:
+    return f"events_{datetime.now(UTC):%Y_%m}"
+
+
 @pytest.fixture
-def stack(project: Path, said: list[str]) -> Iterator[Stack]:
+def stack(project: Path, app: App, said: list[str]) -> Iterator[Stack]:
+    """The stack of a deployment that was off for months."""
+    with app.database.begin() as connection:
+        connection.execute(text(f"DROP TABLE dct.{partition_of_now()}"))
     with running(load_settings(), ui_port=3100, say=said.append) as up:
         yield up
 
@@ -84,6 +92,7 @@ def stack(project: Path, said: list[str]) -> Iterator[Stack]:
 def test_a_new_shape_is_loaded_and_carried_out_and_parts_that_die_come_back(
     stack: Stack, app: App, said: list[str]
 ):
+    assert f"made {partition_of_now()}" in said
     assert set(stack.pids) == {"code server", "warm pool", "daemon", "web UI"}
     with urlopen(f"{stack.ui_url}/server_info") as answer:
         assert answer.status == 200

@@ -225,3 +225,20 @@ def test_scrapes_are_answered_over_http_and_nothing_else_is(world: World) -> Non
         second = serving(lambda _accept: (b"", ""), "127.0.0.1", served.port)
         with pytest.raises(AlreadyRunning, match="choose another port"), second:
             pass
+
+
+def test_a_scrape_does_not_wait_for_why_executions_wait(world: World, ticking: Ticking) -> None:
+    """Where that takes long: it tells what was found out before, and how long ago."""
+    exposition = exposition_of(world.database, ticking)
+    exposition.patience_seconds = 0.05
+    wait(world, world.trigger("to-qa"), 3)
+    with world.database.begin() as connection:
+        connection.execute(text("LOCK TABLE dct.quotas IN ACCESS EXCLUSIVE MODE"))
+        ticking.now += 3600
+        families = exposition._waits
+        families.begin()
+        assert families.get(exposition.patience_seconds) is None
+    assert families.get(20) is not None
+    found = scraped(exposition)
+    assert found["dct_waiting[('reason', 'its_turn')]"] == 3
+    assert found["dct_waiting_age_seconds"] == 0

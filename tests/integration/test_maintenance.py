@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from dct_pipelines.bootstrap import build
 from dct_pipelines.engine.maintenance import STEPS
@@ -104,3 +104,18 @@ def test_the_lock_of_maintenance_is_nobody_elses() -> None:
     ]
     assert turn.MAINTENANCE in found
     assert len(set(found)) == len(found)
+
+
+def test_a_step_that_deletes_nothing_by_nature_says_what_it_did(dct: Dct, history: History) -> None:
+    said = dct("maintenance", "run").out
+    assert "months: no month is missing (" in said
+    assert "workspaces: no workspace has become idle (" in said
+    assert "credentials: found no tokens that have expired or will within 14 days (" in said
+    assert "executions: deleted nothing (" in said
+    with history.database.begin() as connection:
+        this_month = f"events_{datetime.now(UTC):%Y_%m}"
+        connection.execute(text(f"DROP TABLE dct.{this_month}"))
+    said = dct("maintenance", "run", "--step", "months", "--dry-run").out
+    assert "months: of the coming months 1 partitions were missing" in said
+    assert f"{this_month} would be made" in said
+    assert f"made {this_month}" in dct("maintenance", "run", "--step", "months").out

@@ -11,7 +11,10 @@ import pytest
 from sqlalchemy import func, select, text
 
 from dct_pipelines.domain.retention import RetentionPolicy, month_of, months_ahead, next_month
-from dct_pipelines.engine.retention import Pace, Retention
+from dct_pipelines.engine.months import Months
+from dct_pipelines.engine.pacing import Pace
+from dct_pipelines.engine.retention import Retention
+from dct_pipelines.store import months as making
 from dct_pipelines.store import partitions, tables
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.partitions import PAYLOADS
@@ -35,6 +38,11 @@ def retention(history: History) -> Retention:
     return Retention(history.database, history.world.clock, RetentionPolicy(90, 730), pace)
 
 
+@pytest.fixture
+def months(retention: Retention) -> Months:
+    return Months(retention.database, retention.clock, retention.pace)
+
+
 def names(database: Database, payload: partitions.Payload = EVENTS) -> set[str]:
     with database.connect() as connection:
         return {one.name for one in partitions.listed(connection, payload)}
@@ -43,7 +51,7 @@ def names(database: Database, payload: partitions.Payload = EVENTS) -> set[str]:
 def make(history: History, month: datetime) -> None:
     for payload in PAYLOADS:
         with history.database.begin() as connection:
-            partitions.make(connection, payload, month)
+            making.make(connection, payload, month)
 
 
 def rows_in(history: History, name: str) -> int:
@@ -57,22 +65,22 @@ def test_a_new_database_has_this_month_and_those_that_come(database: Database) -
     assert len(names(database, DECISIONS)) == len(expected) + 1
 
 
-def test_what_came_before_its_month_was_made_moves_there(history, retention):
+def test_what_came_before_its_month_was_made_moves_there(history, months):
     event = history.event(NOON)
     assert rows_in(history, "events_default") == 1
-    retention.months()
+    months.make()
     assert rows_in(history, "events_default") == 0
     assert rows_in(history, "events_2026_03") == 1
     assert history.ids(tables.events) == {event}
     assert verify(history.database) == []
-    assert retention.months().notes == []
+    assert months.make() == ()
 
 
-def test_a_month_of_which_much_came_already_is_left_where_it_is(history, retention):
-    retention = replace(retention, pace=replace(retention.pace, most_moved=1))
+def test_a_month_of_which_much_came_already_is_left_where_it_is(history, months):
+    months = replace(months, pace=replace(months.pace, most_moved=1))
     for _ in range(3):
         history.event(NOON)
-    assert "3 rows" in retention.months().notes[0]
+    assert "3 rows" in months.make()[0]
     assert rows_in(history, "events_default") == 3
 
 

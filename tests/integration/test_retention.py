@@ -10,7 +10,9 @@ from sqlalchemy import select, text, update
 
 from dct_pipelines.domain.retention import RetentionPolicy
 from dct_pipelines.engine.explain import Explainer
-from dct_pipelines.engine.retention import Pace, Retention
+from dct_pipelines.engine.months import Months
+from dct_pipelines.engine.pacing import Pace
+from dct_pipelines.engine.retention import Retention
 from dct_pipelines.store import tables
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.schema import verify
@@ -266,7 +268,7 @@ def test_every_reference_of_another_table_is_found_by_an_index(database: Databas
 def test_the_tables_are_those_of_the_release_afterwards(history, retention):
     for at in (OLD, NOON - timedelta(days=150), datetime.now(UTC)):
         history.event(at)
-    retention.months()
+    Months(history.database, history.world.clock).make()
     retention.payloads()
     assert verify(history.database) == []
 

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from dct_pipelines.domain.retention import RetentionPolicy, month_of
-from dct_pipelines.engine.retention import Pace, Retention
+from dct_pipelines.engine.pacing import Pace
+from dct_pipelines.engine.retention import Retention
+from dct_pipelines.store import months as making
 from dct_pipelines.store import partitions, tables
 from dct_pipelines.store.database import Database
 from tests.fakes.ports import NOON
@@ -126,7 +128,7 @@ def make_months(history: History) -> None:
             there = {one.name for one in partitions.listed(connection, payload)}
             for month in months:
                 if partitions.name_of(payload, month) not in there:
-                    partitions.make(connection, payload, month)
+                    making.make(connection, payload, month)
 
 
 def clear(history: History) -> None:

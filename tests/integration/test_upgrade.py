@@ -15,7 +15,8 @@ from sqlalchemy.pool import NullPool
 from dct_pipelines.domain.retention import RetentionPolicy
 from dct_pipelines.domain.words import DecisionOutcome
 from dct_pipelines.engine.explain import Explainer
-from dct_pipelines.engine.retention import Pace, Retention
+from dct_pipelines.engine.pacing import Pace
+from dct_pipelines.engine.retention import Retention
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.embedded import EmbeddedPostgres
 from dct_pipelines.store.schema import alembic_config, migrate, verify
