@@ -123,11 +123,13 @@ def _workspaces(self: Maintenance, dry_run: bool) -> StepReport:
 def _credentials(self: Maintenance, _dry_run: bool) -> StepReport:
     with self.database.connect() as connection:
         found = expiring.tokens(connection, self.clock.now())
-    tokens = counted(
-        len(found), "token that has expired or soon will", "tokens that have expired or soon will"
-    )
+    tokens = counted(len(found), "token") if found else "no token"
     warnings = tuple(f"{sentence}: {expiring.MEND}" for sentence in found)
-    return StepReport(step="", did=f"found {tokens}", warnings=warnings)
+    return StepReport(
+        step="",
+        did=f"found {tokens} that expired or will within {expiring.WARN_DAYS} days",
+        warnings=warnings,
+    )
 
 
 def _swept(swept: Swept) -> StepReport:

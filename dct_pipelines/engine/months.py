@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from dct_pipelines.domain.counting import counted
 from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.retention import months_ahead
 from dct_pipelines.engine.pacing import DEFAULT_PACE, Pace, in_a_gap
@@ -33,12 +34,8 @@ class Months:
         found = []
         for payload in PAYLOADS:
             with self.database.connect() as connection:
-                there = {one.name for one in partitions.listed(connection, payload)}
-                newest = partitions.covered_until(connection, payload)
-            for month in months_ahead(self.clock.now()):
-                is_covered = newest is not None and month < newest
-                if not is_covered and partitions.name_of(payload, month) not in there:
-                    found.append((month, payload))
+                missing = partitions.missing(connection, payload, months_ahead(self.clock.now()))
+            found += [(month, payload) for month in missing]
         return sorted(found, key=lambda one: one[0])
 
     def make(self) -> tuple[str, ...]:
@@ -77,8 +74,8 @@ class Months:
         with partitions.patiently(self.database) as connection:
             strays = store.strays(connection, payload, month)
         if strays > (0 if is_large else self.pace.most_moved):
-            net = f"{strays} rows of it are in {default} already, and go from there one by one"
-            return f"{name} is not made: {net}"
+            are = counted(strays, "row of it is", "rows of it are")
+            return f"{name} is not made: {are} in {default} already, and go from there one by one"
         if is_large and month - self.clock.now() < SAFELY_AHEAD:
             why = f"{default} is large, and would be read while everybody waits"
             return f"{name} is not made: {why}; what comes goes there, and from there row by row"
