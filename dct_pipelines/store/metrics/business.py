@@ -109,13 +109,14 @@ history AS (
 """An execution's place in line is the place of its event. The last good deployment of a subject is mostly
 that of the newest event; only where a newer one overtook it, the one before is looked up."""
 _STATEMENT = f"""
-WITH {BUCKETS}, {_DEPLOYED}, moved AS (
-    SELECT {bucket_of("e.completed_at")} AS bucket, {TRIGGER_TYPE} AS trigger_type
+WITH {BUCKETS}, {_DEPLOYED}, ended AS MATERIALIZED (
+    SELECT e.id, {bucket_of("e.completed_at")} AS bucket, {TRIGGER_TYPE} AS trigger_type
     FROM dct.trigger_executions AS e
-    JOIN dct.action_results AS a ON a.execution_id = e.id
     LEFT JOIN dct.dynamic_context_triggers AS trigger ON trigger.id = e.trigger_id
-    WHERE {ENDED} AND a.action_type = 'update_ticket' AND a.state IN ('done', 'partly')
-        AND {_MOVED}
+    WHERE {ENDED}
+), moved AS (
+    SELECT bucket, trigger_type FROM ended JOIN dct.action_results AS a ON a.execution_id = ended.id
+    WHERE a.action_type = 'update_ticket' AND a.state IN ('done', 'partly') AND {_MOVED}
 ), tickets AS (
     SELECT
         bucket, CASE GROUPING(trigger_type) WHEN 0 THEN 'trigger_type' ELSE '{ALL}' END AS dimension,
