@@ -59,17 +59,14 @@ WITH known AS (
     FROM known WHERE bucket >= {SINCE}
 ), slowest AS (
     SELECT * FROM ranked WHERE place <= {MOST}
-), ended AS MATERIALIZED (
-    SELECT {bucket_of("e.completed_at")} AS bucket, {TRIGGER} AS trigger, e.id
-    FROM dct.trigger_executions AS e
-    LEFT JOIN dct.dynamic_context_triggers AS trigger ON trigger.id = e.trigger_id
-    WHERE {ENDED}
 ), acted AS (
     SELECT
-        bucket, trigger, a.action_type, sum({clamped(seconds("a.started_at", "a.ended_at"))}) AS spent
-    FROM (SELECT ended.* FROM slowest JOIN ended USING (bucket, trigger)) AS theirs
-    JOIN dct.action_results AS a ON a.execution_id = theirs.id
-    GROUP BY 1, 2, 3
+        {bucket_of("e.completed_at")} AS bucket, {TRIGGER} AS trigger, a.action_type,
+        sum({clamped(seconds("a.started_at", "a.ended_at"))}) AS spent
+    FROM dct.trigger_executions AS e
+    JOIN dct.action_results AS a ON a.execution_id = e.id
+    LEFT JOIN dct.dynamic_context_triggers AS trigger ON trigger.id = e.trigger_id
+    WHERE {ENDED} GROUP BY 1, 2, 3
 ), longest AS (
     SELECT DISTINCT ON (bucket, trigger)
         bucket, trigger, action_type,
