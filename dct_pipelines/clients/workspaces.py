@@ -49,6 +49,8 @@ class WorkspaceFiles:
         """Make the working directory, or find it as an earlier attempt left it; or give it its code back."""
         directory = self.directory_for(workspace_id)
         with _disk(directory):
+            if not has_repository(directory):
+                self._set_archive_aside(workspace_id)
             directory.parent.mkdir(parents=True, exist_ok=True)
             self.git.add_worktree(repository.ref, branch, Oid(start_commit), directory)
         return directory
@@ -70,11 +72,9 @@ class WorkspaceFiles:
     def archive(self, workspace_id: UUID, repository: Repository, manifest: Mapping[str, Any]) -> Archive:
         """Pack, checksum, then remove. The checksum file is written last: without it, packing starts over."""
         directory = self.directory_for(workspace_id)
-        archives = self.home / "archives"
-        path = archives / f"{workspace_id}.tar.gz"
-        checksum = archives / f"{workspace_id}.tar.gz.sha256"
+        path, checksum = self._archive_of(workspace_id)
         with _disk(path):
-            private_directory(archives)
+            private_directory(path.parent)
             if not (checksum.exists() and path.exists()):
                 if not directory.is_dir():
                     raise ActionFailed(
@@ -86,6 +86,22 @@ class WorkspaceFiles:
             self.git.remove_worktree(repository.ref, directory)
             digest = checksum.read_text(encoding="ascii").split()[0]
             return Archive(path, digest, path.stat().st_size)
+
+    def _archive_of(self, workspace_id: UUID) -> tuple[Path, Path]:
+        """The file that it is packed into, and that with its checksum."""
+        path = self.home / "archives" / f"{workspace_id}.tar.gz"
+        return path, path.with_name(f"{path.name}.sha256")
+
+    def _set_archive_aside(self, workspace_id: UUID) -> None:
+        """What it was when it was archived stays beside: where it lies, it would pass for what comes now.
+
+        The checksum goes first, for without it packing starts over.
+        """
+        path, checksum = self._archive_of(workspace_id)
+        checksum.unlink(missing_ok=True)
+        if path.exists():
+            packed_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+            path.rename(path.with_name(f"{workspace_id}.of-{packed_at:%Y%m%dT%H%M%SZ}.tar.gz"))
 
     def touched_at(self, workspace_id: UUID) -> datetime | None:
         """The newest time of a file or directory in it; now, where it is too large to look at all of it."""

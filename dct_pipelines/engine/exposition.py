@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from dct_pipelines.domain.errors import DctError
@@ -123,6 +124,8 @@ class Exposition:
             open_ = gauges.open_by_state(connection)
             if is_waiting := open_[ExecutionState.WAITING] > 0:
                 self._waits.begin()
+            else:
+                self._waits.forget()
             yield from families.executions(connection, open_)
             yield from families.moments(connection)
             yield from families.triggers(connection)
@@ -132,7 +135,8 @@ class Exposition:
         yield from self._daemons()
         known = self._waits.get(self.patience_seconds) if is_waiting else ((), 0.0)
         if known is not None:
-            yield from families.waits(*known, self.clock.now())
+            found, age = known
+            yield from families.waits(found, age, self.clock.now() - timedelta(seconds=age))
 
     def _daemons(self) -> Iterator[Metric]:
         from prometheus_client.core import GaugeMetricFamily

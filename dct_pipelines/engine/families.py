@@ -145,8 +145,8 @@ def incidents(connection: Connection) -> Metric:
     return live
 
 
-def waits(waits: Sequence[Waiting], age_seconds: float, now: datetime) -> Iterator[Metric]:
-    """What waits and why, as it was found out so long ago."""
+def waits(waits: Sequence[Waiting], age_seconds: float, at: datetime) -> Iterator[Metric]:
+    """What waits and why, as it was found out so long ago, at that moment."""
     from prometheus_client.core import GaugeMetricFamily
 
     count = GaugeMetricFamily(
@@ -161,7 +161,7 @@ def waits(waits: Sequence[Waiting], age_seconds: float, now: datetime) -> Iterat
     for reason in (NEXT, *WaitReason):
         found = by_reason.get(reason)
         count.add_metric([reason], found.count if found else 0)
-        oldest.add_metric([reason], _seconds(found.oldest, now) if found else 0)
+        oldest.add_metric([reason], _seconds(found.oldest, at) if found else 0)
     yield from (count, oldest)
     yield GaugeMetricFamily(
         "dct_waiting_age",

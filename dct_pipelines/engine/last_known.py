@@ -25,8 +25,13 @@ class LastKnown(Generic[Value]):
     def begin(self) -> None:
         """Have it read again, unless that is being done or was done just now."""
         if (self._thread is None or not self._thread.is_alive()) and self._monotonic() >= self._due:
+            self._error = None
             self._thread = threading.Thread(target=self._work, daemon=True)
             self._thread.start()
+
+    def forget(self) -> None:
+        """What was known is over: before something is read again, nothing is known."""
+        self._known = None
 
     def get(self, patience_seconds: float) -> tuple[Value, float] | None:
         """What is known after so long at most, and its age in seconds; None: nothing yet.

@@ -29,6 +29,7 @@ class StepReport(Fact):
     """What a step did, or with a dry run would do: rows that went by table, and sentences.
 
     `did` says it of a step that deletes nothing by nature. `warnings` are those that somebody should read.
+    A step that is not whole left something for the next time, and does not count as done.
     """
 
     step: str
@@ -36,6 +37,7 @@ class StepReport(Fact):
     did: str = ""
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    is_whole: bool = True
     seconds: float = 0
 
 
@@ -80,7 +82,7 @@ class Maintenance:
                 )
             report = STEPS[step].work(self, dry_run)
             seconds = round(time.monotonic() - begun, 3)
-            if not dry_run:
+            if report.is_whole and not dry_run:
                 with self.database.begin() as connection:
                     upkeep.note(connection, step, report.deleted, seconds)
         return report.model_copy(update={"step": step, "seconds": seconds})
@@ -105,16 +107,18 @@ def _workspaces(self: Maintenance, dry_run: bool) -> StepReport:
     days = self.workspaces.notice_days
     later = counted(days, "day")
     warnings = [f"workspace {title!r} is idle and will be archived in {later}" for title in found.told]
-    notes = [f"workspace {title!r} is being archived" for title in found.archiving]
+    become = "would be" if dry_run else "is being"
+    notes = [f"workspace {title!r} {become} archived" for title in found.archiving]
     if found.withdrawn:
         many = ("workspace is in use again and stays", "workspaces are in use again and stay")
         notes.append(counted(found.withdrawn, *many))
-    told = counted(len(found.told), "idle workspace")
-    archiving = counted(len(found.archiving), "is being archived", "are being archived")
+    did = f"told of {counted(len(found.told), 'idle workspace')}, has {len(found.archiving)} archived"
+    if dry_run:
+        did = f"would tell of {counted(len(found.told), 'idle workspace')}, archive {len(found.archiving)}"
     is_quiet = not (warnings or notes)
     return StepReport(
         step="",
-        did="no workspace has become idle" if is_quiet else f"told of {told}, {archiving}",
+        did="no workspace has become idle" if is_quiet else did,
         notes=tuple(notes),
         warnings=tuple(warnings),
     )
@@ -133,7 +137,8 @@ def _credentials(self: Maintenance, _dry_run: bool) -> StepReport:
 
 
 def _swept(swept: Swept) -> StepReport:
-    return StepReport(step="", deleted=dict(+swept.counts), notes=tuple(swept.notes))
+    deleted, notes = dict(+swept.counts), tuple(swept.notes)
+    return StepReport(step="", deleted=deleted, notes=notes, is_whole=swept.is_whole)
 
 
 STEPS: Mapping[str, Step] = {

@@ -41,7 +41,19 @@ class Months:
     def make(self) -> tuple[str, ...]:
         """Make what is missing; says of each what became of it."""
         self.clear()
-        return tuple(self._made(payload, month) for month, payload in self.missing())
+        said = [self._made(payload, month) for month, payload in self.missing()]
+        return (*said, *self.refused())
+
+    def refused(self) -> list[str]:
+        """What a default partition would refuse when it comes, because a promise could not be withdrawn."""
+        found = []
+        for payload in PAYLOADS:
+            with self.database.connect() as connection:
+                for promise in store.promises(connection, payload):
+                    found.append(
+                        f"{payload.default.name} refuses what {promise} names until that is withdrawn"
+                    )
+        return found
 
     def make_in_haste(self) -> tuple[str, ...]:
         """The same in a moment: what would take longer, or meets somebody, is left for the daily turn."""

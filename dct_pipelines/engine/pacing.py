@@ -44,6 +44,8 @@ class Swept:
 
     counts: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    is_whole: bool = True
+    """False where something was in use and is left for the next time."""
 
 
 def in_a_gap(database: Database, pace: Pace, work: Callable[[Connection], Result]) -> Result | None:

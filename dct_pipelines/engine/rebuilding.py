@@ -71,8 +71,8 @@ class Rebuilding:
         head = self.git.resolve(repository.ref, ref)
         if head is None and not from_start:
             return False, (
-                f"{one.repository} has no branch {one.branch}: what was done in it was never pushed. Put "
-                f"{one.directory} back from where it was kept, or say --from-start to begin again at "
+                f"{one.repository} has no branch {one.branch}: it was never pushed, or deleted, merged or not. "
+                f"Put {one.directory} back from where it was kept, or say --from-start to begin again at "
                 f"{row.start_commit[:8]}"
             )
         commit = head or Oid(row.start_commit)

@@ -125,6 +125,7 @@ class Retention:
         moved = in_a_gap(self.database, self.pace, drop)
         if moved is None:
             swept.notes.append(f"{partition.name} is in use; it is dropped the next time")
+            swept.is_whole = False
             return True
         swept.counts[payload.name] += rows - moved
         stays = f", {counted(moved, 'row of it stays', 'rows of it stay')}" if moved else ""

@@ -211,6 +211,19 @@ def test_metrics_that_are_computed_within_the_hour_after_a_long_stop_are_no_inci
     assert (alarm.told(), alarm.world.rows(tables.incidents)) == ([], [])
 
 
+def test_a_trigger_may_have_a_rule_that_is_off_for_the_others(alarm: Alarm):
+    alarm.thresholds = Thresholds(
+        failure_percent=0, wait_seconds=0, utilization_percent=0, timeouts=0, listener_seconds=0
+    )
+    alarm.time_out(alarm.trigger("to-qa", alerts={"timeouts": 1}))
+    alarm.time_out(alarm.trigger("to-production"))
+    alarm.look(2)
+    [(kind, said)] = alarm.told()
+    assert kind == "incidents_opened"
+    assert "to-qa" in said
+    assert "to-production" not in said
+
+
 def test_a_rule_whose_threshold_is_0_is_off(alarm: Alarm):
     alarm.thresholds = Thresholds(
         failure_percent=0, wait_seconds=0, utilization_percent=0, timeouts=0, listener_seconds=0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -18,7 +19,7 @@ from dct_pipelines.domain.errors import AlreadyRunning
 from dct_pipelines.engine.exposition import KEPT_SECONDS, Exposition
 from dct_pipelines.engine.families import HEALTHS, MOST_NAMED
 from dct_pipelines.engine.quotas import QuotaService
-from dct_pipelines.engine.waiting import WaitingService
+from dct_pipelines.engine.waiting import Waiting, WaitingService
 from dct_pipelines.store import tables, totals
 from dct_pipelines.store.database import Database
 from tests.architecture.tree import ROOT
@@ -227,18 +228,25 @@ def test_scrapes_are_answered_over_http_and_nothing_else_is(world: World) -> Non
             pass
 
 
+@dataclass(frozen=True)
+class Held(WaitingService):
+    """Finds out why executions wait when it may."""
+
+    may_end: threading.Event = field(default_factory=threading.Event)
+
+    def by_reason(self) -> tuple[Waiting, ...]:
+        assert self.may_end.wait(20)
+        return super().by_reason()
+
+
 def test_a_scrape_does_not_wait_for_why_executions_wait(world: World, ticking: Ticking) -> None:
     """Where that takes long: it tells what was found out before, and how long ago."""
-    exposition = exposition_of(world.database, ticking)
-    exposition.patience_seconds = 0.05
+    held = Held(world.database, FakeClock(datetime.now(UTC)), QUOTAS, 300, frozenset)
+    exposition = replace(exposition_of(world.database, ticking), waiting=held, patience_seconds=0.05)
     wait(world, world.trigger("to-qa"), 3)
-    with world.database.begin() as connection:
-        connection.execute(text("LOCK TABLE dct.quotas IN ACCESS EXCLUSIVE MODE"))
-        ticking.now += 3600
-        families = exposition._waits
-        families.begin()
-        assert families.get(exposition.patience_seconds) is None
-    assert families.get(20) is not None
+    assert "dct_waiting_age_seconds" not in scraped(exposition)
+    held.may_end.set()
+    assert exposition._waits.get(20) is not None
+    ticking.now += 3600
     found = scraped(exposition)
     assert found["dct_waiting[('reason', 'its_turn')]"] == 3
-    assert found["dct_waiting_age_seconds"] == 0

@@ -116,8 +116,9 @@ def test_who_reads_for_long_is_not_waited_for_and_stops_nobody(history, retentio
     history.event(OLD)
     with history.database.connect() as reader:
         reader.execute(select(func.count()).select_from(tables.events))
-        notes = retention.payloads().notes
-        assert notes[0] == "events_2025_08 is in use; it is dropped the next time"
+        swept = retention.payloads()
+        assert swept.notes[0] == "events_2025_08 is in use; it is dropped the next time"
+        assert not swept.is_whole
         history.event(NOON)
     assert retention.payloads().notes[0] == "dropped events_2025_08"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -163,10 +164,30 @@ def test_an_attempt_that_died_before_the_removal_only_removes(place):
     directory = place.open()
     first = place.files.archive(ONE, place.repository, MANIFEST)
     stamp = first.path.stat().st_mtime_ns
-    place.open()
+    place.git.add_worktree(place.repository.ref, "ws/1", place.commit, directory)
     assert place.files.archive(ONE, place.repository, MANIFEST) == first
     assert first.path.stat().st_mtime_ns == stamp
     assert not directory.exists()
+
+
+def test_a_workspace_that_came_back_after_it_was_packed_is_packed_anew_and_the_old_archive_stays(place):
+    place.open()
+    old = place.files.archive(ONE, place.repository, MANIFEST)
+    before = old.path.read_bytes()
+    directory = place.open()
+    (directory / "later.txt").write_text("made since\n")
+    new = place.files.archive(ONE, place.repository, MANIFEST)
+    with tarfile.open(new.path) as packed:
+        assert "workspace/later.txt" in packed.getnames()
+    [aside] = [path for path in new.path.parent.glob("*.tar.gz") if path != new.path]
+    assert aside.read_bytes() == before
+
+
+def test_half_a_repository_is_not_taken_for_a_workspace_that_is_there(place):
+    directory = place.open()
+    shutil.rmtree(directory / ".git" / "objects")
+    with pytest.raises(ActionFailed, match="no whole repository; move it away"):
+        place.open()
 
 
 def test_a_workspace_that_was_removed_by_hand_cannot_be_packed(place):

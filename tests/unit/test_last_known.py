@@ -82,3 +82,25 @@ def test_what_goes_wrong_is_told_once_and_nothing_is_guessed(slow: Slow, known: 
     with pytest.raises(ValueError, match="away"):
         known.get(LONG)
     assert known.get(0) is None
+
+
+def test_what_is_over_is_forgotten(slow: Slow, known: LastKnown[int]) -> None:
+    slow.may_end.set()
+    known.begin()
+    assert known.get(LONG) == (1, 0)
+    known.forget()
+    assert known.get(0) is None
+
+
+def test_a_fault_of_a_reading_that_nobody_waited_for_is_not_told_of_the_next_one(
+    slow: Slow, known: LastKnown[int]
+) -> None:
+    slow.error = OSError("away")
+    known.begin()
+    assert known.get(0) is None
+    slow.may_end.set()
+    while known._thread is not None and known._thread.is_alive():
+        known._thread.join(LONG)
+    slow.error = None
+    known.begin()
+    assert known.get(LONG) == (2, 0)

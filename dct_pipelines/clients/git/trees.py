@@ -52,6 +52,8 @@ def add_worktree(
             raise ActionFailed(
                 f"{directory} exists already and is not a workspace on {branch!r}; remove it first"
             )
+        if not has_repository(directory):
+            raise ActionFailed(f"{directory / GIT} is no whole repository; move it away, and try again")
         return
     if directory.is_symlink() or (directory.exists() and not directory.is_dir()):
         raise ActionFailed(f"{directory} is a link or a file; move it away, a workspace is a directory")

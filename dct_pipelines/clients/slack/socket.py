@@ -94,12 +94,13 @@ class SlackSocket:
         Returns also when a thread hangs. It is left behind until the process ends, and the log says which.
         """
         self._stopping.set()
+        until = time.monotonic() + self._close_seconds
         _join(self._threads, self._close_seconds / 2)
         # Each close waits for its last receive, which takes seconds: all wait together.
         closing = [threading.Thread(target=socket.close, daemon=True) for socket in self._sockets]
         for thread in closing:
             thread.start()
-        _join(closing, self._close_seconds)
+        _join(closing, until - time.monotonic())
         for number, socket in enumerate(self._sockets):
             left = ["what connects it"] if self._threads[number].is_alive() else []
             left += [socket.hanging()] if closing[number].is_alive() else []

@@ -42,8 +42,9 @@ def failure_signs(
         name = known.name if known is not None else str(row.trigger_id)
         via = connections.get(row.connection_id)
         group = f"connection {via}" if via else ""
-        if row.timed_out and thresholds.timeouts:
-            yield _timeout(name, row, own, own.timeouts or thresholds.timeouts, group, within)
+        timeouts = own.timeouts or thresholds.timeouts
+        if row.timed_out and timeouts:
+            yield _timeout(name, row, own, timeouts, group, within)
         if row.ended < (own.failure_minimum or thresholds.failure_minimum):
             few.append(row)
             continue

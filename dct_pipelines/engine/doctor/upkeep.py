@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from dct_pipelines.domain.counting import counted
-from dct_pipelines.domain.diagnosis import Told, ok, warn
+from dct_pipelines.domain.diagnosis import Told, fail, ok, warn
 from dct_pipelines.domain.retention import months_ahead
 from dct_pipelines.engine import expiring
 from dct_pipelines.engine.maintenance import STEPS
-from dct_pipelines.store import partitions, upkeep
+from dct_pipelines.store import months, partitions, upkeep
 from dct_pipelines.store.database import Connection, Database
 
 OVERDUE = timedelta(days=3)
@@ -58,6 +58,12 @@ def look_at_steps(connection: Connection, now: datetime, up_since: datetime | No
 
 
 def _months(connection: Connection, now: datetime) -> Iterator[Told]:
+    for payload in partitions.PAYLOADS:
+        for promise in months.promises(connection, payload):
+            yield fail(
+                f"{payload.default.name} refuses rows by {promise}, which a step that was cut off left",
+                "`dct maintenance run --step months`, before that month begins",
+            )
     needed = months_ahead(now)[:MONTHS_NEEDED]
     missing = [
         partitions.name_of(payload, month)

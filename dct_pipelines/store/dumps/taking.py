@@ -7,7 +7,7 @@ change of the tables themselves does, and maintenance leaves a month for the nex
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +17,7 @@ import psycopg2
 from sqlalchemy import Connection, text
 
 from dct_pipelines.domain.backups import TablePrint
-from dct_pipelines.domain.errors import SchemaMismatch
+from dct_pipelines.domain.errors import DatabaseUnavailable, SchemaMismatch
 from dct_pipelines.store import revision
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.dumps.programs import Server, server_of, talking
@@ -107,7 +107,7 @@ def snapshot(database: Database) -> Iterator[Snapshot]:
             for statement in (*PATIENT, *PLAIN, LOCKED_SOON):
                 connection.execute(text(statement))
             if tables:
-                connection.execute(text(f"LOCK TABLE {', '.join(tables)} IN ACCESS SHARE MODE"))
+                _lock(connection, tables)
             key, as_of = connection.execute(text("SELECT pg_export_snapshot(), now()")).one()
             found = revision.found(connection)
             if found is None:
@@ -115,6 +115,16 @@ def snapshot(database: Database) -> Iterator[Snapshot]:
             schemas = tuple(connection.scalars(_THERE, {"schemas": list(SCHEMAS)}))
             server = server_of(connection, is_embedded=database.embedded is not None)
             yield Snapshot(connection, server, key, as_of, found, schemas)
+
+
+def _lock(connection: Connection, tables: Sequence[str]) -> None:
+    try:
+        connection.execute(text(f"LOCK TABLE {', '.join(tables)} IN ACCESS SHARE MODE"))
+    except DatabaseUnavailable as error:
+        told = (
+            "tables are being changed by somebody (dct maintenance, or a migration): back up again after that"
+        )
+        raise DatabaseUnavailable(told) from error
 
 
 def fingerprint(
