@@ -49,10 +49,9 @@ class Months:
         found = []
         for payload in PAYLOADS:
             with self.database.connect() as connection:
-                for promise in store.promises(connection, payload):
-                    found.append(
-                        f"{payload.default.name} refuses what {promise} names until that is withdrawn"
-                    )
+                left = store.promises(connection, payload)
+            name = payload.default.name
+            found += [f"{name} refuses what {one} names, until that is withdrawn" for one in left]
         return found
 
     def make_in_haste(self) -> tuple[str, ...]:

@@ -71,7 +71,7 @@ class Rebuilding:
         head = self.git.resolve(repository.ref, ref)
         if head is None and not from_start:
             return False, (
-                f"{one.repository} has no branch {one.branch}: it was never pushed, or deleted, merged or not. "
+                f"{one.repository} has no branch {one.branch}: it was never pushed, or was deleted. "
                 f"Put {one.directory} back from where it was kept, or say --from-start to begin again at "
                 f"{row.start_commit[:8]}"
             )

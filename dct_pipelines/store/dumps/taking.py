@@ -121,9 +121,7 @@ def _lock(connection: Connection, tables: Sequence[str]) -> None:
     try:
         connection.execute(text(f"LOCK TABLE {', '.join(tables)} IN ACCESS SHARE MODE"))
     except DatabaseUnavailable as error:
-        told = (
-            "tables are being changed by somebody (dct maintenance, or a migration): back up again after that"
-        )
+        told = "tables are being changed by somebody (maintenance, a migration): back up again after that"
         raise DatabaseUnavailable(told) from error
 
 
