@@ -118,7 +118,7 @@ def test_a_month_of_which_a_large_default_partition_has_rows_stays_there(
     history: History, months: Months
 ) -> None:
     history.event(APRIL + timedelta(days=3))
-    assert any("1 rows of it are in events_default" in one for one in months.make())
+    assert any("1 row of it is in events_default" in one for one in months.make())
     assert "events_2026_04" not in names(history)
     assert promised(history) == []
 

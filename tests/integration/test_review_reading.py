@@ -89,7 +89,7 @@ def test_a_read_that_lost_its_lock_does_not_undo_what_was_read_after_it(
     def another_process_reads() -> None:
         with world.database.begin() as connection:
             # As when the database restarts: the lock is a session's, and the session is gone.
-            locks = """SELECT count(pg_terminate_backend(l.pid)) FROM pg_locks l JOIN pg_database d
+            locks = """SELECT count(pg_terminate_backend(l.pid, 5000)) FROM pg_locks l JOIN pg_database d
                 ON d.oid = l.database WHERE l.locktype = 'advisory' AND d.datname = current_database()"""
             connection.exec_driver_sql(locks)
         repository.head = NEW
