@@ -46,13 +46,10 @@ class Months:
 
     def refused(self) -> list[str]:
         """What a default partition would refuse when it comes, because a promise could not be withdrawn."""
-        found = []
-        for payload in PAYLOADS:
-            with self.database.connect() as connection:
-                left = store.promises(connection, payload)
-            name = payload.default.name
-            found += [f"{name} refuses what {one} names, until that is withdrawn" for one in left]
-        return found
+        return [
+            f"{payload.default.name} refuses what {promise} names, until that is withdrawn"
+            for payload, promise in self._promised()
+        ]
 
     def make_in_haste(self) -> tuple[str, ...]:
         """The same in a moment: what would take longer, or meets somebody, is left for the daily turn."""
@@ -73,11 +70,13 @@ class Months:
 
     def clear(self) -> None:
         """Withdraw what somebody promised who was cut off: it would refuse that month when it comes."""
-        for payload in PAYLOADS:
-            with self.database.connect() as connection:
-                left = store.promises(connection, payload)
-            for promise in left:
-                self._withdraw(payload, promise)
+        for payload, promise in self._promised():
+            self._withdraw(payload, promise)
+
+    def _promised(self) -> list[tuple[Payload, str]]:
+        """What default partitions have been made to refuse."""
+        with self.database.connect() as connection:
+            return [(one, promise) for one in PAYLOADS for promise in store.promises(connection, one)]
 
     def _made(self, payload: Payload, month: datetime) -> str:
         name, default = partitions.name_of(payload, month), payload.default.name

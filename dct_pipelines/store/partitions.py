@@ -108,20 +108,15 @@ def listed(connection: Connection, payload: Payload) -> list[Partition]:
     return [Partition(row.name, _moment(_SINCE, row.bound), _moment(_UNTIL, row.bound)) for row in rows]
 
 
-def covered_until(connection: Connection, payload: Payload) -> datetime | None:
-    """Where the partition ends that the table became when it was partitioned; None without one."""
-    before = f"{payload.name}_before"
-    return next((one.until for one in listed(connection, payload) if one.name == before), None)
-
-
 def missing(connection: Connection, payload: Payload, months: Sequence[datetime]) -> list[datetime]:
     """Those of the months that have no partition to go to but the default one."""
-    there = {one.name for one in listed(connection, payload)}
-    newest = covered_until(connection, payload)
+    there = {one.name: one for one in listed(connection, payload)}
+    # What the table became when it was partitioned has the months up to then.
+    before = there.get(f"{payload.name}_before")
     return [
         month
         for month in months
-        if name_of(payload, month) not in there and (newest is None or month >= newest)
+        if name_of(payload, month) not in there and (before is None or before.is_over(month))
     ]
 
 
