@@ -22,8 +22,6 @@ from dct_pipelines.assets.shown import plot, preview
 from dct_pipelines.clients.parquet import MetricFiles, buckets
 from dct_pipelines.domain.metrics import Grain, MetricsPort, MetricTable, Span
 
-SLICE = {Grain.HOUR: 24, Grain.DAY: 31}
-"""Buckets whose rows are in memory together."""
 PLOTTED = {Grain.HOUR: 72, Grain.DAY: 60}
 """Buckets in a plot."""
 ROW_COUNT = "dagster/partition_row_count"
@@ -57,14 +55,15 @@ def materialize(
     rows: list[dict[str, Any]] = []
     size = 0
     for whole, is_fresh in ((old, False), (fresh, True)):
-        for part in slices(whole, SLICE[span.grain]) if whole is not None else ():
-            rows = metrics.rows(table.name, part)
-            size += files.write(part, rows)
+        for part in slices(whole) if whole is not None else ():
+            around = metrics.rows(table.name, files.whole(part))
+            size += files.write(part, around)
+            rows = [row for row in around if part.since <= row["bucket"] < part.until]
             counted = metrics.counted(part) if table.counts and is_fresh else None
             findings.look(Slice(table, part, rows, counted))
             row_counts.update(row["bucket"] for row in rows)
             known |= figures_by_bucket(table, rows)
-    findings.look(Slice(table, span, (), missing=_missing(files)))
+    findings.look(Slice(table, span, (), missing=files.missing()))
     shown = list(buckets(span))[-SHOWN:]
     by_partition: dict[str, dict[str, Any]] = {
         key_of(span.grain, bucket): {ROW_COUNT: row_counts[bucket]} | known.get(bucket, {})
@@ -91,11 +90,6 @@ def _split(span: Span, at: datetime) -> tuple[Span | None, Span | None]:
     return Span(span.grain, span.since, at), Span(span.grain, at, span.until)
 
 
-def _missing(files: MetricFiles) -> list[datetime]:
-    first, last = files.first(), files.last()
-    return files.missing(first, last) if first is not None and last is not None and first < last else []
-
-
 def _pictures(
     metrics: MetricsPort,
     table: MetricTable,
@@ -107,7 +101,7 @@ def _pictures(
     since = span.until - PLOTTED[span.grain] * span.grain.length
     drawn = {bucket: figures for bucket, figures in known.items() if bucket >= since}
     if since < span.since and table.plotted:
-        for part in slices(Span(span.grain, since, span.since), SLICE[span.grain]):
+        for part in slices(Span(span.grain, since, span.since)):
             drawn |= figures_by_bucket(table, metrics.rows(table.name, part))
     shown: dict[str, Any] = {"preview": dg.MetadataValue.md(preview(table, newest))} if newest else {}
     if picture := plot(table.name, span.grain, drawn):

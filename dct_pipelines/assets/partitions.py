@@ -11,6 +11,9 @@ from dct_pipelines.domain.metrics import Grain, Span
 LATE = {Grain.HOUR: 2, Grain.DAY: 1}
 """So many buckets before the last one are computed again: facts come late, and executions end later still."""
 
+SLICE = {Grain.HOUR: timedelta(days=1), Grain.DAY: timedelta(days=31)}
+"""What is in memory together."""
+
 
 def partitions_of(grain: Grain, since: date) -> dg.TimeWindowPartitionsDefinition:
     """The partitions of a grain from that day on."""
@@ -30,12 +33,11 @@ def span_of(grain: Grain, window: dg.TimeWindow) -> Span:
     return Span(grain, window.start.astimezone(UTC), window.end.astimezone(UTC))
 
 
-def slices(span: Span, buckets: int) -> list[Span]:
-    """The span in parts of so many buckets, so that the rows of a year need not be in memory at once."""
+def slices(span: Span) -> list[Span]:
+    """The span in parts of whole days, so that the rows of a year need not be in memory at once."""
     parts, since = [], span.since
-    step: timedelta = span.grain.length * buckets
     while since < span.until:
-        until = min(since + step, span.until)
+        until = min(Grain.DAY.begin(since) + SLICE[span.grain], span.until)
         parts.append(Span(span.grain, since, until))
         since = until
     return parts

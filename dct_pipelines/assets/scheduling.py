@@ -108,5 +108,5 @@ def _oldest_missing(home: Any, grain: Grain, tables: Mapping[str, MetricTable], 
     found = []
     for table in tables.values():
         if grain in table.grains:
-            found += MetricFiles(home, table, grain).missing(span.since, span.until)[:1]
+            found += MetricFiles(home, table, grain).missing(span)[:1]
     return found

@@ -1,7 +1,8 @@
-"""Metric tables as Parquet files: one file a bucket, `<home>/metrics/<table>/<grain>/<bucket>.parquet`.
+"""Metric tables as Parquet files: one file a day, `<home>/metrics/<table>/<grain>/<day>.parquet`.
 
-A directory is one data set for any reader. A bucket without rows has its file too, so that what is missing
-can be told from what was quiet. Files hold no moment of their making: the same rows give the same bytes.
+A directory is one data set for any reader. A day without rows has its file too, and beside a file of hours
+stands which of them were computed, in `.<day>.hours`: so what is missing can be told from what was quiet.
+Files hold no moment of their making: the same rows give the same bytes.
 
 pyarrow is imported where it is used: the processes that only define assets must not carry it.
 """
@@ -10,7 +11,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -20,6 +22,8 @@ from dct_pipelines.clients.files import room_for
 from dct_pipelines.domain.metrics import ColumnType, Grain, MetricColumn, MetricTable, Span
 
 SUFFIX = ".parquet"
+NAME = re.compile(rf"\d{{4}}-\d\d-\d\d{re.escape(SUFFIX)}")
+DAY = Grain.DAY.length
 Row = Mapping[str, Any]
 
 
@@ -32,45 +36,67 @@ class MetricFiles:
         self.directory = home / "metrics" / table.name / grain.value
 
     def path(self, bucket: datetime) -> Path:
-        """The file of a bucket."""
-        return self.directory / f"{name_of(self._grain, bucket)}{SUFFIX}"
+        """The file that holds a bucket."""
+        return self.directory / f"{bucket:%Y-%m-%d}{SUFFIX}"
 
-    def write(self, span: Span, rows: Sequence[Row]) -> int:
-        """Replace the file of each bucket of the span by its `rows`; returns how many bytes that are.
+    def whole(self, span: Span) -> Span:
+        """The span of the files that hold these buckets."""
+        until = Grain.DAY.begin(span.until - span.grain.length) + DAY
+        return Span(span.grain, Grain.DAY.begin(span.since), until)
 
-        A reader sees a file as it was or as it is. What a power cut takes is computed again.
+    def write(self, span: Span, rows: Iterable[Row]) -> int:
+        """Replace the files that hold these buckets; returns how many bytes they have.
+
+        `rows` are those of the `whole` span: a file is written from all that the table has of its day. A
+        reader sees a file as it was or as it is. What a power cut takes is computed again.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
-        by_bucket: dict[datetime, list[Row]] = {bucket: [] for bucket in buckets(span)}
+        by_day: dict[datetime, list[Row]] = {day: [] for day in _days(self.whole(span))}
         for row in rows:
-            by_bucket[row["bucket"]].append(row)
+            by_day[Grain.DAY.begin(row["bucket"])].append(row)
         with room_for("metric files"):
-            return sum(self._write_one(self.path(bucket), found) for bucket, found in by_bucket.items())
+            size = sum(
+                self._replace(self.path(day), _content(self._table, own)) for day, own in by_day.items()
+            )
+            if self._grain is Grain.HOUR:
+                for day in by_day:
+                    self._note(day, span)
+        return size
 
-    def missing(self, since: datetime, until: datetime) -> list[datetime]:
-        """The buckets that begin from `since` to before `until` and have no file, the oldest first."""
-        there = self._names()
-        span = Span(self._grain, since, until)
-        return [bucket for bucket in buckets(span) if name_of(self._grain, bucket) not in there]
+    def missing(self, span: Span | None = None) -> list[datetime]:
+        """The buckets of a span that were not computed, the oldest first.
 
-    def first(self) -> datetime | None:
-        """The oldest bucket that has a file."""
-        names = self._names()
-        return bucket_of(min(names)) if names else None
+        Without a span those between the oldest and the newest that were.
+        """
+        there = self._computed()
+        if span is None and there:
+            span = Span(self._grain, min(there), max(there) + self._grain.length)
+        return [bucket for bucket in buckets(span) if bucket not in there] if span is not None else []
 
-    def last(self) -> datetime | None:
-        """The newest bucket that has a file."""
-        names = self._names()
-        return bucket_of(max(names)) if names else None
-
-    def _names(self) -> frozenset[str]:
+    def _computed(self) -> set[datetime]:
         with contextlib.suppress(FileNotFoundError):
-            found = [path.name for path in self.directory.iterdir() if path.suffix == SUFFIX]
-            return frozenset(name.removesuffix(SUFFIX) for name in found)
-        return frozenset()
+            names = filter(NAME.fullmatch, (path.name for path in self.directory.iterdir()))
+            days = [datetime.fromisoformat(f"{name.removesuffix(SUFFIX)}T00:00:00+00:00") for name in names]
+            if self._grain is Grain.DAY:
+                return set(days)
+            return {day + timedelta(hours=hour) for day in days for hour in self._hours(day)}
+        return set()
 
-    def _write_one(self, path: Path, rows: Sequence[Row]) -> int:
-        content = _content(self._table, rows)
+    def _hours(self, day: datetime) -> set[int]:
+        with contextlib.suppress(FileNotFoundError):
+            return set(map(int, self._note_of(day).read_text(encoding="ascii").split()))
+        return set()
+
+    def _note(self, day: datetime, span: Span) -> None:
+        """After the file: of what is cut off in between, hours seem missing and are computed again."""
+        within = {bucket.hour for bucket in buckets(span) if day <= bucket < day + DAY}
+        hours = sorted(self._hours(day) | within)
+        self._replace(self._note_of(day), " ".join(map(str, hours)).encode())
+
+    def _note_of(self, day: datetime) -> Path:
+        return self.directory / f".{day:%Y-%m-%d}.hours"
+
+    def _replace(self, path: Path, content: Any) -> int:
         # Not made durable: thousands of files in one backfill, each of which can be made again.
         scratch = path.with_name(f".{path.name}.{os.getpid()}")
         try:
@@ -79,7 +105,7 @@ class MetricFiles:
         except OSError:
             scratch.unlink(missing_ok=True)
             raise
-        return int(content.size)
+        return len(content)
 
 
 def buckets(span: Span) -> Iterator[datetime]:
@@ -90,16 +116,8 @@ def buckets(span: Span) -> Iterator[datetime]:
         bucket += span.grain.length
 
 
-def name_of(grain: Grain, bucket: datetime) -> str:
-    """What the file of a bucket is called; by name they are in the order of time."""
-    return bucket.strftime("%Y-%m-%dT%HZ" if grain is Grain.HOUR else "%Y-%m-%d")
-
-
-def bucket_of(name: str) -> datetime:
-    """The bucket whose file has that name."""
-    day, _, hour = name.partition("T")
-    midnight = datetime.fromisoformat(f"{day}T00:00:00+00:00")
-    return midnight + timedelta(hours=int(hour.removesuffix("Z") or 0))
+def _days(span: Span) -> Iterator[datetime]:
+    return buckets(Span(Grain.DAY, span.since, span.until))
 
 
 def columns_of(table: MetricTable) -> tuple[MetricColumn, ...]:

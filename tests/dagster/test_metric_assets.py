@@ -46,7 +46,7 @@ def test_a_backfill_of_many_partitions_is_one_refresh(laboratory: Laboratory):
     day = Span(Grain.HOUR, MIDNIGHT, MIDNIGHT + timedelta(days=1))
     assert laboratory.metrics.refreshes == [(TABLE, day), ("resource_utilization", day)]
     assert len(materializations(result)) == 24
-    assert len(laboratory.files()) == 24
+    assert set(laboratory.files()) == {f"{MIDNIGHT:%Y-%m-%d}.parquet"}
 
 
 def test_a_table_is_computed_after_those_that_it_comes_from(laboratory: Laboratory):
@@ -64,7 +64,15 @@ def test_the_same_again_gives_the_same_rows_and_the_same_files(laboratory: Labor
     once = laboratory.files()
     laboratory.hours(4, 7)
     assert laboratory.files() == once
-    assert len(once) == 4
+    assert len(once) == 1
+
+
+def test_an_hour_joins_those_of_its_day_that_are_there(laboratory: Laboratory):
+    for hour in (3, 5, 9):
+        laboratory.happened("ship", hour + 0.5)
+        laboratory.hours(hour, hour)
+    frame = pd.read_parquet(laboratory.home / "metrics" / TABLE / "hour")
+    assert [bucket.hour for bucket in frame["bucket"]] == [3, 5, 9]
 
 
 def test_what_ended_late_is_there_after_the_next_materialization(laboratory: Laboratory):

@@ -58,7 +58,8 @@ def rows(connection: Connection, metric: Metric, span: Span) -> list[dict[str, A
     table = metric_tables[metric.table.name]
     order = [table.c[name] for name in ("bucket", *metric.table.keys)]
     found = connection.execute(select(table).where(*_within(table, span)).order_by(*order))
-    return [dict(row._mapping) for row in found]
+    names = tuple(found.keys())
+    return [dict(zip(names, row, strict=True)) for row in found]
 
 
 def counted(connection: Connection, span: Span) -> dict[datetime, int]:

@@ -59,14 +59,17 @@ WITH known AS (
     FROM known WHERE bucket >= {SINCE}
 ), slowest AS (
     SELECT * FROM ranked WHERE place <= {MOST}
+), ended AS (
+    SELECT e.id, slowest.bucket, slowest.trigger
+    FROM dct.trigger_executions AS e
+    LEFT JOIN dct.dynamic_context_triggers AS trigger ON trigger.id = e.trigger_id
+    JOIN slowest ON slowest.bucket = {bucket_of("e.completed_at")} AND slowest.trigger = {TRIGGER}
+    WHERE {ENDED}
 ), acted AS (
     SELECT
-        {bucket_of("e.completed_at")} AS bucket, {TRIGGER} AS trigger, a.action_type,
+        ended.bucket, ended.trigger, a.action_type,
         sum({clamped(seconds("a.started_at", "a.ended_at"))}) AS spent
-    FROM dct.trigger_executions AS e
-    JOIN dct.action_results AS a ON a.execution_id = e.id
-    LEFT JOIN dct.dynamic_context_triggers AS trigger ON trigger.id = e.trigger_id
-    WHERE {ENDED} GROUP BY 1, 2, 3
+    FROM ended JOIN dct.action_results AS a ON a.execution_id = ended.id GROUP BY 1, 2, 3
 ), longest AS (
     SELECT DISTINCT ON (bucket, trigger)
         bucket, trigger, action_type,
