@@ -34,7 +34,7 @@ SET status = 'cancelled', completed_at = clock_timestamp(), not_before = NULL, w
         'superseded by execution %s, which fired later for the same subject', older.newest_id
     )
 FROM older
-WHERE e.id = older.id AND e.status = 'waiting'
+WHERE e.id = older.id
 RETURNING e.id, e.trigger_id, e.item_id, e.waits_since, e.error_message, older.newest_id
 """)
 _INHERIT = text("""
