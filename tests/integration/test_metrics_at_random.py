@@ -102,8 +102,10 @@ def test_deliveries_that_meet_each_other_are_those_of_an_independent_calculation
         told = data.draw(deliveries(since))
         ground.keep(told)
         history = in_utc(told)
-        for span in spans(since):
+        within = Span(Grain.HOUR, since + timedelta(hours=8), since + timedelta(hours=15))
+        for span in (*spans(since), within, *spans(since, timedelta(days=9))):
             compare(service, "business_metrics", span, business(history, span))
+        span = Span(Grain.DAY, since, since + LENGTH)
         compare(service, "queue_metrics", span, waits(history, span, AGEING_SECONDS))
         compare(service, "resource_utilization", span, utilization(history, span, LIMITS))
         compare(service, "failure_analysis", span, failures(history, span))

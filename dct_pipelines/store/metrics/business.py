@@ -56,25 +56,49 @@ a.outputs ->> 'changed' LIKE '% → %' AND (
 """
 """`Ready → In QA` is a ticket that was moved. A link's title or a name may have an arrow in it as well: only
 where there is one, the slow way is gone, change by change."""
+_IS_LONG = f"({UNTIL} - {SINCE} > 8 * interval '24 hours')"
+"""Of a long span the last deployment of a subject before each is found by a window over all there are; of a
+short one it is looked up for each, so that an hour costs its own deployments and not those of all time."""
+_FIRST = f"CASE WHEN {_IS_LONG} THEN '-infinity' ELSE {SINCE} END"
 _DEPLOYED = f"""
-history AS (
+places AS (
+    (SELECT environment FROM dct.deployments ORDER BY environment LIMIT 1)
+    UNION ALL
+    SELECT (SELECT min(environment) FROM dct.deployments WHERE environment > places.environment)
+    FROM places WHERE environment IS NOT NULL
+), failing AS MATERIALIZED (
+    SELECT environment, (
+        SELECT d.ended_at FROM dct.deployments AS d
+        WHERE d.environment = places.environment AND d.state = 'failed' AND d.ended_at < {SINCE}
+            AND d.ended_at >= COALESCE(good.ended_at, '-infinity')
+            AND (good.id IS NULL OR (d.ended_at, d.id) > (good.ended_at, good.id))
+        ORDER BY d.ended_at LIMIT 1
+    ) AS since
+    FROM places LEFT JOIN LATERAL (
+        SELECT d.ended_at, d.id FROM dct.deployments AS d
+        WHERE d.environment = places.environment AND d.state = 'succeeded' AND d.ended_at < {SINCE}
+        ORDER BY d.ended_at DESC, d.id DESC LIMIT 1
+    ) AS good ON true
+    WHERE NOT {_IS_LONG}
+), history AS (
     SELECT
         d.execution_id, d.environment, d.state, d.ended_at, e.trigger_id, e.event_id, e.line_order AS seq,
         count(*) FILTER (WHERE d.state = 'succeeded') OVER (
             PARTITION BY d.environment ORDER BY d.ended_at, d.id
             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         ) AS successes,
-        max(e.line_order) FILTER (WHERE d.state = 'succeeded') OVER (
+        CASE WHEN {_IS_LONG} THEN max(e.line_order) FILTER (WHERE d.state = 'succeeded') OVER (
             PARTITION BY d.environment, e.item_id, e.subject ORDER BY d.ended_at
             RANGE BETWEEN UNBOUNDED PRECEDING AND '1 microsecond' PRECEDING
-        ) AS newest_before
+        ) END AS newest_before
     FROM dct.deployments AS d LEFT JOIN dct.trigger_executions AS e ON e.id = d.execution_id
-    WHERE d.state IN ('succeeded', 'failed') AND d.ended_at < {UNTIL}
+    WHERE d.state IN ('succeeded', 'failed') AND d.ended_at >= {_FIRST} AND d.ended_at < {UNTIL}
 ), told AS (
-    SELECT *, min(ended_at) FILTER (WHERE state = 'failed') OVER (
-        PARTITION BY environment, successes
+    SELECT history.*, LEAST(
+        CASE WHEN successes = 0 THEN failing.since END,
+        min(ended_at) FILTER (WHERE state = 'failed') OVER (PARTITION BY environment, successes)
     ) AS failing_since
-    FROM history
+    FROM history LEFT JOIN failing USING (environment)
 ), deployed AS (
     SELECT
         {bucket_of("told.ended_at")} AS bucket, {TRIGGER_TYPE} AS trigger_type, told.environment,
@@ -90,7 +114,7 @@ history AS (
         SELECT v.seq FROM dct.events AS v
         JOIN dct.trigger_executions AS other ON other.event_id = v.id
         JOIN dct.deployments AS d ON d.execution_id = other.id
-        WHERE told.state = 'succeeded' AND told.newest_before >= told.seq
+        WHERE told.state = 'succeeded' AND (NOT {_IS_LONG} OR told.newest_before >= told.seq)
             AND v.item_id = event.item_id AND v.subject = event.subject AND v.seq < event.seq
             AND d.environment = told.environment AND d.state = 'succeeded' AND d.ended_at < told.ended_at
         ORDER BY v.seq DESC LIMIT 1
@@ -106,10 +130,11 @@ history AS (
     WHERE told.ended_at >= {SINCE} AND told.execution_id IS NOT NULL
 )
 """  # noqa: S608 - of constants
-"""An execution's place in line is the place of its event. The last good deployment of a subject is mostly
-that of the newest event; only where a newer one overtook it, the one before is looked up."""
+"""An execution's place in line is the place of its event. In a long span the last good deployment of a
+subject is mostly that of the newest event; only where a newer one overtook it, the one before is looked up.
+What failed before a short span, since the last good deployment to the same environment, is `failing`."""
 _STATEMENT = f"""
-WITH {BUCKETS}, {_DEPLOYED}, ended AS MATERIALIZED (
+WITH RECURSIVE {BUCKETS}, {_DEPLOYED}, ended AS MATERIALIZED (
     SELECT e.id, {bucket_of("e.completed_at")} AS bucket, {TRIGGER_TYPE} AS trigger_type
     FROM dct.trigger_executions AS e
     LEFT JOIN dct.dynamic_context_triggers AS trigger ON trigger.id = e.trigger_id

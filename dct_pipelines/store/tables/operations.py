@@ -54,6 +54,7 @@ deployments = Table(
     words("summary", default=""),
     one_of("state", DeploymentState),
     Index("ix_deployments_environment_started_at", "environment", text("started_at DESC")),
+    Index("ix_deployments_environment_ended_at", "environment", "ended_at"),
 )
 
 checks = Table(
