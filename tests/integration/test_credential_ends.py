@@ -41,14 +41,10 @@ def alarm_(database: Database) -> Iterator[Alarm]:
 
 
 @dataclass
-class Provider:
-    """A provider that is read without trouble, and says when the token ends if it is asked."""
+class Silent:
+    """A provider that is read without trouble unless it refuses, and says nothing about tokens."""
 
-    ends_at: datetime | None = None
-    error: Exception | None = None
     refuses: bool = False
-    is_renewed: bool = False
-    asked: list[bool] = field(default_factory=list)
 
     def refs(self) -> RefSnapshot:
         if self.refuses:
@@ -57,6 +53,16 @@ class Provider:
 
     def fetch(self, _wanted: Any) -> frozenset[str]:
         return frozenset()
+
+
+@dataclass
+class Provider(Silent):
+    """One that says when the token ends if it is asked."""
+
+    ends_at: datetime | None = None
+    error: Exception | None = None
+    is_renewed: bool = False
+    asked: list[bool] = field(default_factory=list)
 
     def credential_end(self, *, is_due: bool) -> CredentialEnd | None:
         if not is_due and not self.is_renewed:
@@ -68,22 +74,9 @@ class Provider:
         return CredentialEnd(self.ends_at)
 
 
-@dataclass
-class Silent:
-    """A provider that says nothing of the kind."""
-
-    provider: Provider
-
-    def refs(self) -> RefSnapshot:
-        return self.provider.refs()
-
-    def fetch(self, _wanted: Any) -> frozenset[str]:
-        return frozenset()
-
-
 @pytest.fixture
 def provider(alarm: Alarm) -> Provider:
-    return Provider(alarm.clock.now() + timedelta(days=20))
+    return Provider(ends_at=alarm.clock.now() + timedelta(days=20))
 
 
 def listening(alarm: Alarm, client: Any) -> Listening:
@@ -195,7 +188,7 @@ def test_what_a_provider_fails_to_say_is_in_no_reads_way(
 
 
 def test_where_a_provider_says_nothing_nothing_is_kept(alarm: Alarm, provider: Provider) -> None:
-    read(alarm, listening(alarm, Silent(provider)))
+    read(alarm, listening(alarm, Silent()))
     alarm.connection(credential_ref=None)
     read(alarm, listening(alarm, provider))
     assert (provider.asked, alarm.world.rows(tables.credential_ends)) == ([], [])
