@@ -133,6 +133,8 @@ class Settings(BaseModel):
     alert_metrics_hours: NotNegative = Field(3, alias="DCT_ALERT_METRICS_HOURS")
     alert_metrics_minutes: NotNegative = Field(75, alias="DCT_ALERT_METRICS_MINUTES")
     """So long they have to be behind while we look: after a stop their schedule comes by within an hour."""
+    alert_credential_days: int = Field(14, alias="DCT_ALERT_CREDENTIAL_DAYS", ge=0, le=366)
+    """So long before its end the credential of a connection is told, where the provider says when that is."""
     heartbeat_url: SecretStr | None = Field(None, alias="DCT_HEARTBEAT_URL")
     """Asked at each look while everything works, for a monitor that misses us otherwise."""
 

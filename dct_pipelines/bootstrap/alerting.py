@@ -60,6 +60,7 @@ def thresholds(settings: Settings) -> Thresholds:
         timeouts=settings.alert_timeouts,
         listener_seconds=settings.alert_listener_seconds,
         metrics_hours=settings.alert_metrics_hours,
+        credential_days=settings.alert_credential_days,
     )
 
 

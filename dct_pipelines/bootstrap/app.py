@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dct_pipelines.bootstrap.connected import Connected
     from dct_pipelines.domain.git import RepositoryRef
     from dct_pipelines.engine.alerts.service import AlertService
+    from dct_pipelines.engine.credential_ends import CredentialEnds
     from dct_pipelines.engine.decide import Decider
     from dct_pipelines.engine.dispatch import Dispatcher
     from dct_pipelines.engine.execute import Executor
@@ -98,7 +99,16 @@ class App(Base):
             self.decider,
             port_for=self.connected.listener_port,
             min_interval_seconds=self.settings.trigger_polling_min_interval_ms / 1000,
+            ends=self.credential_ends,
         )
+
+    @cached_property
+    def credential_ends(self) -> CredentialEnds:
+        """Learns when the credentials of connections end."""
+        from dct_pipelines.engine.credential_ends import CredentialEnds
+
+        client_of = partial(self.connected.listener_port, item=None)
+        return CredentialEnds(self.database, self.outside.clock, client_of)
 
     def turn(self, seconds: float) -> Turn:
         """Reads what is due, and until the turn is over what is busy."""
@@ -167,7 +177,7 @@ class App(Base):
         """Checks connections, says how they stand, pauses them."""
         from dct_pipelines.engine.manage.connections import ConnectionService
 
-        return ConnectionService(self.database, self.outside.clock, self.connected)
+        return ConnectionService(self.database, self.outside.clock, self.connected, self.credential_ends)
 
     @cached_property
     def maintenance(self) -> Maintenance:

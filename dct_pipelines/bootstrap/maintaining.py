@@ -21,4 +21,5 @@ def maintenance_of(app: App) -> Maintenance:
     idle, notice = settings.workspace_idle_days, settings.workspace_notice_days
     workspaces = IdleWorkspaces(app.database, clock, app.outside.workspaces, idle, notice)
     retention = Retention(app.database, clock, policy)
-    return Maintenance(app.database, clock, Months(app.database, clock), retention, workspaces)
+    months, days = Months(app.database, clock), settings.alert_credential_days
+    return Maintenance(app.database, clock, months, retention, workspaces, days)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 from uuid import UUID
 
 from dct_pipelines.domain.hosting.port import CodeHostPort
@@ -73,6 +73,24 @@ class ConnectionPort(Protocol):
 
     def look(self, kind: ItemKind, location: str, config: Mapping[str, Any]) -> str:
         """Say in a few words what is at a location, or raise why nothing can be read there."""
+
+
+@dataclass(frozen=True)
+class CredentialEnd:
+    """What a provider says of the end of a credential: `at`, or None where it has none or tells none."""
+
+    at: datetime | None
+
+
+@runtime_checkable
+class TellsCredentialEnd(Protocol):
+    """What a client does besides, where its provider tells when the credential ends."""
+
+    def credential_end(self, *, is_due: bool) -> CredentialEnd | None:
+        """Ask the provider, if that is due or the secret has become another one; None: it was not asked.
+
+        Called after each read, so that it must cost nothing otherwise.
+        """
 
 
 @dataclass(frozen=True)

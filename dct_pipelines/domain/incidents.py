@@ -36,7 +36,7 @@ class AlertRule(StrEnum):
     UTILIZATION = "utilization"
     """A quota is nearly used up, for minutes."""
     CONNECTION = "connection"
-    """A connection is down, or one of its items cannot be read."""
+    """A connection is down, one of its items cannot be read, or its credential ends before long."""
     TIMEOUT = "timeout"
     """Executions of a trigger ran longer than they may."""
     LISTENER = "listener"
@@ -111,6 +111,8 @@ class Thresholds:
     timeouts: int = 1
     listener_seconds: float = 300
     metrics_hours: float = 3
+    credential_days: float = 14
+    """So long before its end the credential of a connection is an incident of the rule `connection`."""
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from dct_pipelines.domain.errors import (
 from dct_pipelines.domain.listener import ListenerType, Page, ReadContext, WatchedConnection, WatchedItem
 from dct_pipelines.domain.ports import Clock
 from dct_pipelines.engine import reading
+from dct_pipelines.engine.credential_ends import CredentialEnds
 from dct_pipelines.engine.decide import Decider
 from dct_pipelines.engine.intake import Intake
 from dct_pipelines.engine.readers import Readers
@@ -59,6 +60,7 @@ class Listening:
     min_interval_seconds: float
     readers: Readers = field(default_factory=Readers)
     listener_of: Callable[[str], ListenerType[Any]] = registry.listener
+    ends: CredentialEnds | None = None
 
     def tick(
         self,
@@ -242,6 +244,8 @@ class Listening:
             due_at, report.again_at = rhythm.due_after(began_at, now, is_busy=report.events > 0)
         with self.database.begin() as connection:
             failures = sources.healthy(connection, source.id, now, due_at, began_at)
+        if self.ends is not None:
+            self.ends.after_read(source)
         if failures >= DOWN_AFTER_FAILURES:
             log.warning("%s is read again after %d failures in a row", source.name, failures)
 

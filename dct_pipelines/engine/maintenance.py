@@ -58,6 +58,8 @@ class Maintenance:
     months: Months
     retention: Retention
     workspaces: IdleWorkspaces
+    credential_days: float = expiring.WARN_DAYS
+    """So long before its end the credential of a connection is warned of."""
 
     def begin(self) -> tuple[str, ...]:
         """What a start must not wait with until the daily turn: this month's partitions. Returns what to say.
@@ -124,15 +126,26 @@ def _workspaces(self: Maintenance, dry_run: bool) -> StepReport:
     )
 
 
-def _credentials(self: Maintenance, _dry_run: bool) -> StepReport:
+def _credentials(self: Maintenance, dry_run: bool) -> StepReport:
+    """Of the credential of a connection it warns once, and of another one of it again."""
+    now = self.clock.now()
     with self.database.connect() as connection:
-        found = expiring.tokens(connection, self.clock.now())
-    tokens = counted(len(found), "token") if found else "no token"
-    warnings = tuple(f"{sentence}: {expiring.MEND}" for sentence in found)
+        tokens = expiring.tokens(connection, now)
+        endings = expiring.credentials(connection, now, self.credential_days)
+    fresh = [one for one in endings if not one.is_warned_of]
+    if fresh and not dry_run:
+        with self.database.begin() as connection:
+            expiring.warned(connection, fresh)
+    found = counted(len(tokens), "token") if tokens else "no token"
+    found += f" and {counted(len(endings), 'credential')}" if endings else " and no credential"
     return StepReport(
         step="",
-        did=f"found {tokens} that expired or will within {expiring.WARN_DAYS} days",
-        warnings=warnings,
+        did=f"found {found} that ended or will before long",
+        warnings=(
+            *(f"{sentence}: {expiring.MEND}" for sentence in tokens),
+            *(f"{one.says}: {one.mend}" for one in fresh),
+        ),
+        notes=tuple(f"{one.says}, as was said before" for one in endings if one.is_warned_of),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dct_pipelines.clients.github import GitHubClient
+from dct_pipelines.domain.connected import CredentialEnd
 from dct_pipelines.domain.errors import (
     ActionFailed,
     ConnectionDown,
@@ -261,3 +262,22 @@ def test_what_was_updated_is_listed_until_the_time_asked_for(world: GitHubWorld,
     assert first.as_of == NOON + timedelta(seconds=50)
     second = reader.changed(NOON + timedelta(seconds=20), first.cursor)
     assert ([entry.number for entry in second.entries], second.cursor) == ([3], None)
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_the_end_of_a_token_is_read_from_the_headers_of_a_call_that_counts_against_no_limit(
+    server: GitHubServer, client: GitHubClient, status: int
+) -> None:
+    assert client.credential_end(is_due=False) is None
+    assert server.calls == []
+    until = {"github-authentication-token-expiration": "2026-03-09 06:00:00 UTC"}
+    server.replies.append((status, until, {"message": "Rate limiting is not enabled."}))
+    assert client.credential_end(is_due=True) == CredentialEnd(datetime(2026, 3, 9, 6, tzinfo=UTC))
+    assert [path for _, path in server.calls] == ["/api/v3/rate_limit"]
+    assert client.credential_end(is_due=True) == CredentialEnd(None)
+
+
+def test_the_key_of_a_github_app_has_no_end(server: GitHubServer) -> None:
+    app = server.client({"app_id": 1, "installation_id": 2}, "a key")
+    assert app.credential_end(is_due=True) is None
+    assert server.calls == []

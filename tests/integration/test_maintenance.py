@@ -110,7 +110,7 @@ def test_a_step_that_deletes_nothing_by_nature_says_what_it_did(dct: Dct, histor
     said = dct("maintenance", "run").out
     assert "months: no month is missing (" in said
     assert "workspaces: no workspace has become idle (" in said
-    assert "credentials: found no token that expired or will within 14 days (" in said
+    assert "credentials: found no token and no credential that ended or will before long (" in said
     assert "executions: deleted nothing (" in said
     with history.database.begin() as connection:
         this_month = f"events_{datetime.now(UTC):%Y_%m}"

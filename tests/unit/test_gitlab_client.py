@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from dct_pipelines.clients.gitlab.client import GitLabClient
 from dct_pipelines.clients.gitlab.shapes import Status
 from dct_pipelines.clients.gitlab.words import check_state
+from dct_pipelines.domain.connected import CredentialEnd
 from dct_pipelines.domain.errors import (
     ActionFailed,
     ActionInterrupted,
@@ -287,3 +288,13 @@ def test_a_list_whose_pages_repeat_is_no_endless_read(lab: GitLab) -> None:
 def test_a_flag_that_is_null_is_not_set() -> None:
     status = {"id": 1, "name": "lint", "status": "failed", "allow_failure": None, "target_url": None}
     assert check_state(Status.model_validate(status)) is CheckState.FAILURE
+
+
+def test_the_end_of_a_token_is_asked_when_due_or_renewed_and_an_oauth_token_has_none(lab: GitLab) -> None:
+    assert lab.client.credential_end(is_due=False) is None
+    assert lab.client.credential_end(is_due=True) == CredentialEnd(datetime(2027, 1, 31, tzinfo=UTC))
+    say(lab, 401, {"message": "401 Unauthorized"}, to="personal_access_tokens")
+    assert lab.client.credential_end(is_due=True) == CredentialEnd(None)
+    lab.secrets[0] = "glpat-renewed"
+    assert lab.client.credential_end(is_due=False) == CredentialEnd(None)
+    assert lab.client.credential_end(is_due=False) is None

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from dct_pipelines.clients.answers import parsed, refused_item
 from dct_pipelines.clients.api import ApiAnswer, ApiRefusal
+from dct_pipelines.clients.credential_ends import CredentialWatch, moment_of
 from dct_pipelines.clients.github.api import GitHubApi
 from dct_pipelines.clients.github.pipelines import GitHubPipelines
 from dct_pipelines.clients.github.reader import GitHubReader
 from dct_pipelines.clients.github.requests import GitHubRequests
 from dct_pipelines.clients.github.rest_shapes import Account, Installed, Limits, Pull, Repo
-from dct_pipelines.domain.connected import Endpoint, Finding
+from dct_pipelines.domain.connected import CredentialEnd, Endpoint, Finding
 from dct_pipelines.domain.errors import CredentialRefused
 from dct_pipelines.domain.git import RepositoryRef
 from dct_pipelines.domain.matching import shown
@@ -21,6 +23,7 @@ from dct_pipelines.domain.words import ItemKind
 
 MOST_CLOCK_SECONDS = 60.0
 """A clock that is further off makes times in events and explanations misleading."""
+_EXPIRY = "github-authentication-token-expiration"
 _NEEDED_SCOPE = "repo"
 _KINDS = {
     "ghp_": "a classic personal access token",
@@ -37,6 +40,7 @@ class GitHubClient(GitHubRequests, GitHubPipelines):
     def __init__(self, endpoint: Endpoint, clock: Clock) -> None:
         super().__init__(GitHubApi(endpoint, clock))
         self._endpoint = endpoint
+        self._watch = CredentialWatch(endpoint.credential, self._token_end)
 
     def reader(self, location: str) -> GitHubReader:
         """The repository of an item."""
@@ -51,6 +55,10 @@ class GitHubClient(GitHubRequests, GitHubPipelines):
     def check(self) -> tuple[Finding, ...]:
         """Who we are, what the token may do, how far the clock is off, which calls are left."""
         return tuple(self._findings())
+
+    def credential_end(self, *, is_due: bool) -> CredentialEnd | None:
+        """Of a token, by a call that counts against no limit. A GitHub App's key does not end."""
+        return None if self._api.credentials.is_app else self._watch.end(is_due=is_due)
 
     def look(self, kind: ItemKind, location: str, config: Mapping[str, Any]) -> str:
         """What is there."""
@@ -86,6 +94,10 @@ class GitHubClient(GitHubRequests, GitHubPipelines):
                 said = f"{limit.remaining} of {limit.limit} {name} calls left until {limit.at:%H:%M:%S} UTC"
                 yield Finding("rate limit", limit.remaining > 0, said)
 
+    def _token_end(self) -> datetime | None:
+        """Each answer's headers say it; a server without limits says 404, with the same headers."""
+        return moment_of(self._api.call("GET", "rate_limit", accept={403, 404}).headers.get(_EXPIRY))
+
     def _account(self) -> tuple[Finding, ApiAnswer]:
         """Who the credential is: a user, or an app where it is installed."""
         if self._api.credentials.is_app:
@@ -114,5 +126,5 @@ def _permissions(answer: ApiAnswer) -> Iterator[Finding]:
         named = {scope.strip() for scope in scopes.split(",")}
         missing = "" if _NEEDED_SCOPE in named else f"; private repositories need {_NEEDED_SCOPE}"
         yield Finding("permissions", not missing, f"scopes: {scopes or 'none'}{missing}")
-    if until := answer.headers.get("github-authentication-token-expiration"):
+    if until := answer.headers.get(_EXPIRY):
         yield Finding("expiry", True, f"the token is valid until {shown(until)}")

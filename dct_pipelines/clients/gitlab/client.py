@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from dct_pipelines.clients.answers import parsed, refused_item
 from dct_pipelines.clients.api import ApiRefusal
+from dct_pipelines.clients.credential_ends import CredentialWatch, moment_of
 from dct_pipelines.clients.gitlab.api import GitLabApi
 from dct_pipelines.clients.gitlab.reader import GitLabReader
 from dct_pipelines.clients.gitlab.requests import GitLabRequests
 from dct_pipelines.clients.gitlab.runs import GitLabRuns
 from dct_pipelines.clients.gitlab.shapes import MergeRequest, Metadata, Project, Token, User
-from dct_pipelines.domain.connected import Endpoint, Finding
+from dct_pipelines.domain.connected import CredentialEnd, Endpoint, Finding
 from dct_pipelines.domain.git import RepositoryRef
 from dct_pipelines.domain.matching import shown
 from dct_pipelines.domain.ports import Clock
@@ -29,7 +31,8 @@ class GitLabClient(GitLabRequests, GitLabRuns):
 
     def __init__(self, endpoint: Endpoint, clock: Clock) -> None:
         super().__init__(GitLabApi(endpoint, clock))
-        self._credential: Callable[[], str] | None = endpoint.credential
+        self._credential = endpoint.credential
+        self._watch = CredentialWatch(endpoint.credential, self._token_end)
 
     def close(self) -> None:
         """Close the connections that were kept open."""
@@ -61,6 +64,10 @@ class GitLabClient(GitLabRequests, GitLabRuns):
             findings.append(Finding("calls", True, f"{left} of {limit} are left for now"))
         return tuple(findings)
 
+    def credential_end(self, *, is_due: bool) -> CredentialEnd | None:
+        """Of a personal, group or project token; of an OAuth token nothing is told."""
+        return self._watch.end(is_due=is_due)
+
     def look(self, kind: ItemKind, location: str, config: Mapping[str, Any]) -> str:
         """The project's or the merge request's name."""
         place = self._api.place(location)
@@ -73,12 +80,19 @@ class GitLabClient(GitLabRequests, GitLabRuns):
             request = parsed(MergeRequest, self._api.call("GET", path).body, location)
         return f"merge request {request.iid}, {request.state}: {shown(request.title)}"
 
-    def _scopes(self) -> Finding:
+    def _token(self) -> Token | None:
         """Only a personal, group or project token can be asked; an OAuth token says 401, 403 or 404."""
         answer = self._api.call("GET", "personal_access_tokens/self", accept={400, 401, 403, 404})
-        if answer.status != 200:
+        return parsed(Token, answer.body, f"{self._api.name}: the token") if answer.status == 200 else None
+
+    def _token_end(self) -> datetime | None:
+        token = self._token()
+        return moment_of(token.expires_at) if token is not None else None
+
+    def _scopes(self) -> Finding:
+        token = self._token()
+        if token is None:
             return Finding("permissions", True, "an OAuth token; its scopes are not told")
-        token = parsed(Token, answer.body, f"{self._api.name}: the token")
         scopes = frozenset(token.scopes)
         until = f", until {token.expires_at}" if token.expires_at else ""
         said = f"scopes {', '.join(token.scopes) or 'none'}{until}"

@@ -13,12 +13,14 @@ from dct_pipelines.domain.incidents import UNWATCHED, AlertRule, Incident, Pace,
 from dct_pipelines.domain.quotas import Quotas
 from dct_pipelines.domain.restored import PAUSED
 from dct_pipelines.domain.words import WaitReason
+from dct_pipelines.engine import expiring
 from dct_pipelines.engine.alerts.connections import (
     down_signs,
     listener_signs,
     overdue,
     unreadable_signs,
 )
+from dct_pipelines.engine.alerts.credentials import expiring_signs
 from dct_pipelines.engine.alerts.failures import alerts_of, failure_signs
 from dct_pipelines.engine.alerts.waits import DISPATCH, LongWait, long_waits
 from dct_pipelines.engine.waiting import WaitingService
@@ -65,6 +67,7 @@ class Rules:
         signs = [
             *down_signs(connections),
             *unreadable_signs(alerting.unreadable(connection)),
+            *expiring_signs(expiring.credentials(connection, now, self.thresholds.credential_days)),
             *(listener_signs(late, now) if limit else ()),
         ]
         stuck = [f"nobody reads {', '.join(row.name for row in late[:NAMED])}"] if late else []

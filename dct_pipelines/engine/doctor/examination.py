@@ -96,7 +96,9 @@ class Examination:
     def _upkeep(self) -> Iterator[Told]:
         patient = self.patient
         up_since = stack.up_since(patient.settings.home)
-        yield from upkeep.look(patient.database, patient.clock.now(), up_since)
+        yield from upkeep.look(
+            patient.database, patient.clock.now(), up_since, patient.settings.alert_credential_days
+        )
 
     def _work(self) -> Iterator[Told]:
         patient = self.patient

@@ -22,17 +22,25 @@ MANY_IN_DEFAULT = 50_000
 """What outlives its month lies in the default partition too, and is never so much."""
 
 
-def look(database: Database, now: datetime, up_since: datetime | None) -> Iterator[Told]:
+def look(
+    database: Database,
+    now: datetime,
+    up_since: datetime | None,
+    credential_days: float = expiring.WARN_DAYS,
+) -> Iterator[Told]:
     """Everything; `up_since` is when the `dct up` of this home began, None where none runs."""
     with database.connect() as connection:
         yield from look_at_steps(connection, now, up_since)
         yield from _months(connection, now)
         yield from look_into_defaults(connection, MANY_IN_DEFAULT)
-        found = expiring.tokens(connection, now)
-    for sentence in found:
+        tokens = expiring.tokens(connection, now)
+        endings = expiring.credentials(connection, now, credential_days)
+    for sentence in tokens:
         yield warn(sentence, expiring.MEND)
-    if not found:
-        yield ok(f"no token expires within {expiring.WARN_DAYS} days")
+    for one in endings:
+        yield warn(one.says, one.mend)
+    if not tokens and not endings:
+        yield ok("no token or credential ends before long, as far as providers tell")
 
 
 def look_at_steps(connection: Connection, now: datetime, up_since: datetime | None) -> Iterator[Told]:

@@ -13,6 +13,7 @@ from dct_pipelines.domain.errors import DctError, NotFound, NotPermitted
 from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.roles import define_fault
 from dct_pipelines.domain.words import Kind
+from dct_pipelines.engine.credential_ends import CredentialEnds
 from dct_pipelines.engine.manage.probe import Clients
 from dct_pipelines.engine.manage.stored import load
 from dct_pipelines.store.budgets import Spent, account_of, spent
@@ -70,13 +71,21 @@ class ConnectionService:
     database: Database
     clock: Clock
     clients: Clients
+    ends: CredentialEnds | None = None
 
     def check(self, spec: Mapping[str, Any]) -> tuple[Finding, ...]:
-        """What the provider says to a connection as its manifest has it, stored or not. Raises nothing."""
+        """What the provider says to a connection as its manifest has it, stored or not. Raises nothing.
+
+        Of one that is stored it is kept when its credential ends.
+        """
         try:
-            return self.clients.candidate(spec).check()
+            client = self.clients.candidate(spec)
+            findings = client.check()
+            if self.ends is not None:
+                self.ends.after_check(client, str(spec["name"]), spec.get("credential"))
         except DctError as error:
             return (Finding("connection", False, str(error)),)
+        return findings
 
     def standings(self) -> list[Standing]:
         """Every connection, by name."""

@@ -102,6 +102,18 @@ connection_cursors = Table(
     comment="Cursors of connections whose items are all read by one question.",
 )
 
+credential_ends = Table(
+    "credential_ends",
+    metadata,
+    reference("connection_id", "connections", index=False, ondelete="CASCADE"),
+    words("credential_ref"),
+    instant("ends_at"),
+    instant("asked_at", nullable=False),
+    instant("warned_of"),
+    PrimaryKeyConstraint("connection_id"),
+    comment="When the credential of a connection ends, as its provider said; where it says so at all.",
+)
+
 connection_reads = Table(
     "connection_reads",
     metadata,
