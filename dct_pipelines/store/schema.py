@@ -56,7 +56,7 @@ def upgrade(connection: Connection) -> list[str]:
     connection.execute(text("SET LOCAL statement_timeout = 0"))
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
     before = current_revision(connection)
-    if before is None and connection.scalar(_IS_CUT_OFF):
+    if before is None and is_cut_off(connection):
         raise SchemaMismatch(CUT_OFF)
     if connection.scalar(text("SELECT to_regnamespace(:schema) IS NULL"), {"schema": SCHEMA}):
         connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
@@ -87,12 +87,17 @@ def knows(revision: str) -> bool:
         return False
 
 
+def is_cut_off(connection: Connection) -> bool:
+    """Where there is no revision: whether that is what a restore has left that was cut off."""
+    return bool(connection.scalar(_IS_CUT_OFF))
+
+
 def verify(database: Database, models: Sequence[MetaData] = MODELS) -> list[str]:
     """Return one sentence for each difference between the database and this release; none, empty."""
     with database.begin() as connection:
         revision, head = current_revision(connection), head_revision()
         if revision is None:
-            return [CUT_OFF if connection.scalar(_IS_CUT_OFF) else NOTHING_THERE]
+            return [CUT_OFF if is_cut_off(connection) else NOTHING_THERE]
         behind = f"the database is at revision {revision}, this release at {head}: run `dct db migrate`"
         found = [
             difference

@@ -42,6 +42,12 @@ def test_a_fresh_deployment_has_no_failure(look: Look):
     assert failures(look()) == []
 
 
+def test_what_a_restore_has_left_that_was_cut_off_is_a_failure(world: World, look: Look):
+    with world.database.begin() as connection:
+        connection.execute(text("ALTER SCHEMA dct RENAME TO dct_replaced"))
+    assert any("every command refuses the database" in one for one in failures(look()))
+
+
 def test_it_takes_less_than_three_seconds_and_says_how_many_are_well(dct: Dct, tmp_path: Path):
     (tmp_path / "dagster.yaml").touch()
     before = time.process_time()

@@ -13,7 +13,7 @@ from dct_pipelines.settings import Settings
 from dct_pipelines.store import examining, restoring, revision
 from dct_pipelines.store.database import Connection, Database
 from dct_pipelines.store.embedded import ServerState
-from dct_pipelines.store.schema import verify
+from dct_pipelines.store.schema import is_cut_off, verify
 
 LEAST_SERVER = 14
 LONG_TRANSACTION = timedelta(minutes=5)
@@ -94,6 +94,8 @@ def look_at_tables(connection: Connection, now: datetime) -> Iterator[Told]:
             "call `dct restore` again, or drop it when nothing is missed",
         )
 
+RESTORE_AGAIN = "`dct restore FILE` again, with --replace if there was something before"
+
 
 def look_for_differences(database: Database) -> Iterator[Told]:
     """What `dct db verify` says, and whether the deployment waits for somebody after a restore."""
@@ -115,6 +117,8 @@ def _revision(connection: Connection) -> Told:
     found, newest = revision.found(connection), revision.newest()
     if found == newest:
         return ok(f"the tables are at revision {newest}")
+    if found is None and is_cut_off(connection):
+        return fail("a restore was cut off, and every command refuses the database", RESTORE_AGAIN)
     if found is None:
         return warn("there are none of our tables yet", "`dct db migrate`")
     return fail(f"the tables are at revision {found}, this release needs {newest}", "`dct db migrate`")
