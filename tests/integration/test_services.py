@@ -96,6 +96,19 @@ def test_what_dies_is_started_again_and_its_owner_is_told(server: Service):
     assert said[-1] == "file server started again"
 
 
+def test_what_ends_by_itself_is_quoted(tmp_path: Path):
+    (tmp_path / "unlucky.py").write_text("import sys\nsys.exit('the port is taken\\x1b[31m')\n")
+    service = Service("unlucky", "unlucky", (), tmp_path / "unlucky.log", {"PYTHONPATH": str(tmp_path)})
+    said: list[str] = []
+    service.start()
+    supervision = Supervision([service], said.append)
+    supervision.start()
+    assert eventually(lambda: bool(said))
+    supervision.stop()
+    service.stop()
+    assert said[0].startswith("unlucky ended (exit code 1: the port is taken[31m), starts again in 1 s; see ")
+
+
 def test_what_cannot_be_started_now_is_started_later(server: Service, tmp_path: Path):
     said: list[str] = []
     server.start()

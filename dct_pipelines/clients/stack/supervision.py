@@ -17,6 +17,7 @@ STEADY_SECONDS = 10.0
 HEADLESS_SECONDS = 10.0
 """Without the child that does its work for so long, a service is started anew; a reload takes less."""
 LOOK_FOR_WORKER_SECONDS = 1.0
+LONGEST_WORDS = 200
 
 
 @dataclass
@@ -84,9 +85,8 @@ class Supervision:
                 service.kill()
             return
         if watched.restart_at is None:
-            code = service.process.returncode if service.process else None
             self._say(
-                f"{service.name} ended (exit code {code}), starts again in {watched.pause_seconds:.0f} s; "
+                f"{service.name} ended ({_how(service)}), starts again in {watched.pause_seconds:.0f} s; "
                 f"see {service.log}"
             )
             watched.pause(now)
@@ -120,3 +120,12 @@ def stop_all(services: Sequence[Service]) -> None:
         service.ask_to_stop()
     for service in reversed(services):
         service.stop()
+
+
+def _how(service: Service) -> str:
+    """The exit code, and what it said last if it ended by itself."""
+    code = service.process.returncode if service.process else None
+    lines = service.last_words().split("\n") if code is not None and code > 0 else []
+    said = next((line for line in reversed(lines) if line.strip()), "")
+    shown = "".join(filter(str.isprintable, said)).strip()[:LONGEST_WORDS]
+    return f"exit code {code}: {shown}" if shown else f"exit code {code}"

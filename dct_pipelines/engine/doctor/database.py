@@ -94,6 +94,7 @@ def look_at_tables(connection: Connection, now: datetime) -> Iterator[Told]:
             "call `dct restore` again, or drop it when nothing is missed",
         )
 
+
 RESTORE_AGAIN = "`dct restore FILE` again, with --replace if there was something before"
 
 
