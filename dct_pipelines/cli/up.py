@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 listener = typer.Typer(help="Read what is watched.", no_args_is_help=True)
 engine = typer.Typer(help="Decide, dispatch and carry out.", no_args_is_help=True)
 monitor = typer.Typer(help="Dagster's web UI.", no_args_is_help=True)
+
+STDERR = 2
+UNWINDING = b"dct: told to end; what was begun is undone\n"
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON line when everything is ready.")]
 Port = Annotated[int | None, typer.Option(help="Port of the web UI; if it is taken, the next free one.")]
@@ -157,6 +161,7 @@ def unwinding() -> Iterator[None]:
     def leave(number: int, _frame: FrameType | None) -> None:
         for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(each, signal.SIG_IGN)
+        os.write(STDERR, UNWINDING)  # not by Python's buffer, which may be in use at this moment
         raise SystemExit(128 + number)
 
     with on_end(leave):

@@ -75,7 +75,7 @@ def test_a_backup_that_is_told_to_end_takes_its_draft_with_it(
         assert eventually(lambda: any(target.iterdir()), PATIENCE_SECONDS)
         process.send_signal(number)
         _, said = process.communicate(timeout=PATIENCE_SECONDS)
-    assert (process.returncode, said) == (128 + number, b"")
+    assert (process.returncode, said) == (128 + number, b"dct: told to end; what was begun is undone\n")
     assert list(target.iterdir()) == []
 
 

@@ -127,6 +127,11 @@ def test_a_directory_without_a_project_is_told(look: Look, database_settings: Se
     assert told(look(), "there is no dagster.yaml").level is Level.FAIL
 
 
+def test_a_home_that_is_no_directory_is_told(look: Look, database_settings: Settings):
+    database_settings.home.touch()
+    assert any("is not a directory" in one for one in failures(look()))
+
+
 def test_a_home_that_others_can_change_is_told(look: Look, database_settings: Settings):
     database_settings.home.mkdir()
     database_settings.home.chmod(0o777)

@@ -66,6 +66,9 @@ def _home(home: Path) -> Iterator[Told]:
     if not home.exists():
         yield ok(f"{home} will be made by the first command that needs it")
         return
+    if not home.is_dir():
+        yield fail(f"{home} is not a directory", "set DCT_HOME to a directory of your own")
+        return
     status = home.stat()
     if status.st_uid != os.geteuid():
         yield fail(
