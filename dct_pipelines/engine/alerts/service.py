@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from uuid import uuid4
 
@@ -57,8 +58,13 @@ class AlertService:
         """Evaluate, deliver what is due, and give the sign of life."""
         evaluation = self.evaluator.evaluate()
         faults = self.switch.beat(self.clock.now(), evaluation.stuck)
-        delivered = Delivery(self.database, self.clock, self.port).deliver()
+        delivered = self._delivery.deliver()
         return Turned(evaluation, delivered, tuple(faults))
+
+    @cached_property
+    def _delivery(self) -> Delivery:
+        """One for the process: it knows which channels are being told yet."""
+        return Delivery(self.database, self.clock, self.port)
 
     def latest(self, *, with_resolved: bool = False, limit: int = 50) -> list[Incident]:
         """Incidents that are not resolved, or all, the newest first."""
