@@ -16,6 +16,7 @@ from dct_pipelines.domain.ports import Clock
 from dct_pipelines.engine.alerts.deliver import Delivered, Delivery
 from dct_pipelines.engine.alerts.evaluate import Evaluation, Evaluator, endings
 from dct_pipelines.engine.alerts.life import DeadMansSwitch
+from dct_pipelines.engine.alerts.unheard import Unheard, unheard
 from dct_pipelines.store import alert_outbox as outbox
 from dct_pipelines.store import incidents as store
 from dct_pipelines.store.database import Connection, Database
@@ -70,6 +71,11 @@ class AlertService:
         """Incidents that are not resolved, or all, the newest first."""
         with self.database.connect() as connection:
             return store.latest(connection, with_resolved=with_resolved, limit=limit)
+
+    def unheard(self) -> list[Unheard]:
+        """What people do not hear, though something is out of order or may be."""
+        with self.database.connect() as connection:
+            return list(unheard(connection, self.destinations(), self.clock.now()))
 
     def show(self, incident_id: str) -> dict[str, Any]:
         """An incident, by its id or the first digits of it, with the messages about it."""
