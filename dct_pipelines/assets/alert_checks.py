@@ -21,7 +21,7 @@ DESCRIPTIONS: Mapping[AlertRule, str] = {
     AlertRule.CONNECTION: "Whether each connection can be read.",
     AlertRule.TIMEOUT: "Executions that ran longer than they may.",
     AlertRule.LISTENER: "Whether each connection is read when it is due.",
-    AlertRule.METRICS: "Whether metrics are computed each hour.",
+    AlertRule.METRICS: "Whether metrics are computed each hour, and maintenance is done.",
 }
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dct_pipelines import registry
 from dct_pipelines.bootstrap.channels import DefinedChannels
 from dct_pipelines.domain.incidents import Pace, Thresholds
 from dct_pipelines.engine.alerts.evaluate import Evaluator
@@ -38,7 +39,9 @@ def alerts_of(app: App) -> AlertService:
 
     make = partial(outside.channel, slack=partial(_slack, app))
     watches_metrics = settings.enable_trigger_metrics
-    rules = Rules(app.waiting, settings.quotas, thresholds(settings), pace(settings), watches_metrics)
+    rules = Rules(
+        app.waiting, settings.quotas, thresholds(settings), pace(settings), watches_metrics, usual_seconds
+    )
     kept = timedelta(days=settings.metrics_retention_days)
     return AlertService(
         app.database,
@@ -48,6 +51,12 @@ def alerts_of(app: App) -> AlertService:
         DeadMansSwitch(outside.life_signs),
         told,
     )
+
+
+def usual_seconds(kind: str) -> float:
+    """From one read to the next of connections of that kind; 0 where this release does not know it."""
+    known = registry.listeners().get(kind)
+    return known.interval_seconds if known is not None else 0.0
 
 
 def thresholds(settings: Settings) -> Thresholds:

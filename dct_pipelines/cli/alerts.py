@@ -22,12 +22,13 @@ def list_incidents(
     limit: Limit = 50,
     json_output: Json = False,
 ) -> None:
-    """Incidents that are not resolved, the newest first."""
-    from dct_pipelines.cli.output import print_json, short, table
+    """Incidents that are not resolved, the newest first, and which messages nobody gets."""
+    from dct_pipelines.cli.output import print_json, say, short, table
     from dct_pipelines.cli.session import services
 
     with services() as services_:
         found = services_.alerts.latest(with_resolved=everything, limit=limit)
+        faults = [] if json_output else services_.alerts.unheard()
     if json_output:
         print_json(found)
         return
@@ -37,6 +38,8 @@ def list_incidents(
     ]
     columns = ("id", "rule", "subject", "state", "opened", "resolved", "what")
     table(columns, rows, empty="there was no incident yet" if everything else "nothing is out of order")
+    for fault in faults:
+        say(f"{fault.says} → {fault.mend}", "yellow")
 
 
 @app.command("show")

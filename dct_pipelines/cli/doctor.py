@@ -84,6 +84,7 @@ def patient_of(app: App, *, online: bool) -> Patient:
         buildable_jobs=app.buildable_jobs,
         broken_triggers=app.broken_triggers,
         workspaces=app.outside.workspaces,
+        destinations=app.alerts.destinations,
         ask=(lambda stored: app.connections.check(stored.spec)) if online else None,
     )
 

@@ -12,6 +12,8 @@ import re
 import smtplib
 import socket
 import ssl
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from email.message import EmailMessage
@@ -34,26 +36,76 @@ _ADDRESS = re.compile(
 _LINE_START_DOT = re.compile(rb"^\.", re.MULTILINE)
 _MESSAGE_ID = re.compile(r"<?[!-;=?-~]{1,250}@[!-;=?A-~]{1,250}>?")
 _GO_AHEAD = 354
+TOKEN_SECONDS = 30.0
+"""An access token is got by one request, which belongs to the time of its mail."""
 
 
 class _Guarded(smtplib.SMTP):
-    """Connects to judged addresses only. A relay mostly stands in a private network, which is allowed."""
+    """Connects to judged addresses only. A relay mostly stands in a private network, which is allowed.
+
+    `timeout` is for each read: a server that says a byte now and then is cut off after `send_seconds`.
+    """
 
     is_encrypted = True
+    is_cut = False
+    _line: socket.socket | None = None
+
+    def __init__(self, host: str, port: int, *, send_seconds: float, **given: Any) -> None:
+        with self._watched(send_seconds):
+            smtplib.SMTP.__init__(self, host, port, **given)
+
+    @contextmanager
+    def _watched(self, send_seconds: float) -> Iterator[None]:
+        """Connecting is in its time, too; what fails to is watched no more."""
+        self._end = time.monotonic() + send_seconds
+        self._watch = threading.Timer(send_seconds, self._cut)
+        self._watch.daemon = True
+        self._watch.start()
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close it, and watch it no more."""
+        self._watch.cancel()
+        super().close()
+        if self._line is not None:
+            self._line.close()
+
+    def _cut(self) -> None:
+        self.is_cut = True
+        if self._line is not None:
+            with contextlib.suppress(OSError):
+                self._line.shutdown(socket.SHUT_RDWR)
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         problem: OSError = ConnectionError("no address")
         guard = AddressGuard(allow_private_network=True)
         for address in guard.addresses(host, port, encrypted=self.is_encrypted):
+            left = self._end - time.monotonic()
+            if left <= 0:
+                raise problem
             try:
-                return socket.create_connection((address, port), timeout)
+                made = socket.create_connection((address, port), min(timeout, left))
             except OSError as error:
                 problem = error
+                continue
+            made.settimeout(timeout)
+            self._line = made.dup()  # TLS makes another socket of this one
+            if self.is_cut:
+                self._cut()
+            return made
         raise problem
 
 
 class _GuardedTls(smtplib.SMTP_SSL, _Guarded):
     """The same, encrypted from the first byte on; the certificate is checked against the name."""
+
+    def __init__(self, host: str, port: int, *, send_seconds: float, **given: Any) -> None:
+        with self._watched(send_seconds):
+            smtplib.SMTP_SSL.__init__(self, host, port, **given)
 
 
 class _InTheClear(_Guarded):
@@ -72,7 +124,10 @@ class SmtpChannelClient:
         self._tokens: AccessTokens | None = None
         if spec.token_url is not None and spec.client_id is not None:
             request = TokenRequest(spec.token_url, spec.client_id, spec.scope)
-            http = HttpClient(AddressGuard(allow_private_network=True), timeout_seconds=spec.timeout_seconds)
+            http = HttpClient(
+                AddressGuard(allow_private_network=True),
+                timeout_seconds=min(spec.timeout_seconds, TOKEN_SECONDS),
+            )
             self._tokens = AccessTokens(request, http, clock)
 
     def send(self, notification: Notification) -> Receipt:
@@ -126,6 +181,7 @@ class SmtpChannelClient:
     def _connected(self) -> Iterator[smtplib.SMTP]:
         where = f"{self._spec.host}:{self._spec.port}"
         hidden: set[str] = set()
+        end = time.monotonic() + self._spec.send_seconds
         try:
             server = self._open()
             with contextlib.closing(server):
@@ -141,12 +197,14 @@ class SmtpChannelClient:
             raise ActionFailed(f"{where} does not offer what the channel asks for: {error}") from error
         except (OSError, smtplib.SMTPException) as error:
             # What the server said may hold what it was told; so it is no cause either, which logs would show.
-            said = without(str(error), hidden)
+            is_late = time.monotonic() >= end
+            said = f"no mail within {self._spec.send_seconds:g} s" if is_late else without(str(error), hidden)
             raise ActionInterrupted(f"{where} cannot be reached ({said}); it is tried again") from None
 
     def _open(self) -> smtplib.SMTP:
         spec = self._spec
         given: dict[str, Any] = {"timeout": spec.timeout_seconds, "local_hostname": "localhost"}
+        given["send_seconds"] = spec.send_seconds
         if spec.security == "tls":
             return _GuardedTls(spec.host, spec.port, context=self._context(), **given)
         return (_Guarded if spec.security == "starttls" else _InTheClear)(spec.host, spec.port, **given)

@@ -9,6 +9,11 @@ from pydantic import Field, model_validator
 from dct_pipelines.domain.operations import SecretRef
 from dct_pipelines.domain.trigger import Definition, Name
 
+LONGEST_SEND_SECONDS = 300.0
+"""No channel is at one message for longer, whatever its steps are: others may take it for dead then."""
+SMTP_STEPS = 3
+"""So many times `timeout_seconds` a whole mail may take, whose steps mostly take no time at all."""
+
 
 class SmtpChannel(Definition):
     """Mail through a server. `receivers` are whom it may write to: addresses, or `@example.org` for any."""
@@ -32,6 +37,12 @@ class SmtpChannel(Definition):
     sender: str
     receivers: tuple[str, ...] = Field(min_length=1)
     timeout_seconds: float = Field(default=20, gt=0, le=300)
+    """For each answer of the server; a whole mail may take three times that, and five minutes at most."""
+
+    @property
+    def send_seconds(self) -> float:
+        """How long a whole mail may take."""
+        return min(SMTP_STEPS * self.timeout_seconds, LONGEST_SEND_SECONDS)
 
     @model_validator(mode="after")
     def _password_only_encrypted(self) -> Self:

@@ -22,6 +22,8 @@ UNWATCHED = timedelta(minutes=5)
 """After so long without a look what was suspected before counts no more."""
 LEFT_ALONE = timedelta(minutes=10)
 """So long after somebody resolved an incident by hand it stays so: its cause is in the window yet."""
+ITSELF = "the rule itself"
+"""Subject of the incident that a rule cannot be looked at; the space keeps it apart from all names."""
 ALERT_ASSETS = ("dct", "alerts")
 """What the keys of the assets begin with that stand for what rules look at; a rule's name follows."""
 
@@ -36,13 +38,13 @@ class AlertRule(StrEnum):
     UTILIZATION = "utilization"
     """A quota is nearly used up, for minutes."""
     CONNECTION = "connection"
-    """A connection is down, one of its items cannot be read, or its credential ends before long."""
+    """A connection is down or told to wait for ever, an item cannot be read, or its credential ends soon."""
     TIMEOUT = "timeout"
     """Executions of a trigger ran longer than they may."""
     LISTENER = "listener"
     """A connection is due for long, and nobody reads it."""
     METRICS = "metrics"
-    """Metrics are on and were not computed for hours."""
+    """Metrics are on and were not computed for hours, or maintenance was not done for days."""
 
 
 class IncidentState(StrEnum):
@@ -86,8 +88,10 @@ class Pace:
         """
         return self.interval * 0.75
 
-    def of(self, rule: AlertRule) -> Timing:
-        """The timing of a rule."""
+    def of(self, rule: AlertRule, subject: str = "") -> Timing:
+        """The timing of a rule; that it cannot be looked at may pass by itself, too."""
+        if subject == ITSELF:
+            return Timing(self.second_look, self.settles_after)
         match rule:
             case AlertRule.WAIT | AlertRule.LISTENER:
                 return Timing(self.second_look, self.settles_after)

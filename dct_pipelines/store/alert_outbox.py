@@ -1,11 +1,13 @@
 """Messages about incidents on their way: written with the incident, sent until they arrive.
 
 A message is claimed by pushing its next attempt into the future, and sent outside of any transaction. Whoever
-dies in between leaves it to the next attempt, which carries the same id.
+dies in between leaves it to the next attempt, which carries the same id. A channel is what a destination has
+before its colon: its messages come and go together, because it is what answers or does not.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -16,21 +18,47 @@ from sqlalchemy import Connection, Row, insert, select, text, update
 from dct_pipelines.domain.alerts import AlertMessage
 from dct_pipelines.store.tables import alert_messages
 
+log = logging.getLogger(__name__)
 _M = alert_messages.c
+_CHANNELS = text("""
+SELECT split_part(destination, ':', 1) AS channel FROM dct.alert_messages
+WHERE sent_at IS NULL AND dropped_at IS NULL AND next_attempt_at <= :now
+GROUP BY channel ORDER BY min(attempts), min(created_at)
+""")
 _CLAIM = text("""
 UPDATE dct.alert_messages SET attempts = attempts + 1, next_attempt_at = :again
 WHERE id = (
     SELECT id FROM dct.alert_messages AS due
-    WHERE sent_at IS NULL AND dropped_at IS NULL AND next_attempt_at <= :now AND NOT EXISTS (
+    WHERE sent_at IS NULL AND dropped_at IS NULL AND next_attempt_at <= :now
+    AND split_part(destination, ':', 1) = :channel AND NOT EXISTS (
         SELECT FROM dct.alert_messages AS first
         WHERE due.kind = 'incidents_resolved' AND first.kind = 'incidents_opened'
             AND first.destination = due.destination AND first.incident_ids && due.incident_ids
             AND first.sent_at IS NULL AND first.dropped_at IS NULL
     )
-    ORDER BY created_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
+    ORDER BY attempts, created_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
 ) RETURNING *
 """)
-"""The end of an incident is not told before its beginning was."""
+"""The end of an incident is not told before its beginning was. What was tried least goes first: one that
+never arrives does not stand in the way of those after it."""
+_STALE = text("""
+SELECT id FROM dct.alert_messages
+WHERE sent_at IS NULL AND dropped_at IS NULL AND next_attempt_at <= :now AND attempts > 0
+    AND created_at <= :before AND split_part(destination, ':', 1) = :channel
+ORDER BY created_at, id FOR UPDATE SKIP LOCKED
+""")
+_TROUBLE = text("""
+SELECT
+    split_part(destination, ':', 1) AS channel, count(*) FILTER (WHERE dropped_at IS NULL) AS waiting,
+    min(created_at) FILTER (WHERE dropped_at IS NULL) AS since, count(dropped_at) AS given_up,
+    (array_agg(last_error ORDER BY attempts DESC, created_at DESC) FILTER (WHERE last_error IS NOT NULL))[1]
+        AS why
+FROM dct.alert_messages
+WHERE sent_at IS NULL AND (
+    (dropped_at > :given_up_since AND attempts > 0) OR (dropped_at IS NULL AND created_at <= :before)
+)
+GROUP BY channel ORDER BY channel
+""")
 _DROP_UNTOLD = text("""
 UPDATE dct.alert_messages AS due SET dropped_at = :now, last_error = 'its beginning was never told'
 WHERE kind = 'incidents_resolved' AND sent_at IS NULL AND dropped_at IS NULL AND EXISTS (
@@ -85,19 +113,42 @@ def destinations_of(connection: Connection, incident_ids: Sequence[UUID]) -> dic
     return found
 
 
-def claim(connection: Connection, now: datetime, again: datetime) -> AlertMessage | None:
-    """The oldest message that is due; nobody else gets it before `again`."""
-    row = connection.execute(_CLAIM, {"now": now, "again": again}).one_or_none()
-    if row is None:
-        return None
-    return AlertMessage(
-        id=row.id,
-        kind=row.kind,
-        destination=row.destination,
-        at=row.created_at,
-        attempts=row.attempts,
-        **row.message,
-    )
+def channels_due(connection: Connection, now: datetime) -> list[str]:
+    """The channels that have something to tell now, first those whose messages were tried least."""
+    return list(connection.scalars(_CHANNELS, {"now": now}))
+
+
+def claim(connection: Connection, channel: str, now: datetime, again: datetime) -> AlertMessage | None:
+    """The message of the channel that is due and was tried least; nobody else gets it before `again`.
+
+    One that this release cannot read, because another wrote it, is given up, and stops none of the others.
+    """
+    due = {"channel": channel, "now": now, "again": again}
+    while (row := connection.execute(_CLAIM, due).one_or_none()) is not None:
+        try:
+            return AlertMessage(
+                id=row.id,
+                kind=row.kind,
+                destination=row.destination,
+                at=row.created_at,
+                attempts=row.attempts,
+                **row.message,
+            )
+        except (TypeError, ValueError):
+            log.exception("gave up to tell %s: its message %s cannot be read", row.destination, row.id)
+            dropped(connection, row.id, "another release wrote it; see `dct alert list`", now)
+    return None
+
+
+def stale(connection: Connection, channel: str, before: datetime, now: datetime) -> list[UUID]:
+    """Messages of the channel that are due, were tried, and were written before then."""
+    wanted = {"channel": channel, "before": before, "now": now}
+    return list(connection.scalars(_STALE, wanted))
+
+
+def trouble(connection: Connection, before: datetime, given_up_since: datetime) -> Sequence[Row[Any]]:
+    """By channel what was written before then and waits still, what was given up since then, and why."""
+    return connection.execute(_TROUBLE, {"before": before, "given_up_since": given_up_since}).all()
 
 
 def sent(connection: Connection, message_id: UUID, now: datetime) -> None:
@@ -111,9 +162,12 @@ def failed(connection: Connection, message_id: UUID, why: str, again: datetime) 
     connection.execute(update(alert_messages).where(_M.id == message_id).values(**changed))
 
 
-def dropped(connection: Connection, message_id: UUID, why: str, now: datetime) -> None:
-    """It is given up, and with it what would have told the end of the same incidents."""
-    changed = {"last_error": why, "dropped_at": now}
+def dropped(connection: Connection, message_id: UUID, why: str | None, now: datetime) -> None:
+    """It is given up, and with it what would have told the end of the same incidents.
+
+    `why` None: for the reason that its last attempt gave.
+    """
+    changed: dict[str, Any] = {"dropped_at": now} | ({"last_error": why} if why is not None else {})
     connection.execute(update(alert_messages).where(_M.id == message_id).values(**changed))
     connection.execute(_DROP_UNTOLD, {"now": now, "dropped": message_id})
 

@@ -28,7 +28,8 @@ WHERE trigger.id = ANY(CAST(:ids AS uuid[]))
 """)
 _CONNECTIONS = text("""
 SELECT
-    id, name, kind, health_detail, health_since, consecutive_failures,
+    id, name, kind, health_detail, health_since, consecutive_failures, last_ok_at, not_before, updated_at,
+    CAST(config ->> 'poll_interval_seconds' AS double precision) AS interval_seconds,
     GREATEST(COALESCE(next_due_at, updated_at), not_before) AS due_at
 FROM dct.connections WHERE is_enabled
 ORDER BY name
@@ -64,7 +65,11 @@ def triggers(connection: Connection, ids: Collection[UUID]) -> dict[UUID, Row[An
 
 
 def connections(connection: Connection) -> Sequence[Row[Any]]:
-    """Every connection that is switched on: its failures in a row, and since when it is, or will be, due."""
+    """Every connection that is switched on: its failures in a row, since when it is, or will be, due, and
+    when it was read last.
+
+    `interval_seconds` is None where its definition does not say how often it is read.
+    """
     return connection.execute(_CONNECTIONS).all()
 
 

@@ -120,6 +120,62 @@ def test_being_throttled_is_no_incident_and_ends_none(alarm, listening, reader):
     assert alarm.kinds() == [OPENED]
 
 
+def test_a_connection_that_is_told_to_wait_for_hours_is_told_and_its_recovery_too(alarm, listening, reader):
+    read(listening, alarm, 1)
+    last = alarm.world.rows(tables.connections)[0]["last_ok_at"]
+    for _ in range(4):
+        reader.error = Throttled("it asks to wait", not_before=alarm.clock.now() + timedelta(minutes=30))
+        read(listening, alarm, 31)
+    ((kind, said),) = alarm.told()
+    assert kind == OPENED
+    assert said.startswith("Connection here (git) is told to wait until ")
+    assert f"nothing was read since {last:%Y-%m-%d %H:%M} UTC: it asks to wait" in said
+    assert set(alarm.monitor.beats) == {()}, "a provider's trouble stops no sign of life"
+    reader.error = None
+    read(listening, alarm, 35)
+    assert alarm.kinds() == [OPENED, RESOLVED]
+
+
+def test_a_connection_that_is_read_every_three_hours_may_be_told_to_wait_for_nine(alarm: Alarm):
+    now = alarm.clock.now()
+    until = now + timedelta(days=1)
+    told = {"health": "throttled", "not_before": until, "last_ok_at": now - timedelta(hours=8)}
+    alarm.connection(config={"poll_interval_seconds": 3 * 3600}, **told)
+    alarm.look(3)
+    assert alarm.told() == []
+    alarm.connection(last_ok_at=now - timedelta(hours=10))
+    alarm.look()
+    assert alarm.kinds() == [OPENED]
+
+
+def test_a_connection_that_was_never_read_and_is_told_to_wait_for_ever_is_told(alarm, listening, reader):
+    for _ in range(3):
+        reader.error = Throttled("it asks to wait", not_before=alarm.clock.now() + timedelta(minutes=30))
+        read(listening, alarm, 31)
+    ((_, said),) = alarm.told()
+    assert "nothing was read yet: it asks to wait" in said
+
+
+def test_a_pause_from_before_the_machine_was_off_is_no_incident(alarm: Alarm):
+    now = alarm.clock.now()
+    told = {"health": "throttled", "not_before": now - timedelta(hours=8)}
+    alarm.connection(last_ok_at=now - timedelta(hours=9), **told)
+    alarm.look()
+    assert alarm.told() == []
+
+
+def test_webhooks_that_have_a_connection_due_again_and_again_do_not_hide_that_nobody_reads_it(alarm: Alarm):
+    alarm.connection(last_ok_at=alarm.clock.now() - timedelta(hours=2))
+    for _ in range(3):
+        alarm.connection(next_due_at=alarm.clock.now())
+        alarm.look()
+        alarm.clock.advance(minutes=1)
+    ((kind, said),) = alarm.told()
+    assert kind == OPENED
+    assert "is due again and again, and was read last at" in said
+    assert alarm.monitor.beats[-1] == ("nobody reads here",)
+
+
 def test_a_connection_that_flaps_is_one_incident(alarm, listening, reader):
     for _ in range(4):
         reader.error = CredentialRefused("no")

@@ -87,7 +87,7 @@ def test_a_crash_between_the_commit_and_the_delivery_loses_nothing(alarm: Alarm)
         alarm.look()
     assert alarm.kinds() == []
     alarm.port = None
-    alarm.look(2)
+    alarm.look(8)
     assert alarm.kinds() == [OPENED]
     assert len(alarm.receiver.requests) == 1
 
@@ -98,7 +98,7 @@ def test_a_crash_after_the_receiver_had_it_repeats_nothing_for_who_deduplicates(
     with pytest.raises(Killed):
         alarm.look()
     alarm.port = None
-    alarm.look(5)
+    alarm.look(8)
     assert len(alarm.receiver.requests) == 2
     assert alarm.kinds() == [OPENED]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,31 @@ def test_status_counts_incidents_and_an_open_one_needs_attention(dct: Dct, incid
 
 def test_the_doctor_counts_incidents_by_their_rule(dct: Dct, incident: str):
     assert "1 incident of connection is open" in dct("doctor").out
+
+
+def test_that_nobody_is_told_of_incidents_is_said(dct: Dct, incident: str, monkeypatch: pytest.MonkeyPatch):
+    assert "alerts go nowhere: nobody is told of an incident" in dct("alert", "list").out
+    said = dct("doctor").out
+    assert "warn  alerts: alerts go nowhere" in said
+    monkeypatch.setenv("ALERT_WEBHOOK_URL", "http://127.0.0.1:9/hook")
+    assert "go nowhere" not in dct("alert", "list").out
+    assert "ok    alerts: incidents are told to 1 destination, and every message arrives" in dct("doctor").out
+
+
+def test_messages_that_do_not_arrive_and_those_given_up_are_said(dct: Dct, incident: str):
+    app = build(load_settings())
+    ago = {"minutes": timedelta(minutes=16), "days": timedelta(days=4)}
+    row = {"kind": "incidents_opened", "message": {}, "attempts": 5, "last_error": "mail cannot be reached"}
+    late = row | {"destination": "mail:a@example.org", "created_at": func.now() - ago["minutes"]}
+    lost = row | {"destination": "mail:b@example.org", "created_at": func.now() - ago["days"]}
+    with app.database.begin() as connection:
+        connection.execute(insert(tables.alert_messages).values(**late))
+        connection.execute(insert(tables.alert_messages).values(**lost, dropped_at=func.now()))
+    app.database.dispose()
+    for command in (("alert", "list"), ("doctor", "--quiet")):
+        said = dct(*command).out
+        assert "1 message did not reach mail for 16 min: mail cannot be reached" in said
+        assert "1 message was given up within 7 days that should have told mail: mail cannot be" in said
 
 
 def test_who_may_not_change_incidents_is_told_so(dct: Dct, incident: str):

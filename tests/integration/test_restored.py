@@ -188,7 +188,7 @@ def test_nobody_is_told_of_the_incidents_of_the_original(world: World):
     [row] = world.rows(tables.alert_messages)
     assert (row["sent_at"], row["last_error"]) == (None, restoring.LOST)
     with world.database.begin() as connection:
-        assert alert_outbox.claim(connection, now + timedelta(hours=1), now + timedelta(hours=2)) is None
+        assert alert_outbox.channels_due(connection, now + timedelta(hours=1)) == []
 
 
 def test_idle_workspaces_are_neither_told_of_nor_archived_while_it_is_paused(database: Database):

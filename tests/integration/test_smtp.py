@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from dct_pipelines.clients.sent_once import SentOnce
-from dct_pipelines.clients.smtp import SmtpChannelClient
+from dct_pipelines.clients.smtp import TOKEN_SECONDS, SmtpChannelClient
 from dct_pipelines.domain.channels import SmtpChannel
 from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted, CredentialRefused
 from dct_pipelines.domain.operations import Notification
+from dct_pipelines.engine.alerts.deliver import CLAIMED_FOR
 from tests.fakes.ports import FakeClock, FakeSecrets
 from tests.support.mail import PASSWORD, MailServer, mail_server
 from tests.support.tokens import token_server
@@ -183,6 +188,42 @@ def test_what_is_no_message_id_is_no_thread(thread):
 def test_a_public_relay_is_not_spoken_to_in_the_clear():
     with pytest.raises(ActionFailed, match="public address"):
         channel(MailServer(port=25), host="192.0.9.9").send(note())
+
+
+@contextmanager
+def dripping_server() -> Iterator[MailServer]:
+    """A server whose greeting comes byte by byte and has no end."""
+    over = threading.Event()
+
+    def greet(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection, suppress(OSError):
+            while not over.wait(0.05):
+                connection.sendall(b"2")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        greeting = threading.Thread(target=greet, args=(listening,))
+        greeting.start()
+        stop = threading.Timer(5, over.set)
+        stop.start()
+        try:
+            yield MailServer(port=listening.getsockname()[1])
+        finally:
+            over.set()
+            stop.cancel()
+            greeting.join()
+
+
+def test_a_whole_mail_has_its_time_however_often_the_server_says_something():
+    with dripping_server() as server, pytest.raises(ActionInterrupted, match=r"no mail within 0\.6 s"):
+        channel(server, timeout_seconds=0.2).send(note())
+
+
+def test_the_longest_that_a_mail_may_take_is_shorter_than_a_claim_of_its_message():
+    usual = SmtpChannel(name="mail", host="mail.example.org", sender="a@b.org", receivers=("@c.org",))
+    assert usual.send_seconds == 60
+    slow = usual.model_copy(update={"timeout_seconds": 300})
+    assert slow.send_seconds + TOKEN_SECONDS < CLAIMED_FOR.total_seconds()
 
 
 def test_nobody_listening_is_tried_again():

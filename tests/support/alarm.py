@@ -75,7 +75,7 @@ class Alarm:
         """The services as they are wired now."""
         database, clock = self.world.database, self.clock
         waiting = WaitingService(database, clock, self.quotas, 300, lambda: self.jobs)
-        rules = Rules(waiting, self.quotas, self.thresholds, self.pace, watches_metrics=True)
+        rules = Rules(waiting, self.quotas, self.thresholds, self.pace, True, lambda _kind: 60)
         evaluator = Evaluator(
             database, clock, rules, lambda: self.destinations, lambda name: [name], timedelta(days=90)
         )

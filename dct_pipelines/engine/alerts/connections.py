@@ -1,8 +1,9 @@
-"""Connections as signs: down, with items that cannot be read, or read by nobody."""
+"""Connections as signs: down, told to wait for ever, with items that cannot be read, or read by nobody."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,19 +12,72 @@ from dct_pipelines.domain.incidents import AlertRule, Sign
 from dct_pipelines.engine.reading import DOWN_AFTER_FAILURES
 from dct_pipelines.store.database import Row
 
+SILENT_FOR = timedelta(hours=1)
+INTERVALS = 3
 
-def down_signs(connections: Sequence[Row[Any]]) -> Iterator[Sign]:
-    """A connection that is down has failed three times in a row, or its credential was refused."""
+
+@dataclass(frozen=True)
+class Silence:
+    """For how long nothing may be read of a connection: an hour, or thrice its interval where that is longer.
+
+    A provider that asks to wait again and again has done nothing wrong, and neither have we: no failure is
+    counted, and the connection is never due. All the same nobody hears what happens there.
+    `usual_seconds` is the interval of a kind, `paused_at` when the deployment was restored: before, nobody
+    could read.
+    """
+
+    usual_seconds: Callable[[str], float]
+    paused_at: datetime | None
+    now: datetime
+
+    def of(self, row: Row[Any]) -> timedelta | None:
+        """For how long nothing was read, if that is too long."""
+        since = max(filter(None, (row.last_ok_at or row.updated_at, self.paused_at)))
+        silent = self.now - since
+        if silent <= SILENT_FOR:
+            return None
+        interval = row.interval_seconds or self.usual_seconds(row.kind)
+        return silent if silent > timedelta(seconds=INTERVALS * interval) else None
+
+
+def connection_signs(connections: Sequence[Row[Any]], silence: Silence) -> Iterator[Sign]:
+    """A connection that is down has failed three times in a row, or its credential was refused.
+
+    One that is told to wait and was not read for long is as good as down.
+    """
     for row in connections:
-        if row.consecutive_failures:
+        is_down = row.consecutive_failures >= DOWN_AFTER_FAILURES
+        if not is_down and row.not_before is not None and (silent := silence.of(row)) is not None:
+            yield _told_to_wait(row, silent, silence.now)
+        elif row.consecutive_failures:
             yield Sign(
                 AlertRule.CONNECTION,
                 row.name,
                 f"Connection {row.name} ({row.kind}) is down: {row.health_detail or 'no answer'}",
-                is_over=row.consecutive_failures >= DOWN_AFTER_FAILURES,
+                is_over=is_down,
                 group=group_of(row.name),
                 figures={"failures": row.consecutive_failures},
             )
+
+
+def _told_to_wait(row: Row[Any], silent: timedelta, now: datetime) -> Sign:
+    """Between two pauses, for a moment, it may be read: that opens nothing, and ends nothing."""
+    last = f"since {row.last_ok_at:%Y-%m-%d %H:%M} UTC" if row.last_ok_at is not None else "yet"
+    why = row.health_detail or "no reason is known"
+    return Sign(
+        AlertRule.CONNECTION,
+        row.name,
+        f"Connection {row.name} ({row.kind}) is told to wait until {row.not_before:%H:%M} UTC, and nothing "
+        f"was read {last}: {why}; read it less often (`poll_interval_seconds`), or see who else uses up "
+        "the limits of its credential",
+        is_over=row.not_before > now,
+        group=group_of(row.name),
+        figures={
+            "not_before": row.not_before.isoformat(),
+            "last_ok_at": row.last_ok_at.isoformat() if row.last_ok_at is not None else None,
+            "silent_seconds": round(silent.total_seconds()),
+        },
+    )
 
 
 def unreadable_signs(items: Sequence[Row[Any]]) -> Iterator[Sign]:
@@ -45,26 +99,38 @@ def unreadable_signs(items: Sequence[Row[Any]]) -> Iterator[Sign]:
         )
 
 
-def listener_signs(overdue: Sequence[Row[Any]], now: datetime) -> Iterator[Sign]:
+def listener_signs(overdue: Sequence[Row[Any]], limit_seconds: float, now: datetime) -> Iterator[Sign]:
     """A sign for each connection that is overdue."""
     for row in overdue:
         late = now - row.due_at
+        how = f"for {length_of(late)} and nobody reads it"
+        if late <= timedelta(seconds=limit_seconds):
+            how = f"again and again, and was read last at {row.last_ok_at:%Y-%m-%d %H:%M} UTC"
         yield Sign(
             AlertRule.LISTENER,
             row.name,
-            f"Connection {row.name} ({row.kind}) is due for {length_of(late)} and "
-            f"nobody reads it; is its sensor {row.kind}_listener running?",
+            f"Connection {row.name} ({row.kind}) is due {how}; is its sensor {row.kind}_listener running?",
             group=group_of(row.name),
             figures={"due_at": row.due_at.isoformat(), "late_seconds": round(late.total_seconds())},
         )
 
 
-def overdue(
-    connections: Sequence[Row[Any]], limit_seconds: float, paused_at: datetime | None, now: datetime
-) -> list[Row[Any]]:
-    """Connections that are due for longer than that. Before a restore nobody could read them."""
+def overdue(connections: Sequence[Row[Any]], limit_seconds: float, silence: Silence) -> list[Row[Any]]:
+    """Connections that are due for longer than that. Before a restore nobody could read them.
+
+    A webhook has its connection due anew each time: what was read never since for long is overdue as well.
+    """
+    now, paused_at = silence.now, silence.paused_at
     since = now - timedelta(seconds=limit_seconds)
-    return [row for row in connections if row.due_at < since and (paused_at is None or paused_at < since)]
+    if paused_at is not None and paused_at >= since:
+        return []
+    return [row for row in connections if row.due_at < since or _is_hastened(row, silence)]
+
+
+def _is_hastened(row: Row[Any], silence: Silence) -> bool:
+    """Whether it is due, was read before, and is not any more, though nobody asked to wait."""
+    is_due = row.due_at <= silence.now and row.not_before is None
+    return is_due and row.last_ok_at is not None and silence.of(row) is not None
 
 
 def group_of(connection: str) -> str:

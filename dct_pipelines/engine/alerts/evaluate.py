@@ -10,8 +10,9 @@ from uuid import UUID, uuid4
 
 from dct_pipelines.domain.alerts import AlertMessage, MessageKind, groups, subject_of, text_of
 from dct_pipelines.domain.counting import counted
-from dct_pipelines.domain.incidents import LEFT_ALONE, Incident, IncidentState, Sign, Step, judge
+from dct_pipelines.domain.incidents import LEFT_ALONE, Incident, IncidentState, Step, judge
 from dct_pipelines.domain.ports import Clock
+from dct_pipelines.engine.alerts.looking import Look
 from dct_pipelines.engine.alerts.rules import Rules
 from dct_pipelines.store import alert_outbox as outbox
 from dct_pipelines.store import incidents as store
@@ -65,11 +66,11 @@ class Evaluator:
             seen = self.rules.look(connection, now)
         destinations = self.destinations()
         own = {name: self.of_channel(name) for sign in seen.signs for name in sign.channels}
-        done = Evaluation(stuck=seen.stuck)
+        done = Evaluation(stuck=tuple(seen.stuck))
         with self.database.begin() as connection:
             if not store.lock(connection):
                 return done
-            self._apply(connection, seen.signs, now, done)
+            self._apply(connection, seen, now, done)
             told = [*beginnings(done, destinations, own, now), *endings(connection, done.resolved, now)]
             outbox.put(connection, told)
             store.prune(connection, now - self.kept)
@@ -81,8 +82,8 @@ class Evaluator:
             log.warning("%s", text_of(MessageKind.RESOLVED, [incident]))
         return done
 
-    def _apply(self, connection: Connection, signs: Sequence[Sign], now: datetime, done: Evaluation) -> None:
-        signs_by = {(sign.rule.value, sign.subject): sign for sign in signs}
+    def _apply(self, connection: Connection, seen: Look, now: datetime, done: Evaluation) -> None:
+        signs_by = {(sign.rule.value, sign.subject): sign for sign in seen.signs}
         live_by = {(one.rule.value, one.subject): one for one in store.live(connection)}
         left_alone = store.resolved_by_hand(connection, now - LEFT_ALONE)
         calm: list[UUID] = []
@@ -91,7 +92,9 @@ class Evaluator:
         for key in signs_by.keys() | live_by.keys():
             sign, live = signs_by.get(key), live_by.get(key)
             rule = sign.rule if sign is not None else live_by[key].rule
-            step = judge(self.rules.pace.of(rule), sign, live, now)
+            if sign is None and rule in seen.blind:
+                continue
+            step = judge(self.rules.pace.of(rule, key[1]), sign, live, now)
             if sign is not None and key not in left_alone and step in (Step.OPEN, Step.SUSPECT):
                 is_open = step is Step.OPEN
                 state = IncidentState.OPEN if is_open else IncidentState.SUSPECTED

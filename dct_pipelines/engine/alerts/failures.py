@@ -6,17 +6,21 @@ triggers that fail once each are not overlooked.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from pydantic import ValidationError
+
 from dct_pipelines.domain.counting import counted, span_of
 from dct_pipelines.domain.incidents import AlertRule, Sign, Thresholds
 from dct_pipelines.domain.trigger import TriggerAlerts
 from dct_pipelines.store.database import Row
 
+log = logging.getLogger(__name__)
 TOGETHER = "other triggers"
 LONGEST_ERROR = 200
 
@@ -57,8 +61,14 @@ def failure_signs(
 
 
 def alerts_of(row: Row[Any] | None) -> TriggerAlerts:
-    """What a trigger's manifest says of alerts."""
-    return TriggerAlerts.model_validate(row.alerts) if row is not None and row.alerts else TriggerAlerts()
+    """What a trigger's manifest says of alerts; what holds for all where another release wrote it."""
+    if row is None or not row.alerts:
+        return TriggerAlerts()
+    try:
+        return TriggerAlerts.model_validate(row.alerts)
+    except ValidationError:
+        log.warning("the alerts of trigger %s cannot be read by this release; the settings hold", row.name)
+        return TriggerAlerts()
 
 
 def _timeout(name: str, row: Row[Any], own: TriggerAlerts, limit: int, group: str, within: str) -> Sign:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,13 +15,16 @@ from dct_pipelines.domain.restored import PAUSED
 from dct_pipelines.domain.words import WaitReason
 from dct_pipelines.engine import expiring
 from dct_pipelines.engine.alerts.connections import (
-    down_signs,
+    Silence,
+    connection_signs,
     listener_signs,
     overdue,
     unreadable_signs,
 )
 from dct_pipelines.engine.alerts.credentials import expiring_signs
 from dct_pipelines.engine.alerts.failures import alerts_of, failure_signs
+from dct_pipelines.engine.alerts.looking import Look
+from dct_pipelines.engine.alerts.neglect import maintenance_signs
 from dct_pipelines.engine.alerts.waits import DISPATCH, LongWait, long_waits
 from dct_pipelines.engine.waiting import WaitingService
 from dct_pipelines.store import alerting, incidents, quotas, restoring, slots
@@ -36,47 +39,65 @@ NAMED = 5
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What one look saw. `stuck` are sentences about what of the engine itself does not work."""
-
-    signs: tuple[Sign, ...]
-    stuck: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Rules:
-    """Looks at the deployment by every rule. `defaults` are the quotas of the settings."""
+    """Looks at the deployment by every rule. `defaults` are the quotas of the settings.
+
+    `usual_seconds` is from one read to the next of a kind of connections, unless a connection says it itself.
+    """
 
     waiting: WaitingService
     defaults: Quotas
     thresholds: Thresholds
     pace: Pace
     watches_metrics: bool
+    usual_seconds: Callable[[str], float]
 
-    def look(self, connection: Connection, now: datetime) -> Seen:
+    def look(self, connection: Connection, now: datetime) -> Look:
         """What is out of order now.
 
         In a restored deployment that is paused nothing works because somebody wants it so: only whether it
         can be read is looked at, and for how long it has been paused.
         """
+        look = Look(connection)
         restored = restoring.state(connection)
         paused_at = restored.at if restored is not None else None
-        connections = alerting.connections(connection)
-        limit = self.thresholds.listener_seconds
-        late = overdue(connections, limit or Thresholds().listener_seconds, paused_at, now)
-        signs = [
-            *down_signs(connections),
-            *unreadable_signs(alerting.unreadable(connection)),
-            *expiring_signs(expiring.credentials(connection, now, self.thresholds.credential_days)),
-            *(listener_signs(late, now) if limit else ()),
-        ]
-        stuck = [f"nobody reads {', '.join(row.name for row in late[:NAMED])}"] if late else []
+        names = self._connections(look, paused_at, now)
         if paused_at is not None:
-            signs += self._paused(paused_at, now)
-        else:
-            names = {row.id: row.name for row in connections}
-            signs += self._work(connection, names, now, stuck)
-        return Seen(tuple(signs), tuple(stuck))
+            look.ask(lambda: self._paused(paused_at, now), AlertRule.WAIT)
+            return look
+        look.ask(lambda: self._failures(connection, names, now), AlertRule.FAILURE_RATE, AlertRule.TIMEOUT)
+        look.ask(lambda: self._waits(look, now), AlertRule.WAIT)
+        look.ask(lambda: self._utilization(connection), AlertRule.UTILIZATION)
+        look.ask(lambda: self._metrics(connection, now), AlertRule.METRICS)
+        if self.thresholds.metrics_hours:
+            look.ask(lambda: maintenance_signs(connection, now), AlertRule.METRICS)
+        return look
+
+    def _connections(self, look: Look, paused_at: datetime | None, now: datetime) -> Mapping[UUID, str]:
+        """Whether they can be read, and are; returns their names."""
+        found: list[Row[Any]] = []
+        told = self.thresholds.listener_seconds
+        limit = told or Thresholds().listener_seconds
+        silence = Silence(self.usual_seconds, paused_at, now)
+
+        def down() -> Iterator[Sign]:
+            found.extend(alerting.connections(look.connection))
+            return connection_signs(found, silence)
+
+        def late() -> Iterator[Sign]:
+            late = overdue(found, limit, silence)
+            if late:
+                look.stuck.append(f"nobody reads {', '.join(row.name for row in late[:NAMED])}")
+            return listener_signs(late if told else (), limit, now)
+
+        look.ask(down, AlertRule.CONNECTION, AlertRule.LISTENER)
+        look.ask(lambda: unreadable_signs(alerting.unreadable(look.connection)), AlertRule.CONNECTION)
+        look.ask(late, AlertRule.LISTENER)
+        look.ask(lambda: self._credentials(look.connection, now), AlertRule.CONNECTION)
+        return {row.id: row.name for row in found}
+
+    def _credentials(self, connection: Connection, now: datetime) -> Iterator[Sign]:
+        return expiring_signs(expiring.credentials(connection, now, self.thresholds.credential_days))
 
     def _paused(self, since: datetime, now: datetime) -> Iterator[Sign]:
         """One thing, instead of all that stands still: a pause that nobody ends is an outage."""
@@ -89,29 +110,26 @@ class Rules:
                 figures={"since": since.isoformat()},
             )
 
-    def _work(
-        self, connection: Connection, names: Mapping[UUID, str], now: datetime, stuck: list[str]
-    ) -> list[Sign]:
-        """What is out of order about work; `stuck` gets a sentence where nobody starts it."""
+    def _failures(self, connection: Connection, names: Mapping[UUID, str], now: datetime) -> Iterator[Sign]:
+        """Failures and timeouts within the window."""
         ended = alerting.ended(connection, now - self.pace.window)
-        waits = self._waits(connection, now)
-        ids = {row.trigger_id for row in ended if row.failed} | {wait.trigger_id for wait in waits}
-        told = alerting.triggers(connection, {one for one in ids if one is not None})
-        free = _free_for_long(waits, now)
-        if still := self._still_free(free, incidents.live(connection), now):
-            stuck.append(f"nobody starts what waits for {length_of(now - still[0].since)}")
-        return [
-            *failure_signs(ended, told, names, self.thresholds, self.pace.window),
-            *self._wait_signs(waits, told, now),
-            *self._utilization(connection),
-            *self._metrics(connection, now),
-            *_remembered(free),
-        ]
+        told = alerting.triggers(connection, {row.trigger_id for row in ended if row.failed})
+        return failure_signs(ended, told, names, self.thresholds, self.pace.window)
 
-    def _waits(self, connection: Connection, now: datetime) -> list[LongWait]:
-        """Everything that waits for as long as any trigger may say is long."""
+    def _waits(self, look: Look, now: datetime) -> Iterator[Sign]:
+        """What waits for long, and whether nobody starts it.
+
+        Looked at is everything that waits for as long as any trigger may say is long.
+        """
         short = timedelta(seconds=1)
-        return long_waits(self.waiting, connection, lambda _, since: now - since > short)
+        waits = long_waits(self.waiting, look.connection, lambda _, since: now - since > short)
+        ids = {wait.trigger_id for wait in waits if wait.trigger_id is not None}
+        told = alerting.triggers(look.connection, ids)
+        free = _free_for_long(waits, now)
+        if still := self._still_free(free, incidents.live(look.connection), now):
+            look.stuck.append(f"nobody starts what waits for {length_of(now - still[0].since)}")
+        yield from self._wait_signs(waits, told, now)
+        yield from _remembered(free)
 
     def _wait_signs(
         self, waits: list[LongWait], told: Mapping[UUID, Row[Any]], now: datetime

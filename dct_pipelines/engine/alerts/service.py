@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from dct_pipelines.domain.ports import Clock
 from dct_pipelines.engine.alerts.deliver import Delivered, Delivery
 from dct_pipelines.engine.alerts.evaluate import Evaluation, Evaluator, endings
 from dct_pipelines.engine.alerts.life import DeadMansSwitch
+from dct_pipelines.engine.alerts.unheard import Unheard, unheard
 from dct_pipelines.store import alert_outbox as outbox
 from dct_pipelines.store import incidents as store
 from dct_pipelines.store.database import Connection, Database
@@ -57,13 +59,23 @@ class AlertService:
         """Evaluate, deliver what is due, and give the sign of life."""
         evaluation = self.evaluator.evaluate()
         faults = self.switch.beat(self.clock.now(), evaluation.stuck)
-        delivered = Delivery(self.database, self.clock, self.port).deliver()
+        delivered = self._delivery.deliver()
         return Turned(evaluation, delivered, tuple(faults))
+
+    @cached_property
+    def _delivery(self) -> Delivery:
+        """One for the process: it knows which channels are being told yet."""
+        return Delivery(self.database, self.clock, self.port)
 
     def latest(self, *, with_resolved: bool = False, limit: int = 50) -> list[Incident]:
         """Incidents that are not resolved, or all, the newest first."""
         with self.database.connect() as connection:
             return store.latest(connection, with_resolved=with_resolved, limit=limit)
+
+    def unheard(self) -> list[Unheard]:
+        """What people do not hear, though something is out of order or may be."""
+        with self.database.connect() as connection:
+            return list(unheard(connection, self.destinations(), self.clock.now()))
 
     def show(self, incident_id: str) -> dict[str, Any]:
         """An incident, by its id or the first digits of it, with the messages about it."""

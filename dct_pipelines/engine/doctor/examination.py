@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -13,7 +13,7 @@ from dct_pipelines.domain.gateway import Daemons
 from dct_pipelines.domain.ports import Clock, SecretsPort, WorkspaceFilesPort
 from dct_pipelines.domain.process import ProcessPort
 from dct_pipelines.domain.quotas import Quotas
-from dct_pipelines.engine.doctor import connections, database, machine, project, stack, upkeep, work
+from dct_pipelines.engine.doctor import alerts, connections, database, machine, project, stack, upkeep, work
 from dct_pipelines.settings import Settings
 from dct_pipelines.store.database import Connection, Database
 from dct_pipelines.store.definitions.shelves import Stored
@@ -26,7 +26,7 @@ class Patient:
     """What is looked at. `ask` asks a connection's provider; None: nobody is asked.
 
     `buildable_jobs` are those that a code location would have now; `broken_triggers` says why some cannot
-    work.
+    work; `destinations` are those that alerts go to.
     """
 
     settings: Settings
@@ -39,6 +39,7 @@ class Patient:
     buildable_jobs: Callable[[], frozenset[str]]
     broken_triggers: Callable[[Connection], dict[str, str]]
     workspaces: WorkspaceFilesPort
+    destinations: Callable[[], Sequence[str]]
     ask: Callable[[Stored], tuple[Finding, ...]] | None = None
 
 
@@ -67,6 +68,7 @@ class Examination:
             ),
         )
         yield from _theme("work", self._work)
+        yield from _theme("alerts", self._alerts)
         yield from _theme("maintenance", self._upkeep)
 
     def _database(self) -> Iterator[Told]:
@@ -99,6 +101,10 @@ class Examination:
         yield from upkeep.look(
             patient.database, patient.clock.now(), up_since, patient.settings.alert_credential_days
         )
+
+    def _alerts(self) -> Iterator[Told]:
+        patient = self.patient
+        yield from alerts.look(patient.database, patient.clock.now(), patient.destinations())
 
     def _work(self) -> Iterator[Told]:
         patient = self.patient
