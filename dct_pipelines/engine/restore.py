@@ -26,7 +26,7 @@ from dct_pipelines.engine.restored import KIND
 from dct_pipelines.store import rehoming, restoring, revision, schema
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.definitions import people
-from dct_pipelines.store.dumps import content, others, put_back
+from dct_pipelines.store.dumps import Way, content, others, put_back, require_programs
 
 
 class RestorePlan(Fact):
@@ -57,12 +57,15 @@ class Restoring:
     database: Database
     home: Path
     clock: Clock
+    way: Way | None = None
+    """How the dump gets into the server, where that is not for the server to say."""
 
     def plan(self, path: Path, by: str, *, replace: bool) -> RestorePlan:
         """Check everything and say what would be done.
 
         `BackupUnusable` for a file that is damaged or of a newer release, `NotEmpty` for a deployment with
-        something in it unless `replace`, InvalidInput while other programs use the database.
+        something in it unless `replace`, InvalidInput while other programs use the database, or where a
+        program is missing that restores into this server.
         """
         manifest = BackupFile(path).verify()
         if not schema.knows(manifest.revision):
@@ -82,6 +85,7 @@ class Restoring:
                 f"other programs use the database ({', '.join(programs)}): stop `dct up` and whatever else "
                 "works on it, and try again"
             )
+        require_programs(self.database)
         older = manifest.revision if manifest.revision != schema.head_revision() else None
         return RestorePlan(manifest=manifest, replaces=dict(there.rows), migrates_from=older)
 
@@ -92,7 +96,7 @@ class Restoring:
         tell(f"the backup is whole; restoring {counted(manifest.rows, 'row')}")
         with (
             file.content(DUMP) as dump,
-            put_back(self.database, dump, manifest.tables, manifest.schemas),
+            put_back(self.database, dump, manifest.tables, manifest.schemas, self.way),
         ):
             tell("every table is as it was; bringing it to this release")
             written, kept = file.unpack_home(self.home, manifest)

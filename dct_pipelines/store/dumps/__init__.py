@@ -5,17 +5,22 @@ Does not belong here: the file around the dump, and what a restored deployment m
 """
 
 from dct_pipelines.store.dumps.programs import Server, server_of
-from dct_pipelines.store.dumps.putting_back import Replaced, content, others, put_back
+from dct_pipelines.store.dumps.putting_back import Replaced, content, others, put_back, require_programs
 from dct_pipelines.store.dumps.taking import Snapshot, fingerprint, snapshot
+from dct_pipelines.store.dumps.ways import Way, by_script, directly
 
 __all__ = [
     "Replaced",
     "Server",
     "Snapshot",
+    "Way",
+    "by_script",
     "content",
+    "directly",
     "fingerprint",
     "others",
     "put_back",
+    "require_programs",
     "server_of",
     "snapshot",
 ]

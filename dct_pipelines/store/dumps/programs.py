@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -53,6 +53,11 @@ class Server:
         """The argument list of a program that speaks to the server."""
         return [str(self._program(program)), *arguments, "--dbname", make_dsn(**self.parameters)]
 
+    @property
+    def tells_tls(self) -> bool:
+        """Whether it wants TLS, which the programs of the wheel do not speak."""
+        return self.parameters.get("sslmode", "prefer") not in WITHOUT_TLS
+
     def variables(self) -> dict[str, str]:
         """The environment of the program: nothing of ours, and the password, which arguments would show."""
         bare = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", "PGCONNECT_TIMEOUT": "10"}
@@ -60,17 +65,21 @@ class Server:
 
     def _program(self, name: str) -> Path:
         """That of the wheel where it will do, as it is the one that is tested; else one of the system."""
-        tells_tls = self.parameters.get("sslmode", "prefer") not in WITHOUT_TLS
-        found = [] if tells_tls else list(_of_the_wheel(name))
-        if system := shutil.which(name):
-            found.append(Path(system))
+        found = _of_the_system(name) if self.tells_tls else _anywhere(name)
         for program in found:
             if self.is_embedded or _major(program) >= self.major:
                 return program
         raise InvalidInput(
             f"there is no {name} here that can speak to the server (PostgreSQL {self.major}"
-            f"{', with TLS' if tells_tls else ''}): install the client programs of that version or newer"
+            f"{', with TLS' if self.tells_tls else ''}): install the client programs of that version or newer"
         )
+
+
+def newest(program: str, *arguments: str) -> list[str]:
+    """The argument list of a program that speaks to no server: the newest reads the files of all others."""
+    if found := list(_anywhere(program)):
+        return [str(max(found, key=_major)), *arguments]
+    raise InvalidInput(f"there is no {program} here: install the client programs of PostgreSQL")
 
 
 def server_of(connection: Connection, *, is_embedded: bool) -> Server:
@@ -96,6 +105,10 @@ def talking(
             except BaseException:
                 process.kill()
                 raise
+            finally:
+                if process.stdin is not None:
+                    with suppress(BrokenPipeError):  # it has ended, and says itself why
+                        process.stdin.close()
         code = process.returncode
         if code != 0:
             raise BackupUnusable(f"{Path(command[0]).name} failed (exit code {code}): {_end_of(said)}")
@@ -104,6 +117,16 @@ def talking(
 def _end_of(said: IO[bytes]) -> str:
     said.seek(0)
     return said.read()[-LAST_WORDS:].decode(errors="replace").strip() or "it said nothing"
+
+
+def _anywhere(name: str) -> Iterator[Path]:
+    yield from _of_the_wheel(name)
+    yield from _of_the_system(name)
+
+
+def _of_the_system(name: str) -> Iterator[Path]:
+    if found := shutil.which(name):
+        yield Path(found)
 
 
 def _of_the_wheel(name: str) -> Iterator[Path]:
