@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -36,6 +37,8 @@ class Manifest(Fact):
 
     `release` is the product's, `revision` that of the tables, `postgres` the server's major version. `home`
     is where the deployment's files lay; None where an older release made the backup, which did not say.
+    `left_out` says how many files and directories of workspaces could not be taken along, and
+    `left_out_because` of the first of them why.
     """
 
     format: int
@@ -48,6 +51,8 @@ class Manifest(Fact):
     schemas: tuple[str, ...]
     tables: dict[str, TablePrint]
     files: dict[str, FilePrint]
+    left_out: int = 0
+    left_out_because: Mapping[str, str] = {}
 
     @property
     def rows(self) -> int:
