@@ -13,11 +13,12 @@ from typing import IO
 
 from sqlalchemy import Connection, text
 
-from dct_pipelines.domain.backups import TablePrint
+from dct_pipelines.domain.backups import Dependant, Grant, TablePrint
 from dct_pipelines.domain.counting import counted
 from dct_pipelines.domain.errors import BackupUnusable, InvalidInput
 from dct_pipelines.store import revision
 from dct_pipelines.store.database import Database
+from dct_pipelines.store.dumps.beside import dependants, grants
 from dct_pipelines.store.dumps.programs import Server, server_of
 from dct_pipelines.store.dumps.taking import PATIENT, PLAIN, SCHEMAS, fingerprint
 from dct_pipelines.store.dumps.ways import Way, way_to
@@ -55,6 +56,14 @@ def content(database: Database) -> Replaced:
             if connection.scalar(text("SELECT to_regclass(:table) IS NOT NULL"), {"table": table}):
                 found[table] = connection.scalar(text(f"SELECT count(*) FROM {table}")) or 0  # noqa: S608
     return Replaced(found)
+
+
+def beside(database: Database) -> tuple[tuple[Dependant, ...], tuple[Grant, ...]]:
+    """What of others would go with what is there, and what they were granted on it."""
+    with database.connect() as connection:
+        suffix = ASIDE if _was_cut_off(connection) else ""
+        places = [f"{name}{suffix}" for name in SCHEMAS]
+        return dependants(connection, [*SCHEMAS, *places]), grants(connection, places, suffix)
 
 
 def others(database: Database) -> list[str]:
