@@ -85,6 +85,7 @@ class Grant(Fact):
     privileges: tuple[str, ...]
     grantee: str
     may_grant: bool
+    is_partition: bool
 
     def __str__(self) -> str:
         of = {

@@ -92,6 +92,8 @@ GRANTS = (
     "GRANT SELECT ON dct.workspaces TO PUBLIC",
     "ALTER DEFAULT PRIVILEGES IN SCHEMA dct GRANT SELECT ON TABLES TO {}",
     "CREATE TABLE dct.later (n int)",
+    "CREATE TABLE dct.y2k PARTITION OF dct.events FOR VALUES FROM ('2000-01-01') TO ('2000-02-01')",
+    "GRANT SELECT ON dct.y2k TO {}",
 )
 
 

@@ -127,3 +127,21 @@ def test_a_program_that_is_missing_is_told_of_before_anything_is_changed(
     server = Server(major, {"host": "db", "sslmode": "require"}, "secret", is_embedded=False)
     with pytest.raises(InvalidInput, match=rf"no {program} here .*{major}, with TLS\): install the client"):
         way_to(server)
+
+
+@pytest.mark.parametrize(
+    ("version", "is_fit"), [("15.13", False), ("15.14 (Debian)", True), ("19beta1", True)]
+)
+def test_a_psql_that_does_not_know_the_scripts_of_today_is_told_of(
+    version: str, is_fit: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    program = tmp_path / "psql"
+    program.write_text(f"#!/bin/sh\necho 'psql (PostgreSQL) {version}'\n")
+    program.chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    server = Server(15, {"host": "db", "sslmode": "require"}, "secret", is_embedded=False)
+    if is_fit:
+        assert way_to(server) is by_script
+    else:
+        with pytest.raises(InvalidInput, match=r"PostgreSQL 15\.13 and .* update .* to 15\.14 or newer"):
+            way_to(server)

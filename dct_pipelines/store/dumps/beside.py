@@ -54,28 +54,31 @@ tables AS (
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
 ),
 granted AS (
-    SELECT 'SCHEMA' AS kind, n.nspname, NULL::text AS name, NULL::text AS part, n.nspowner AS owner, a.*
+    SELECT 'SCHEMA' AS kind, n.nspname, NULL::text AS name, NULL::text AS part, n.nspowner AS owner,
+        false AS is_partition, a.*
     FROM ours AS n CROSS JOIN LATERAL aclexplode(n.nspacl) AS a
     UNION ALL
     SELECT CASE relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, nspname, quote_ident(relname), NULL,
-        relowner, a.*
+        relowner, relispartition, a.*
     FROM tables CROSS JOIN LATERAL aclexplode(relacl) AS a
     UNION ALL
-    SELECT 'TABLE', t.nspname, quote_ident(t.relname), quote_ident(p.attname), t.relowner, a.*
+    SELECT 'TABLE', t.nspname, quote_ident(t.relname), quote_ident(p.attname), t.relowner,
+        t.relispartition, a.*
     FROM tables AS t JOIN pg_attribute AS p ON p.attrelid = t.oid AND NOT p.attisdropped
     CROSS JOIN LATERAL aclexplode(p.attacl) AS a
     UNION ALL
     SELECT 'DEFAULT', n.nspname, quote_ident(pg_get_userbyid(d.defaclrole)),
-        CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' ELSE '' END, d.defaclrole, a.*
+        CASE d.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' ELSE '' END, d.defaclrole,
+        false, a.*
     FROM pg_default_acl AS d JOIN ours AS n ON n.oid = d.defaclnamespace
     CROSS JOIN LATERAL aclexplode(d.defaclacl) AS a
     WHERE d.defaclobjtype IN ('r', 'S')
 )
 SELECT kind, nspname AS schema, name, part, array_agg(privilege_type ORDER BY privilege_type) AS privileges,
     CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END AS grantee,
-    is_grantable AS may_grant
+    is_grantable AS may_grant, is_partition
 FROM granted WHERE grantee <> owner
-GROUP BY kind, nspname, name, part, grantee, is_grantable
+GROUP BY kind, nspname, name, part, grantee, is_grantable, is_partition
 ORDER BY nspname, kind, name, part, grantee, is_grantable
 """)
 _IS_THERE = {
@@ -108,7 +111,10 @@ def grants(connection: Connection, places: Sequence[str], suffix: str = "") -> t
 
 
 def give_back(connection: Connection, granted: Sequence[Grant]) -> list[Grant]:
-    """Grant all of it again; what is returned could not be: it speaks of what is not there any more."""
+    """Grant all of it again; what is returned could not be: it speaks of what is not there any more.
+
+    Months come and go, so that nobody is told of those: who reads their table needs nothing on them.
+    """
     lost = []
     for one in granted:
         name = f"{one.schema_name}.{one.name}" if one.kind in ("TABLE", "SEQUENCE") else one.name
@@ -116,7 +122,7 @@ def give_back(connection: Connection, granted: Sequence[Grant]) -> list[Grant]:
         is_there = connection.scalar(_IS_THERE[one.kind], asked)
         if is_there and connection.scalar(_MAY_ROLE, {"grantee": one.grantee}):
             connection.execute(text(_statement(one)))
-        else:
+        elif not one.is_partition:
             lost.append(one)
     return lost
 

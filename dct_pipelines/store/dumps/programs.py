@@ -37,6 +37,8 @@ KNOWN = (
 )
 """Parameters of a connection that every version of the programs knows. The password is none of them."""
 WITHOUT_TLS = frozenset({"disable", "allow", "prefer"})
+SINCE_MINOR = {14: 19, 15: 14, 16: 10, 17: 6}
+"""The first release of each major version whose `psql` knows `\\restrict`."""
 LAST_WORDS = 2000
 
 
@@ -52,6 +54,16 @@ class Server:
     def command(self, program: str, *arguments: str) -> list[str]:
         """The argument list of a program that speaks to the server."""
         return [str(self._program(program)), *arguments, "--dbname", make_dsn(**self.parameters)]
+
+    def require_reader_of_scripts(self) -> None:
+        """InvalidInput where there is no `psql`, or one that ends at the first line of a script of today."""
+        program = self._program("psql")
+        major, minor = _version(program)
+        if minor < SINCE_MINOR.get(major, 0):
+            raise InvalidInput(
+                f"{program} is of PostgreSQL {major}.{minor} and does not know `\\restrict`, with which scripts "
+                f"of pg_restore begin: update the client programs to {major}.{SINCE_MINOR[major]} or newer"
+            )
 
     @property
     def tells_tls(self) -> bool:
@@ -139,6 +151,10 @@ def _of_the_wheel(name: str) -> Iterator[Path]:
 
 
 def _major(program: Path) -> int:
+    return _version(program)[0]
+
+
+def _version(program: Path) -> tuple[int, int]:
     said = subprocess.run([str(program), "--version"], capture_output=True, check=False).stdout
-    found = re.search(rb"(\d+)", said)
-    return int(found.group(1)) if found else 0
+    found = re.search(rb"(\d+)(?:\.(\d+))?", said)
+    return (int(found.group(1)), int(found.group(2) or 0)) if found else (0, 0)

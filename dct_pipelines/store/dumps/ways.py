@@ -33,7 +33,10 @@ def way_to(server: Server) -> Way:
     is_old = server.major < KNOWS_ALL
     # with TLS only the system's programs speak, which may be too old for the dump
     way = by_script if is_old or (server.tells_tls and server.major <= MAJOR) else directly
-    server.command("psql" if way is by_script else "pg_restore")
+    if way is by_script:
+        server.require_reader_of_scripts()
+    else:
+        server.command("pg_restore")
     return way
 
 
