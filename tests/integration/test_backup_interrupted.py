@@ -73,7 +73,7 @@ def test_a_backup_that_is_told_to_end_takes_its_draft_with_it(
     target = tmp_path / "backups"
     target.mkdir()
     with backing_up(database_settings, database_url, target) as process:
-        assert eventually(lambda: any(target.iterdir()), PATIENCE_SECONDS)
+        assert eventually(lambda: any(path.stat().st_size for path in target.iterdir()), PATIENCE_SECONDS)
         process.send_signal(number)
         _, said = process.communicate(timeout=PATIENCE_SECONDS)
     assert (process.returncode, said) == (128 + number, b"")

@@ -61,8 +61,9 @@ class Server:
         major, minor = _version(program)
         if minor < SINCE_MINOR.get(major, 0):
             raise InvalidInput(
-                f"{program} is of PostgreSQL {major}.{minor} and does not know `\\restrict`, with which scripts "
-                f"of pg_restore begin: update the client programs to {major}.{SINCE_MINOR[major]} or newer"
+                f"{program} is of PostgreSQL {major}.{minor} and does not know `\\restrict`, with which "
+                f"scripts of pg_restore begin: update the client programs to "
+                f"{major}.{SINCE_MINOR[major]} or newer"
             )
 
     @property
