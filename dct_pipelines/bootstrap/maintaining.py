@@ -20,6 +20,6 @@ def maintenance_of(app: App) -> Maintenance:
     policy = RetentionPolicy(settings.metrics_retention_days, settings.key_retention_days)
     idle, notice = settings.workspace_idle_days, settings.workspace_notice_days
     workspaces = IdleWorkspaces(app.database, clock, app.outside.workspaces, idle, notice)
-    retention = Retention(app.database, clock, policy)
+    retention = Retention(app.database, clock, policy, sent=app.outside.sent)
     months, days = Months(app.database, clock), settings.alert_credential_days
     return Maintenance(app.database, clock, months, retention, workspaces, days)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from dct_pipelines.engine.alerts.life import LifeSign
 
 OUTBOX = "outbox"
+SENT = "sent"
 """The channel that is always there: one file a message."""
 
 
@@ -113,6 +114,11 @@ class Outside:
 
         return FileOutbox(self.settings.home / OUTBOX, self.clock)
 
+    @property
+    def sent(self) -> Path:
+        """Where channels note what they have sent."""
+        return self.settings.home / SENT
+
     def channel(self, spec: ChannelSpec, slack: Callable[[SlackChannel, Path], ChannelPort]) -> ChannelPort:
         """The client of a channel.
 
@@ -123,12 +129,11 @@ class Outside:
         from dct_pipelines.clients.webhook import WebhookChannelClient
         from dct_pipelines.domain.channels import OutboxChannel, SlackChannel, SmtpChannel, WebhookChannel
 
-        sent = self.settings.home / "sent"
         match spec:
             case SmtpChannel():
-                return SentOnce(SmtpChannelClient(spec, self.secrets, self.clock), sent)
+                return SentOnce(SmtpChannelClient(spec, self.secrets, self.clock), self.sent)
             case SlackChannel():
-                return SentOnce(slack(spec, sent), sent)
+                return SentOnce(slack(spec, self.sent), self.sent)
             case WebhookChannel():
                 return WebhookChannelClient(spec, self._post)
             case OutboxChannel():

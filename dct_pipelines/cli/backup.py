@@ -58,3 +58,7 @@ def _tell(path: Path, manifest: Manifest, json_output: bool, what: str) -> None:
         f"{counted(manifest.rows, 'row')} of {counted(len(manifest.tables), 'table')}, "
         f"{counted(len(manifest.files), 'file')}"
     )
+    for name, why in manifest.left_out_because.items():
+        say(f"  left out: {name} ({why})", "yellow")
+    if more := manifest.left_out - len(manifest.left_out_because):
+        say(f"  left out: {more} more of the workspaces", "yellow")

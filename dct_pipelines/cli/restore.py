@@ -217,6 +217,8 @@ def _tell_plan(plan: RestorePlan, json_output: bool) -> None:
 
 
 def _say_plan(plan: RestorePlan, what: str) -> None:
+    from collections import Counter
+
     from dct_pipelines.cli.output import say
     from dct_pipelines.domain.counting import counted
 
@@ -230,6 +232,8 @@ def _say_plan(plan: RestorePlan, what: str) -> None:
     for name, rows in plan.replaces.items():
         if rows:
             say(f"  in the place of {counted(rows, 'row')} of {name}", "yellow")
+    for (grantee, schema), count in Counter((one.grantee, one.schema_name) for one in plan.grants).items():
+        say(f"  what {grantee} may do in {schema} stays: {counted(count, 'grant')}", "yellow")
 
 
 def _tell_done(done: RestoreReport, without_code: tuple[WithoutCode, ...], json_output: bool) -> None:
@@ -245,6 +249,8 @@ def _tell_done(done: RestoreReport, without_code: tuple[WithoutCode, ...], json_
     say(f"{back} put back; every count and checksum is that of the backup")
     for name in done.kept:
         say(f"  {name} was there already and is left as it is", "yellow")
+    for grant in done.lost:
+        say(f"  not granted again, as it is not in the backup: {grant}", "yellow")
     if without_code:
         lost = counted(len(without_code), "open workspace has", "open workspaces have")
         say(f"{lost} no code here: `dct restore workspace --all` rebuilds it from the branches", "yellow")

@@ -7,12 +7,12 @@ is read, not believed.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import re
 import stat
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -24,14 +24,15 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from dct_pipelines.clients.files import room_for, sync_directory
+from dct_pipelines.clients.home_files import GONE, LeftOut, files_of_home, unreadable
 from dct_pipelines.domain.backups import DUMP, FILES, FORMAT, MANIFEST, FilePrint, Manifest
 from dct_pipelines.domain.errors import BackupUnusable, InvalidInput
 
 CHUNK_BYTES = 1024 * 1024
-LARGEST_MANIFEST_BYTES = 16 * 1024 * 1024
+LARGEST_MANIFEST_BYTES = 512 * 1024 * 1024
+"""Room for the names of three million files. Nobody writes a larger one, and nobody reads it."""
 BROKEN = (zipfile.BadZipFile, EOFError, ValueError, KeyError, NotImplementedError, RuntimeError)
 """What reading a file raises that is no zip, or no longer."""
-GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 DRAFT = ".draft"
 OF_DRAFTS = re.compile(r"\..+\.[0-9a-f]{8}\.draft")
 OLD_DRAFT = timedelta(days=1)
@@ -45,6 +46,7 @@ class BackupWriter:
 
     archive: zipfile.ZipFile
     files: dict[str, FilePrint] = field(default_factory=dict)
+    largest_manifest_bytes: int = LARGEST_MANIFEST_BYTES
 
     def add(self, name: str, content: Iterable[bytes]) -> FilePrint:
         """A file whose content comes in pieces."""
@@ -58,22 +60,50 @@ class BackupWriter:
         return self.files[name]
 
     def add_file(self, name: str, path: Path) -> bool:
-        """A file on disk; False, and no part of the backup, when it is gone meanwhile or is a link now."""
+        """A file on disk; False, and no part of the backup, when it is gone meanwhile or is a link now.
+
+        InvalidInput when it cannot be read; it is no part of the backup then either.
+        """
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError as error:
             if error.errno in GONE:
                 return False
-            raise InvalidInput(
-                f"{path} cannot be read ({error.strerror}); let this user read it, or move it away"
-            ) from error
+            raise unreadable(path, error) from error
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            return False
         with os.fdopen(descriptor, "rb") as file:
-            self.add(name, iter(lambda: file.read(CHUNK_BYTES), b""))
+            try:
+                self.add(name, _pieces(file, path))
+            except InvalidInput:
+                del self.archive.NameToInfo[self.archive.filelist.pop().filename]  # half of it is there
+                raise
         return True
 
+    def add_home(self, home: Path) -> LeftOut:
+        """What of a home cannot be made again; what of it could not be taken along."""
+        left_out = LeftOut()
+        for one in files_of_home(home, left_out):
+            try:
+                self.add_file(one.name, one.path)
+            except InvalidInput as error:
+                if not one.is_foreign:
+                    raise
+                left_out.add(one.name, str(error))
+        return left_out
+
     def finish(self, manifest: Manifest) -> None:
-        """The manifest, which comes last because it knows the others."""
-        self.archive.writestr(MANIFEST, manifest.model_dump_json(indent=1))
+        """The manifest, which comes last because it knows the others. InvalidInput if it is too large."""
+        content = manifest.model_dump_json().encode()
+        if len(content) > self.largest_manifest_bytes:
+            folders = Counter("/".join(name.split("/")[:2]) for name in self.files)
+            folder, most = folders.most_common(1)[0]
+            raise InvalidInput(
+                f"a backup cannot name as many files as there are, {len(self.files)}: {most} of them lie in "
+                f"{folder.removeprefix(FILES)} of the home; move away what is not needed, and try again"
+            )
+        self.archive.writestr(MANIFEST, content)
 
 
 @contextmanager
@@ -112,21 +142,6 @@ def remove_old_drafts(directory: Path, now: datetime) -> list[Path]:
                 path.unlink()
                 removed.append(path)
     return removed
-
-
-def files_of_home(home: Path) -> Iterator[tuple[str, Path]]:
-    """What lies in a home and cannot be made again: name in the backup, and path. Links are not followed.
-
-    Archives of workspaces, what says which messages were sent, messages of the outbox, and the context of the
-    workspaces that are open. Neither `.env` nor any credential lies there.
-    """
-    for folder in ("archives", "sent", "outbox"):
-        yield from _below(home, home / folder)
-    workspaces = home / "workspaces"
-    if workspaces.is_dir() and not workspaces.is_symlink():
-        for workspace in sorted(workspaces.iterdir()):
-            if not workspace.is_symlink():
-                yield from _below(home, workspace / ".dct")
 
 
 @dataclass(frozen=True)
@@ -221,23 +236,20 @@ def _is_draft(path: Path) -> bool:
     return not begins or (begins.startswith(ZIP_HEADER) and begins.endswith(DUMP.encode()))
 
 
+def _pieces(file: IO[bytes], path: Path) -> Iterator[bytes]:
+    try:
+        while piece := file.read(CHUNK_BYTES):
+            yield piece
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
 def _print_of(file: IO[bytes]) -> FilePrint:
     digest, size = hashlib.sha256(), 0
     while piece := file.read(CHUNK_BYTES):
         digest.update(piece)
         size += len(piece)
     return FilePrint(bytes=size, sha256=digest.hexdigest())
-
-
-def _below(home: Path, folder: Path) -> Iterator[tuple[str, Path]]:
-    if not folder.is_dir() or folder.is_symlink():
-        return
-    for directory, _, names in os.walk(folder, followlinks=False):
-        for name in sorted(names):
-            path = Path(directory) / name
-            is_draft = name.startswith(".new-") or (name.startswith(".") and name.endswith(".draft"))
-            if path.is_file() and not path.is_symlink() and not is_draft:
-                yield f"{FILES}{path.relative_to(home).as_posix()}", path
 
 
 def _write_new(path: Path, file: IO[bytes]) -> bool:

@@ -8,6 +8,10 @@ moment between the server's "accepted" and our note of it.
 from __future__ import annotations
 
 import hashlib
+import os
+import re
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from dct_pipelines.clients.files import private_directory, reserved_file, room_for
@@ -15,6 +19,7 @@ from dct_pipelines.domain.operations import Notification
 from dct_pipelines.domain.ports import ChannelPort, Receipt
 
 LONGEST_NOTE = 160
+OURS = re.compile(r"[0-9a-f]{64}|\.new-[a-z0-9_]+")
 
 
 class SentOnce:
@@ -35,6 +40,26 @@ class SentOnce:
                 receipt = self._channel.send(notification)
                 keep(f"{receipt.state} {receipt.message_id or ''}".encode()[:LONGEST_NOTE])
             return receipt
+
+
+def forget_old(directory: Path, before: datetime, *, dry_run: bool = False) -> int:
+    """Remove notes that were written before then; how many those are, or would be.
+
+    As for other keys, nothing that is as old is done again. Only what is ours by its name, or was on its way
+    to become so when its process was killed.
+    """
+    gone = 0
+    with suppress(FileNotFoundError), os.scandir(directory) as found:
+        for entry in found:
+            if not OURS.fullmatch(entry.name):
+                continue
+            with suppress(FileNotFoundError):
+                if datetime.fromtimestamp(entry.stat(follow_symlinks=False).st_mtime, UTC) >= before:
+                    continue
+                if not dry_run:
+                    Path(entry.path).unlink()
+                gone += 1
+    return gone
 
 
 def _repeated(note: str) -> Receipt:

@@ -17,7 +17,6 @@ import dct_pipelines
 from dct_pipelines.clients.backup_file import (
     BackupFile,
     BackupWriter,
-    files_of_home,
     remove_old_drafts,
     writing,
 )
@@ -74,8 +73,7 @@ class Backups:
         with writing(path, backup_id) as writer:
             with snapshot(self.database) as moment:
                 dump, tables = dump_and_prints(moment, writer, tell)
-            for name, file in files_of_home(self.home):
-                writer.add_file(name, file)
+            left_out = writer.add_home(self.home)
             manifest = Manifest(
                 format=FORMAT,
                 id=backup_id,
@@ -87,6 +85,8 @@ class Backups:
                 schemas=moment.schemas,
                 tables=tables,
                 files=writer.files,
+                left_out=left_out.count,
+                left_out_because=left_out.named,
             )
             writer.finish(manifest)
         with self.database.begin() as connection:

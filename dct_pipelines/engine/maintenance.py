@@ -169,7 +169,7 @@ STEPS: Mapping[str, Step] = {
         lambda self, dry_run: _swept(self.retention.snapshots(dry_run=dry_run)),
     ),
     "keys": Step(
-        "Deletes keys of events and firings that nothing can need any more.",
+        "Deletes keys of events and firings, and notes of what was sent, that nothing can need any more.",
         lambda self, dry_run: _swept(self.retention.keys(dry_run=dry_run)),
     ),
     "traces": Step(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import dct_pipelines
 from dct_pipelines.clients.backup_file import BackupFile
-from dct_pipelines.domain.backups import DUMP, Manifest
+from dct_pipelines.domain.backups import DUMP, Dependant, Grant, Manifest
 from dct_pipelines.domain.counting import counted
 from dct_pipelines.domain.errors import BackupUnusable, InvalidInput, NotEmpty, NotPermitted
 from dct_pipelines.domain.facts import Fact
@@ -26,7 +26,7 @@ from dct_pipelines.engine.restored import KIND
 from dct_pipelines.store import rehoming, restoring, revision, schema
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.definitions import people
-from dct_pipelines.store.dumps import content, others, put_back
+from dct_pipelines.store.dumps import Way, beside, content, give_back, others, put_back, require_programs
 
 
 class RestorePlan(Fact):
@@ -36,18 +36,21 @@ class RestorePlan(Fact):
     replaces: dict[str, int]
     migrates_from: str | None
     """The revision of the backup, where it is an older one."""
+    grants: tuple[Grant, ...] = ()
+    """What others may do with what is replaced: they may do it with what comes back, too."""
 
 
 class RestoreReport(Fact):
     """A restore that was done: what is held as uncertain, and which files of the home were put back.
 
-    `kept` files were there already and were left alone.
+    `kept` files were there already and were left alone. `lost` grants speak of what the backup does not have.
     """
 
     plan: RestorePlan
     held: int
     files: tuple[str, ...]
     kept: tuple[str, ...]
+    lost: tuple[Grant, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,12 +60,15 @@ class Restoring:
     database: Database
     home: Path
     clock: Clock
+    way: Way | None = None
+    """How the dump gets into the server, where that is not for the server to say."""
 
     def plan(self, path: Path, by: str, *, replace: bool) -> RestorePlan:
         """Check everything and say what would be done.
 
         `BackupUnusable` for a file that is damaged or of a newer release, `NotEmpty` for a deployment with
-        something in it unless `replace`, InvalidInput while other programs use the database.
+        something in it unless `replace`, InvalidInput while other programs use the database, or where a
+        program is missing that restores into this server, or something of others would go.
         """
         manifest = BackupFile(path).verify()
         if not schema.knows(manifest.revision):
@@ -82,8 +88,12 @@ class Restoring:
                 f"other programs use the database ({', '.join(programs)}): stop `dct up` and whatever else "
                 "works on it, and try again"
             )
+        require_programs(self.database)
+        hanging, grants = beside(self.database)
+        if hanging:
+            raise InvalidInput(_told_of(hanging))
         older = manifest.revision if manifest.revision != schema.head_revision() else None
-        return RestorePlan(manifest=manifest, replaces=dict(there.rows), migrates_from=older)
+        return RestorePlan(manifest=manifest, replaces=dict(there.rows), migrates_from=older, grants=grants)
 
     def restore(self, path: Path, by: str, tell: Tell, *, replace: bool) -> RestoreReport:
         """Do it; whatever fails leaves the database as it was."""
@@ -92,21 +102,22 @@ class Restoring:
         tell(f"the backup is whole; restoring {counted(manifest.rows, 'row')}")
         with (
             file.content(DUMP) as dump,
-            put_back(self.database, dump, manifest.tables, manifest.schemas),
+            put_back(self.database, dump, manifest.tables, manifest.schemas, self.way),
         ):
             tell("every table is as it was; bringing it to this release")
             written, kept = file.unpack_home(self.home, manifest)
-            held = self._complete(plan, path, by)
+            held, lost = self._complete(plan, path, by)
         self._make_months()
         schema.optimize(self.database)
-        return RestoreReport(plan=plan, held=held, files=tuple(written), kept=tuple(kept))
+        return RestoreReport(plan=plan, held=held, files=tuple(written), kept=tuple(kept), lost=tuple(lost))
 
-    def _complete(self, plan: RestorePlan, path: Path, by: str) -> int:
+    def _complete(self, plan: RestorePlan, path: Path, by: str) -> tuple[int, list[Grant]]:
         manifest = plan.manifest
         restored = Restored(backup_id=manifest.id, as_of=manifest.as_of, at=self.clock.now())
         with self.database.begin() as connection:
             schema.come_back(connection, manifest.revision)
             restoring.take_time(connection)
+            lost = give_back(connection, plan.grants)
             held = restoring.begin(connection, restored)
             rehoming.move_home(connection, self.home, manifest.home)
             people.ensure_local_admin(connection)
@@ -117,7 +128,7 @@ class Restoring:
                 "replaced": {table: rows for table, rows in plan.replaces.items() if rows},
             }
             people.audit(connection, by, "restore", KIND, path.name, detail)
-        return held
+        return held, lost
 
     def _make_months(self) -> None:
         """The partitions of the coming months, of which the backup knew nothing. Nobody else is here yet."""
@@ -132,3 +143,14 @@ class Restoring:
             raise NotPermitted(f"{by} is unknown here: the local administrator restores into an empty place")
         if message := deployment_fault(role):
             raise NotPermitted(message)
+
+
+def _told_of(hanging: tuple[Dependant, ...]) -> str:
+    return "\n".join(
+        (
+            "others have made what depends on the tables that would be replaced, and would go with them:",
+            *(f"  {one}" for one in hanging),
+            "let whoever made them keep their definitions (`pg_dump --schema-only`), drop them, and make "
+            "them again after the restore; nothing was changed",
+        )
+    )

@@ -12,8 +12,10 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+from dct_pipelines.clients.sent_once import forget_old
 from dct_pipelines.domain.counting import counted
 from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.retention import RetentionPolicy
@@ -22,6 +24,8 @@ from dct_pipelines.store import deleting, partitions, retention
 from dct_pipelines.store.database import Connection, Database
 from dct_pipelines.store.partitions import PAYLOADS, Partition, Payload
 from dct_pipelines.store.retention import Cut, Rule
+
+NOTES = "notes of what was sent"
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class Retention:
     clock: Clock
     policy: RetentionPolicy
     pace: Pace = DEFAULT_PACE
+    sent: Path | None = None
+    """Where it is noted on disk what was sent, so that nothing is sent twice."""
 
     def executions(self, *, dry_run: bool = False) -> Swept:
         """Executions that ended long ago, with their attempts, results and deployments."""
@@ -42,8 +48,12 @@ class Retention:
         return self._by_rules(retention.SNAPSHOTS, dry_run)
 
     def keys(self, *, dry_run: bool = False) -> Swept:
-        """Keys of events and firings that nothing stands behind any more."""
-        return self._by_rules(retention.KEYS, dry_run)
+        """Keys of events and firings that nothing stands behind any more, and notes of what was sent."""
+        swept = self._by_rules(retention.KEYS, dry_run)
+        if self.sent is not None:
+            before = self.policy.key_cutoff(self.clock.now())
+            swept.counts[NOTES] += forget_old(self.sent, before, dry_run=dry_run)
+        return swept
 
     def traces(self, *, dry_run: bool = False) -> Swept:
         """The activity stream, dead letters, own writes, checks, sessions."""

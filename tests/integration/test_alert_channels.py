@@ -111,7 +111,7 @@ def test_a_turn_does_not_wait_for_a_channel_that_hangs_and_does_not_begin_it_aga
 
     post.ways.does = {"mail": hang}
     post.write("mail:a@example.org", "mail:b@example.org")
-    delivery = post.delivery(budget=0.05, patience=0.05)
+    delivery = post.delivery(budget=3, patience=0)
     first = delivery.deliver()
     assert hangs.wait(LONG)
     post.clock.advance(seconds=CLAIMED_FOR.total_seconds() + 1)

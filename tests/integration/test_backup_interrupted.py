@@ -17,7 +17,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from dct_pipelines.clients.backup_file import BackupFile, files_of_home, writing
+from dct_pipelines.clients.backup_file import BackupFile, writing
+from dct_pipelines.clients.home_files import LeftOut, files_of_home
 from dct_pipelines.domain.backups import DUMP, TablePrint
 from dct_pipelines.domain.errors import BackupUnusable, DatabaseUnavailable, InvalidInput
 from dct_pipelines.domain.retention import months_ahead
@@ -72,7 +73,7 @@ def test_a_backup_that_is_told_to_end_takes_its_draft_with_it(
     target = tmp_path / "backups"
     target.mkdir()
     with backing_up(database_settings, database_url, target) as process:
-        assert eventually(lambda: any(target.iterdir()), PATIENCE_SECONDS)
+        assert eventually(lambda: any(path.stat().st_size for path in target.iterdir()), PATIENCE_SECONDS)
         process.send_signal(number)
         _, said = process.communicate(timeout=PATIENCE_SECONDS)
     assert (process.returncode, said) == (128 + number, b"dct: told to end; what was begun is undone\n")
@@ -121,7 +122,7 @@ def test_a_file_that_vanishes_meanwhile_is_left_out_and_not_stored_empty(tmp_pat
     (home / "sent").mkdir(parents=True)
     for name in ("gone", "link", "stays"):
         (home / "sent" / name).write_text(name)
-    found = dict(files_of_home(home))
+    found = {one.name: one.path for one in files_of_home(home, LeftOut())}
     (home / "sent/gone").unlink()
     (home / "sent/link").unlink()
     (home / "sent/link").symlink_to(home / "sent/stays")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,21 @@ def test_a_restore_is_refused_while_somebody_else_uses_the_database(
         refused = dct("restore", "b", "--replace")
     other.dispose()
     assert (refused.code, "somebody" in refused.err) == (2, True)
+
+
+def test_what_does_not_come_along_and_what_stays_is_said(world: World, dct: Dct, database_settings: Settings):
+    context = database_settings.home / "workspaces" / "w" / ".dct"
+    context.mkdir(parents=True)
+    (context / os.fsdecode(b"caf\xe9")).touch()
+    told = dct("backup", "b").out
+    assert "left out: home/workspaces/w/.dct/caf\\xe9 (its name is no UTF-8)" in told
+    assert "left out" in dct("backup", "b", "--verify").out
+    with world.database.begin() as connection:
+        connection.exec_driver_sql("GRANT SELECT ON dct.events, dct.leases, dct.connections TO PUBLIC")
+    world.database.dispose()
+    told = dct("restore", "b", "--replace", "--dry-run").out
+    assert "what PUBLIC may do in dct stays: 3 grants" in told
+    assert dct("restore", "b", "--replace", "--json").data["lost"] == []
 
 
 def test_what_is_no_backup_is_refused_in_words(world: World, dct: Dct, tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -93,6 +94,20 @@ def test_each_setting_of_retention_is_heeded(dct: Dct, history: History, monkeyp
     with history.database.connect() as connection:
         assert connection.scalar(select(tables.activity.c.kind)) == "x"
     built.database.dispose()
+
+
+def test_old_notes_of_what_was_sent_go_with_the_keys(dct: Dct, history: History, database_settings) -> None:
+    notes = database_settings.home / "sent"
+    notes.mkdir(parents=True)
+    for number, days in enumerate((731 + 31, 700)):
+        then = (datetime.now(UTC) - timedelta(days=days)).timestamp()
+        (notes / f"{number:064x}").write_text("sent")
+        os.utime(notes / f"{number:064x}", (then, then))
+    dry = dct("maintenance", "run", "--step", "keys", "--dry-run").out
+    assert "keys: would delete 1 of notes of what was sent" in dry
+    assert len(list(notes.iterdir())) == 2
+    assert "keys: deleted 1 of notes of what was sent" in dct("maintenance", "run", "--step", "keys").out
+    assert [path.name for path in notes.iterdir()] == [f"{1:064x}"]
 
 
 def test_the_lock_of_maintenance_is_nobody_elses() -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import threading
+from datetime import UTC, datetime
 
 import pytest
 
 from dct_pipelines.clients.clock import SystemClock
 from dct_pipelines.clients.files import create_file, replace_file
 from dct_pipelines.clients.outbox import FileOutbox
-from dct_pipelines.clients.sent_once import SentOnce
+from dct_pipelines.clients.sent_once import SentOnce, forget_old
 from dct_pipelines.domain.errors import ActionFailed, ActionInterrupted
 from dct_pipelines.domain.operations import Notification
 from tests.fakes.channels import FakeChannel
@@ -60,6 +63,25 @@ def test_a_failure_is_not_remembered_as_sent(tmp_path):
         once.send(note())
     channel.refuses.clear()
     assert [once.send(note()).state for _ in range(2)] == ["sent", "duplicate"]
+
+
+def test_notes_of_what_was_sent_are_forgotten_once_they_are_old_and_nothing_else_is(tmp_path):
+    channel = FakeChannel()
+    once = SentOnce(channel, tmp_path)
+    for key in ("old", "new"):
+        once.send(note(key))
+    (tmp_path / "letter").write_text("Dear Ann")
+    (tmp_path / ".new-ab12_x").write_text("half")
+    old = hashlib.sha256(b"old").hexdigest()
+    for name in (old, "letter", ".new-ab12_x"):
+        os.utime(tmp_path / name, (1_000_000_000, 1_000_000_000))
+    before = datetime(2020, 1, 1, tzinfo=UTC)
+    assert forget_old(tmp_path, before, dry_run=True) == 2
+    assert (tmp_path / old).exists()
+    assert forget_old(tmp_path, before) == 2
+    new = hashlib.sha256(b"new").hexdigest()
+    assert {path.name for path in tmp_path.iterdir()} == {"letter", new}
+    assert forget_old(tmp_path / "nowhere", before) == 0
 
 
 def test_a_file_is_made_once_and_replaced_as_a_whole(tmp_path):

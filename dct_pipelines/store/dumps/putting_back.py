@@ -6,8 +6,6 @@ database that every command refuses, not one that starts work.
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,13 +13,15 @@ from typing import IO
 
 from sqlalchemy import Connection, text
 
-from dct_pipelines.domain.backups import TablePrint
+from dct_pipelines.domain.backups import Dependant, Grant, TablePrint
 from dct_pipelines.domain.counting import counted
 from dct_pipelines.domain.errors import BackupUnusable, InvalidInput
 from dct_pipelines.store import revision
 from dct_pipelines.store.database import Database
-from dct_pipelines.store.dumps.programs import server_of, talking
-from dct_pipelines.store.dumps.taking import CHUNK_BYTES, PATIENT, PLAIN, SCHEMAS, fingerprint
+from dct_pipelines.store.dumps.beside import dependants, grants
+from dct_pipelines.store.dumps.programs import Server, server_of
+from dct_pipelines.store.dumps.taking import PATIENT, PLAIN, SCHEMAS, fingerprint
+from dct_pipelines.store.dumps.ways import Way, way_to
 
 CONTENT = (
     "dct.dynamic_context_triggers",
@@ -58,6 +58,14 @@ def content(database: Database) -> Replaced:
     return Replaced(found)
 
 
+def beside(database: Database) -> tuple[tuple[Dependant, ...], tuple[Grant, ...]]:
+    """What of others would go with what is there, and what they were granted on it."""
+    with database.connect() as connection:
+        suffix = ASIDE if _was_cut_off(connection) else ""
+        places = [f"{name}{suffix}" for name in SCHEMAS]
+        return dependants(connection, [*SCHEMAS, *places]), grants(connection, places, suffix)
+
+
 def others(database: Database) -> list[str]:
     """Names of the programs that are connected besides this one."""
     with database.connect() as connection:
@@ -69,17 +77,29 @@ def others(database: Database) -> list[str]:
         return list(connection.scalars(statement))
 
 
+def require_programs(database: Database) -> None:
+    """InvalidInput where a program is missing that restores into this server: what to install."""
+    way_to(_server(database))
+
+
 @contextmanager
 def put_back(
-    database: Database, dump: IO[bytes], tables: Mapping[str, TablePrint], schemas: tuple[str, ...]
+    database: Database,
+    dump: IO[bytes],
+    tables: Mapping[str, TablePrint],
+    schemas: tuple[str, ...],
+    way: Way | None = None,
 ) -> Iterator[None]:
     """Restore the dump and compare it with what its tables held; the block completes the restore.
 
     Whatever fails, here or in the block, leaves the database as it was. `BackupUnusable` says what it was.
+    The way is the one that the server needs unless another is given.
     """
+    server = _server(database)
+    way = way or way_to(server)
     aside = _set_aside(database)
     try:
-        _restore(database, dump)
+        way(server, dump)
         _compare(database, tables, schemas)
         yield
     except BaseException:
@@ -88,17 +108,9 @@ def put_back(
     _forget(database, aside)
 
 
-def _restore(database: Database, dump: IO[bytes]) -> None:
+def _server(database: Database) -> Server:
     with database.connect() as connection:
-        server = server_of(connection, is_embedded=database.embedded is not None)
-    how = ["--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges"]
-    command = server.command("pg_restore", *how)
-    with talking(command, server.variables(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
-        assert process.stdin is not None  # noqa: S101 (it is a pipe)
-        try:
-            shutil.copyfileobj(dump, process.stdin, CHUNK_BYTES)
-        except BrokenPipeError:
-            process.wait()  # it says itself why it ended
+        return server_of(connection, is_embedded=database.embedded is not None)
 
 
 def _compare(database: Database, tables: Mapping[str, TablePrint], schemas: tuple[str, ...]) -> None:
