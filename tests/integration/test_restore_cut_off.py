@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import IO, Any
 
+import psycopg2
 import pytest
 from sqlalchemy import text
 
 from dct_pipelines.domain.errors import BackupUnusable, InvalidInput, NotEmpty, SchemaMismatch
 from dct_pipelines.store import tables
 from dct_pipelines.store.database import Database
+from dct_pipelines.store.dumps import Server
 from dct_pipelines.store.schema import migrate, verify
 from tests.integration.test_backup import fire, ids
 from tests.support.elsewhere import altered, backup_of, quiet, restoring_into
@@ -64,6 +68,32 @@ def test_nothing_is_made_in_the_place_of_what_a_killed_restore_has_set_aside(wor
     assert ids(world.database, tables.trigger_executions) == before
     with world.database.connect() as connection:
         assert not connection.scalar(text("SELECT to_regnamespace('dct_replaced')"))
+
+
+def test_what_a_killed_program_still_does_in_the_server_is_ended_before_the_original_comes_back(
+    world: World, tmp_path: Path
+):
+    backup_of(world.database, tmp_path / "b")
+    fire(world, "feature/second")
+    before = ids(world.database, tables.trigger_executions)
+    left: list[Any] = []
+
+    def told_to_end(server: Server, _dump: IO[bytes]) -> None:
+        """Its session has made the schema and has not committed yet."""
+        session = psycopg2.connect(
+            **server.parameters, password=server.password, application_name=server.variables()["PGAPPNAME"]
+        )
+        left.append(session)
+        session.cursor().execute("CREATE SCHEMA dct")
+        raise SystemExit(143)
+
+    there = replace(restoring_into(world.database, tmp_path), way=told_to_end)
+    with pytest.raises(SystemExit):
+        there.restore(tmp_path / "b", "local", quiet, replace=True)
+    assert ids(world.database, tables.trigger_executions) == before
+    with pytest.raises(psycopg2.OperationalError):
+        left[0].cursor().execute("SELECT 1")
+    left[0].close()
 
 
 def test_a_restore_that_is_told_to_end_brings_back_what_was_there(world: World, tmp_path: Path):

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
+from uuid import uuid4
 
 from psycopg2.extensions import make_dsn
 from sqlalchemy import Connection
@@ -44,12 +45,16 @@ LAST_WORDS = 2000
 
 @dataclass(frozen=True)
 class Server:
-    """Where the database is, and of which major version. The password does not print itself."""
+    """Where the database is, and of which major version. The password does not print itself.
+
+    `session` is what the programs are called there, and nobody else.
+    """
 
     major: int
     parameters: dict[str, str]
     password: str | None = field(repr=False)
     is_embedded: bool
+    session: str = field(default_factory=lambda: f"dct program {uuid4()}")
 
     def command(self, program: str, *arguments: str) -> list[str]:
         """The argument list of a program that speaks to the server."""
@@ -74,6 +79,7 @@ class Server:
     def variables(self) -> dict[str, str]:
         """The environment of the program: nothing of ours, and the password, which arguments would show."""
         bare = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", "PGCONNECT_TIMEOUT": "10"}
+        bare["PGAPPNAME"] = self.session
         return bare | ({"PGPASSWORD": self.password} if self.password else {})
 
     def _program(self, name: str) -> Path:

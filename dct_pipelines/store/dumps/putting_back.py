@@ -35,6 +35,12 @@ CONTENT = (
 )
 """What a deployment that is used has rows in."""
 ASIDE = "_replaced"
+END_MILLISECONDS = 60_000
+"""For so long a session may take to end."""
+_END = text(
+    "SELECT pg_terminate_backend(pid, :wait) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND application_name = :name"
+)
 
 
 @dataclass(frozen=True)
@@ -103,6 +109,7 @@ def put_back(
         _compare(database, tables, schemas)
         yield
     except BaseException:
+        _end_sessions(database, server)
         _bring_back(database, aside)
         raise
     _forget(database, aside)
@@ -157,6 +164,18 @@ def _was_cut_off(connection: Connection) -> bool:
             f"(`DROP SCHEMA {', '.join(left)} CASCADE`), and try again"
         )
     return bool(left)
+
+
+def _end_sessions(database: Database, server: Server) -> None:
+    """A program that was killed leaves its session to do what it was told last, which may be the commit."""
+    with database.begin() as connection:
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+        connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid, :wait) FROM pg_stat_activity WHERE application_name = :name"
+            ),
+            {"wait": END_MILLISECONDS, "name": server.session},
+        )
 
 
 def _bring_back(database: Database, aside: Mapping[str, str]) -> None:
