@@ -71,6 +71,8 @@ class MetricTable:
     """The tables of this schema that it is computed from, at the same grain."""
     whole: tuple[tuple[str, str], ...] = ()
     """Keys and their values in the rows that stand for a whole bucket; none: all its rows together do."""
+    in_every_bucket: bool = False
+    """Whether each bucket has rows, whatever happened in it: one without any was never computed."""
 
     @property
     def keys(self) -> tuple[str, ...]:
