@@ -17,6 +17,7 @@ import dagster as dg
 
 from dct_pipelines.assets.checks import Findings, Slice
 from dct_pipelines.assets.figures import Figures, figures_by_bucket
+from dct_pipelines.assets.missing import Stock
 from dct_pipelines.assets.partitions import key_of, slices
 from dct_pipelines.assets.shown import plot, preview
 from dct_pipelines.clients.parquet import MetricFiles, buckets
@@ -63,7 +64,8 @@ def materialize(
             findings.look(Slice(table, part, rows, counted))
             row_counts.update(row["bucket"] for row in rows)
             known |= figures_by_bucket(table, rows)
-    findings.look(Slice(table, span, (), missing=files.missing()))
+    missing = Stock(metrics, home, span.grain, facts_since).gaps(table, span)
+    findings.look(Slice(table, span, (), missing=missing))
     shown = list(buckets(span))[-SHOWN:]
     by_partition: dict[str, dict[str, Any]] = {
         key_of(span.grain, bucket): {ROW_COUNT: row_counts[bucket]} | known.get(bucket, {})

@@ -69,9 +69,14 @@ class MetricFiles:
         Without a span those between the oldest and the newest that were.
         """
         there = self._computed()
-        if span is None and there:
-            span = Span(self._grain, min(there), max(there) + self._grain.length)
+        if span is None:
+            span = self.extent()
         return [bucket for bucket in buckets(span) if bucket not in there] if span is not None else []
+
+    def extent(self) -> Span | None:
+        """From the oldest to the newest bucket that were computed; None where none was."""
+        there = self._computed()
+        return Span(self._grain, min(there), max(there) + self._grain.length) if there else None
 
     def _computed(self) -> set[datetime]:
         with contextlib.suppress(FileNotFoundError):

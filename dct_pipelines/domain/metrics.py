@@ -129,5 +129,14 @@ class MetricsPort(Protocol):
         Buckets without any are left out.
         """
 
+    def without_rows(self, table: str, span: Span) -> list[datetime]:
+        """The buckets of the span of which the table has no row, the oldest first.
+
+        They were not computed, if the table is one that has rows `in_every_bucket`.
+        """
+
+    def first_bucket(self, grain: Grain) -> datetime | None:
+        """The oldest bucket of which any table that has rows `in_every_bucket` has some."""
+
     def first_fact(self) -> datetime | None:
         """When the oldest execution that is still there was made: what came before has no metrics."""

@@ -1,4 +1,4 @@
-"""The rule of metrics: it hears of every table that should have rows, of hours, of days, and of none at all."""
+"""The rule of metrics: it hears of every table that should have rows, of hours, of days, and of none."""
 
 from __future__ import annotations
 
