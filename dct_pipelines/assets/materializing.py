@@ -48,8 +48,10 @@ def materialize(
     """
     begun = time.monotonic()
     old, fresh = _split(span, facts_since)
-    refreshed = metrics.refresh(table.name, fresh) if fresh is not None else None
     files = MetricFiles(home, table, span.grain)
+    # First: rows that are there stand for the files as well, when alerts ask how far metrics have come.
+    files.try_room()
+    refreshed = metrics.refresh(table.name, fresh) if fresh is not None else None
     findings = Findings(table)
     row_counts: Counter[datetime] = Counter()
     known: dict[datetime, Figures] = {}
