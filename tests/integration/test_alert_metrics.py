@@ -86,6 +86,13 @@ def test_metrics_that_never_worked_are_told(alarm: Alarm):
     )
 
 
+def test_metrics_that_are_off_are_not_missed(alarm: Alarm):
+    alarm.watches_metrics = False
+    alarm.connection(created_at=NOON - timedelta(days=30))
+    watch(alarm, 2)
+    assert nothing_is_suspected(alarm)
+
+
 @pytest.mark.parametrize("broken", [NEVER_QUIET[:1], NEVER_QUIET[1:]])
 def test_tables_that_fail_are_told_by_name_though_others_are_computed(alarm: Alarm, broken: tuple[str, ...]):
     alarm.measured(NOON)

@@ -68,6 +68,7 @@ class Alarm:
     port: AlertPort | None = None
     monitor: Monitor = field(default_factory=Monitor)
     jobs: frozenset[str] = frozenset({"check", "notify_users"})
+    watches_metrics: bool = True
 
     @property
     def clock(self) -> FakeClock:
@@ -78,7 +79,7 @@ class Alarm:
         """The services as they are wired now."""
         database, clock = self.world.database, self.clock
         waiting = WaitingService(database, clock, self.quotas, 300, lambda: self.jobs)
-        rules = Rules(waiting, self.quotas, self.thresholds, self.pace, watches_metrics=True)
+        rules = Rules(waiting, self.quotas, self.thresholds, self.pace, self.watches_metrics)
         evaluator = Evaluator(
             database, clock, rules, lambda: self.destinations, lambda name: [name], timedelta(days=90)
         )
