@@ -29,7 +29,7 @@ class Slice:
     """Some buckets of a table as they were read back.
 
     `counted` are the executions of each bucket; None where nobody can count them any more. `missing` are
-    buckets without a file, between the oldest and the newest that have one.
+    buckets without a file or without rows, between the oldest and the newest that have a file.
     """
 
     table: MetricTable
@@ -64,7 +64,7 @@ def _sums(part: Slice) -> Iterator[str]:
 
 def _gaps(part: Slice) -> Iterator[str]:
     for bucket in part.missing:
-        yield f"{_at(bucket)} was never computed"
+        yield f"{_at(bucket)} is missing"
 
 
 def _negative(part: Slice) -> Iterator[str]:
@@ -86,7 +86,7 @@ CHECKS = (
     ),
     Check(
         "no_gap",
-        "No bucket between the oldest and the newest is missing.",
+        "No bucket between the oldest and the newest is missing in the table or in the files.",
         dg.AssetCheckSeverity.WARN,
         "materialize the missing partitions of this asset",
         lambda table: True,

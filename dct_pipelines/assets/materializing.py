@@ -17,6 +17,7 @@ import dagster as dg
 
 from dct_pipelines.assets.checks import Findings, Slice
 from dct_pipelines.assets.figures import Figures, figures_by_bucket
+from dct_pipelines.assets.missing import Stock
 from dct_pipelines.assets.partitions import key_of, slices
 from dct_pipelines.assets.shown import plot, preview
 from dct_pipelines.clients.parquet import MetricFiles, buckets
@@ -47,8 +48,10 @@ def materialize(
     """
     begun = time.monotonic()
     old, fresh = _split(span, facts_since)
-    refreshed = metrics.refresh(table.name, fresh) if fresh is not None else None
     files = MetricFiles(home, table, span.grain)
+    # First: rows that are there stand for the files as well, when alerts ask how far metrics have come.
+    files.try_room()
+    refreshed = metrics.refresh(table.name, fresh) if fresh is not None else None
     findings = Findings(table)
     row_counts: Counter[datetime] = Counter()
     known: dict[datetime, Figures] = {}
@@ -63,7 +66,8 @@ def materialize(
             findings.look(Slice(table, part, rows, counted))
             row_counts.update(row["bucket"] for row in rows)
             known |= figures_by_bucket(table, rows)
-    findings.look(Slice(table, span, (), missing=files.missing()))
+    missing = Stock(metrics, home, span.grain, facts_since).gaps(table, span)
+    findings.look(Slice(table, span, (), missing=missing))
     shown = list(buckets(span))[-SHOWN:]
     by_partition: dict[str, dict[str, Any]] = {
         key_of(span.grain, bucket): {ROW_COUNT: row_counts[bucket]} | known.get(bucket, {})

@@ -24,6 +24,8 @@ from dct_pipelines.domain.metrics import ColumnType, Grain, MetricColumn, Metric
 SUFFIX = ".parquet"
 NAME = re.compile(rf"\d{{4}}-\d\d-\d\d{re.escape(SUFFIX)}")
 DAY = Grain.DAY.length
+ORDINARY_BYTES = 4 * 1024**2
+"""More than the files of a day of most tables."""
 Row = Mapping[str, Any]
 
 
@@ -43,6 +45,16 @@ class MetricFiles:
         """The span of the files that hold these buckets."""
         until = Grain.DAY.begin(span.until - span.grain.length) + DAY
         return Span(span.grain, Grain.DAY.begin(span.since), until)
+
+    def try_room(self) -> None:
+        """Fail where files of an ordinary size cannot be written now, as on a full disk."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        scratch = self.directory / f".room.{os.getpid()}"
+        try:
+            with room_for("metric files"):
+                scratch.write_bytes(bytes(ORDINARY_BYTES))
+        finally:
+            scratch.unlink(missing_ok=True)
 
     def write(self, span: Span, rows: Iterable[Row]) -> int:
         """Replace the files that hold these buckets; returns how many bytes they have.
@@ -69,9 +81,14 @@ class MetricFiles:
         Without a span those between the oldest and the newest that were.
         """
         there = self._computed()
-        if span is None and there:
-            span = Span(self._grain, min(there), max(there) + self._grain.length)
+        if span is None:
+            span = self.extent()
         return [bucket for bucket in buckets(span) if bucket not in there] if span is not None else []
+
+    def extent(self) -> Span | None:
+        """From the oldest to the newest bucket that were computed; None where none was."""
+        there = self._computed()
+        return Span(self._grain, min(there), max(there) + self._grain.length) if there else None
 
     def _computed(self) -> set[datetime]:
         with contextlib.suppress(FileNotFoundError):

@@ -71,6 +71,8 @@ class MetricTable:
     """The tables of this schema that it is computed from, at the same grain."""
     whole: tuple[tuple[str, str], ...] = ()
     """Keys and their values in the rows that stand for a whole bucket; none: all its rows together do."""
+    in_every_bucket: bool = False
+    """Whether each bucket has rows, whatever happened in it: one without any was never computed."""
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -126,6 +128,15 @@ class MetricsPort(Protocol):
 
         Buckets without any are left out.
         """
+
+    def without_rows(self, table: str, span: Span) -> list[datetime]:
+        """The buckets of the span of which the table has no row, the oldest first.
+
+        They were not computed, if the table is one that has rows `in_every_bucket`.
+        """
+
+    def first_bucket(self, grain: Grain) -> datetime | None:
+        """The oldest bucket of which any table that has rows `in_every_bucket` has some."""
 
     def first_fact(self) -> datetime | None:
         """When the oldest execution that is still there was made: what came before has no metrics."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from dct_pipelines.domain.errors import InvalidInput
-from dct_pipelines.domain.metrics import MetricTable, Refreshed, Span
+from dct_pipelines.domain.metrics import Grain, MetricTable, Refreshed, Span
 from dct_pipelines.domain.quotas import Quotas
 from dct_pipelines.registry import nearest
 from dct_pipelines.store import quotas
@@ -58,6 +58,21 @@ class MetricsService:
         """How many executions ended in each bucket that has any."""
         with self.database.connect() as connection:
             return refreshing.counted(connection, span)
+
+    def without_rows(self, table: str, span: Span) -> list[datetime]:
+        """The buckets of the span of which the table has no row, the oldest first."""
+        with self.database.connect() as connection:
+            return refreshing.without_rows(connection, _metric(table), span)
+
+    def first_bucket(self, grain: Grain) -> datetime | None:
+        """The oldest bucket of which any table that has rows in every bucket has some."""
+        with self.database.connect() as connection:
+            found = [
+                refreshing.first_bucket(connection, metric, grain)
+                for metric in METRICS.values()
+                if metric.table.in_every_bucket and grain in metric.table.grains
+            ]
+        return min((bucket for bucket in found if bucket is not None), default=None)
 
     def first_fact(self) -> datetime | None:
         """When the oldest execution that is still there was made."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -44,11 +44,6 @@ JOIN dct.connections AS connection ON connection.id = item.connection_id AND con
 WHERE cursor.state = 'unreadable'
 ORDER BY connection.name, item.name
 """)
-_METRICS_ARE_THERE = text("SELECT to_regclass('metrics.resource_utilization') IS NOT NULL")
-_LAST_METRICS = text("""
-SELECT bucket FROM metrics.resource_utilization WHERE grain = 'hour' ORDER BY bucket DESC LIMIT 1
-""")
-"""That table has a row for each hour, whatever happened in it."""
 
 
 def ended(connection: Connection, since: datetime) -> Sequence[Row[Any]]:
@@ -80,11 +75,3 @@ def unreadable(connection: Connection) -> Sequence[Row[Any]]:
     has said that it is not there, and is not asked again each time.
     """
     return connection.execute(_UNREADABLE).all()
-
-
-def metrics_until(connection: Connection) -> datetime | None:
-    """Up to when there are metrics; None before the first were computed."""
-    if not connection.scalar(_METRICS_ARE_THERE):
-        return None
-    bucket: datetime | None = connection.scalar(_LAST_METRICS)
-    return bucket + timedelta(hours=1) if bucket is not None else None

@@ -163,8 +163,35 @@ def test_the_first_fact_is_the_oldest(side: Side):
     assert Grain.HOUR.begin(first.astimezone(UTC)) == MIDNIGHT + timedelta(hours=2)
 
 
+def test_a_table_that_says_so_has_rows_in_every_bucket_whatever_happened(side: Side):
+    side.end(5.5)
+    refreshed(side, HOURS)
+    refreshed(side, DAY)
+    steady = [table for table in side.metrics.tables.values() if table.in_every_bucket]
+    assert "resource_utilization" in {table.name for table in steady}
+    for table in steady:
+        for span in (DAY, HOURS):
+            if span.grain in table.grains:
+                assert side.metrics.without_rows(table.name, span) == [], table.name
+
+
+def test_buckets_without_rows_are_those_that_were_not_computed(side: Side):
+    hour = Grain.HOUR.length
+    computed = Span(Grain.HOUR, MIDNIGHT + 3 * hour, MIDNIGHT + 5 * hour)
+    assert side.metrics.first_bucket(Grain.HOUR) is None
+    side.metrics.refresh("resource_utilization", computed)
+    around = Span(Grain.HOUR, MIDNIGHT + 2 * hour, MIDNIGHT + 7 * hour)
+    assert side.metrics.without_rows("resource_utilization", around) == [
+        MIDNIGHT + number * hour for number in (2, 5, 6)
+    ]
+    assert side.metrics.first_bucket(Grain.HOUR) == computed.since
+    assert side.metrics.first_bucket(Grain.DAY) is None
+
+
 def test_a_table_that_there_is_not_is_refused_by_name(side: Side):
     with pytest.raises(InvalidInput, match="execution_metric"):
         side.metrics.refresh("execution_metric", DAY)
     with pytest.raises(InvalidInput, match="execution_metric"):
         side.metrics.rows("execution_metric", DAY)
+    with pytest.raises(InvalidInput, match="execution_metric"):
+        side.metrics.without_rows("execution_metric", DAY)

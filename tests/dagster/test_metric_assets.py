@@ -174,6 +174,19 @@ def test_more_in_use_than_the_quota_is_a_warning(laboratory: Laboratory):
     assert found.severity is dg.AssetCheckSeverity.WARN
 
 
+def test_where_files_cannot_be_written_no_rows_say_that_all_is_well(laboratory: Laboratory):
+    laboratory.happened("ship", 5.5)
+    taken = laboratory.home / "metrics" / TABLE / "hour"
+    taken.parent.mkdir(parents=True)
+    taken.touch()
+    with pytest.raises(FileExistsError):
+        laboratory.hours(5, 5)
+    assert TABLE not in {table for table, _ in laboratory.metrics.refreshes}
+    taken.unlink()
+    laboratory.hours(5, 5)
+    assert [path.name for path in taken.glob(".room*")] == []
+
+
 def test_what_is_older_than_the_facts_stays_as_it_was_computed(laboratory: Laboratory):
     ancient = MIDNIGHT - timedelta(days=100)
     laboratory.happened("ship", -100 * 24 + 0.5)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.selector import JobSubsetSelector
 from dagster._core.run_coordinator import SubmitRunContext
 from sqlalchemy import text
 
@@ -75,6 +76,18 @@ def test_a_run_that_somebody_asks_for_in_the_ui_is_marked(instance: dg.DagsterIn
     submitted = coordinator.submit_run(SubmitRunContext(run, workspace=None))  # type: ignore[arg-type]
     assert submitted.tags[run_tags.METRICS] == "true"
     assert submitted.status is dg.DagsterRunStatus.QUEUED
+
+
+def test_a_run_for_one_table_is_planned_with_its_checks_and_without_other_tables(ground: Ground):
+    location = ground.context.create_request_context().get_code_location("dct_pipelines")
+    (repository,) = location.get_repositories()
+    some = JobSubsetSelector("dct_pipelines", repository, "metrics_hourly", None, [OURS])
+    job = location.get_job(some)
+    assert job.job_snapshot.node_names == ["metrics__hour__execution_metrics"]
+    assert job.tags[run_tags.METRICS] == "true"
+    plan = location.get_execution_plan(job, {}, None, None)
+    (step,) = plan.execution_plan_snapshot.steps
+    assert {one.name for one in step.outputs} >= {"result", "metrics__hour__execution_metrics_no_gap"}
 
 
 def test_a_run_of_metrics_has_a_worker_of_its_own(instance: dg.DagsterInstance):

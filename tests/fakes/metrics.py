@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from dct_pipelines.clients.parquet import buckets
 from dct_pipelines.domain.errors import InvalidInput
 from dct_pipelines.domain.metrics import (
     ColumnType,
@@ -43,6 +44,7 @@ TABLES = {
                 MetricColumn("used_percent", ColumnType.NUMBER, "In use", unit="%"),
             ),
             plotted=("used_percent",),
+            in_every_bucket=True,
         ),
         MetricTable(
             "slow_triggers",
@@ -66,12 +68,16 @@ class Fact:
 
 
 class FakeMetrics:
-    """Computes from `facts`, wrongly if it `double_counts`; `refreshes` are the spans that were asked for."""
+    """Computes from `facts`, wrongly if it `double_counts`, and not what is `broken`.
+
+    `refreshes` are the spans that were asked for.
+    """
 
     def __init__(self) -> None:
         self.facts: list[Fact] = []
         self.used_percent = 50.0
         self.double_counts = False
+        self.broken: set[str] = set()
         self.refreshes: list[tuple[str, Span]] = []
         self._rows: dict[tuple[str, Grain], dict[datetime, list[dict[str, Any]]]] = {}
 
@@ -81,12 +87,17 @@ class FakeMetrics:
 
     def refresh(self, table: str, span: Span) -> Refreshed:
         self._known(table)
+        if table in self.broken:
+            raise InvalidInput(f"{table} cannot be computed; mend it")
         self.refreshes.append((table, span))
         kept = self._rows.setdefault((table, span.grain), {})
         for bucket in [bucket for bucket in kept if span.since <= bucket < span.until]:
             del kept[bucket]
         written = 0
-        for bucket, facts in self._by_bucket(span).items():
+        found = self._by_bucket(span)
+        if TABLES[table].in_every_bucket:
+            found = {bucket: found.get(bucket, []) for bucket in buckets(span)}
+        for bucket, facts in found.items():
             kept[bucket] = [
                 {"grain": span.grain.value, "bucket": bucket, "computed_at": datetime.now(UTC)} | row
                 for row in self._compute(table, span.grain, bucket, facts)
@@ -102,6 +113,28 @@ class FakeMetrics:
     def counted(self, span: Span) -> Mapping[datetime, int]:
         counts = Counter(span.grain.begin(fact.ended_at) for fact in self.facts)
         return {at: count for at, count in counts.items() if span.since <= at < span.until}
+
+    def without_rows(self, table: str, span: Span) -> list[datetime]:
+        self._known(table)
+        kept = self._rows.get((table, span.grain), {})
+        return [bucket for bucket in buckets(span) if not kept.get(bucket)]
+
+    def first_bucket(self, grain: Grain) -> datetime | None:
+        of_all = [
+            at
+            for (name, own), kept in self._rows.items()
+            if own is grain and TABLES[name].in_every_bucket
+            for at in kept
+            if kept[at]
+        ]
+        return min(of_all, default=None)
+
+    def lose(self, span: Span) -> None:
+        """All rows of these buckets, as a restore to an earlier time does."""
+        for (_, grain), kept in self._rows.items():
+            for bucket in [bucket for bucket in kept if span.since <= bucket < span.until]:
+                if grain is span.grain:
+                    del kept[bucket]
 
     def first_fact(self) -> datetime | None:
         return min((fact.ended_at for fact in self.facts), default=None)

@@ -8,8 +8,9 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import delete, insert, text
+from sqlalchemy import delete, insert
 
+from dct_pipelines.domain.metrics import Grain
 from dct_pipelines.domain.restored import Restored
 from dct_pipelines.engine.restored import RestoredService
 from dct_pipelines.store import restoring, tables
@@ -45,8 +46,7 @@ def test_what_stands_still_in_a_restored_deployment_is_one_incident_and_ends_wit
     with alarm.world.database.begin() as connection:
         slots = [{"kind": "workspace", "holder": uuid4()} for _ in range(10)]
         connection.execute(insert(tables.slots), slots)
-        metrics = "INSERT INTO metrics.resource_utilization (grain, bucket, resource, most, at_end)"
-        connection.execute(text(f"{metrics} VALUES ('hour', :at, 'agents', 1, 1)"), {"at": long_ago})
+    alarm.measured(Grain.HOUR.begin(long_ago))
     restore(alarm)
     alarm.look(5)
     assert alarm.told() == []

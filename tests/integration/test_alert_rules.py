@@ -170,47 +170,6 @@ def test_a_burst_that_uses_everything_for_a_moment_is_no_incident(alarm: Alarm):
     assert alarm.stage.state(execution_id) == "completed"
 
 
-def test_metrics_that_are_not_computed_any_more_are_told(alarm: Alarm):
-    alarm.look()
-    table = "metrics.resource_utilization"
-    bucket = {"bucket": alarm.clock.now() - timedelta(hours=3, minutes=50)}
-    with alarm.world.database.begin() as connection:
-        columns = "(grain, bucket, resource, most, at_end)"
-        connection.execute(
-            text(f"INSERT INTO {table} {columns} VALUES ('hour', :bucket, 'agents', 1, 1)"), bucket
-        )
-    alarm.look()
-    assert alarm.told() == []
-    alarm.clock.advance(minutes=15)
-    for _ in range(19):
-        alarm.look()
-        alarm.clock.advance(minutes=4)
-    assert alarm.told() == []
-    alarm.look()
-    assert alarm.told()[0][1].startswith("Metrics end at ")
-    with alarm.world.database.begin() as connection:
-        connection.execute(text(f"UPDATE {table} SET bucket = :bucket"), {"bucket": alarm.clock.now()})
-    alarm.look()
-    assert alarm.kinds() == [OPENED, RESOLVED]
-
-
-def test_metrics_that_are_computed_within_the_hour_after_a_long_stop_are_no_incident(alarm: Alarm):
-    table = "metrics.resource_utilization"
-    bucket = {"bucket": alarm.clock.now() - timedelta(hours=20)}
-    with alarm.world.database.begin() as connection:
-        columns = "(grain, bucket, resource, most, at_end)"
-        connection.execute(
-            text(f"INSERT INTO {table} {columns} VALUES ('hour', :bucket, 'agents', 1, 1)"), bucket
-        )
-    for _ in range(16):
-        alarm.look()
-        alarm.clock.advance(minutes=4)
-    with alarm.world.database.begin() as connection:
-        connection.execute(text(f"UPDATE {table} SET bucket = :at"), {"at": alarm.clock.now()})
-    alarm.look(1)
-    assert (alarm.told(), alarm.world.rows(tables.incidents)) == ([], [])
-
-
 def test_a_trigger_may_have_a_rule_that_is_off_for_the_others(alarm: Alarm):
     alarm.thresholds = Thresholds(
         failure_percent=0, wait_seconds=0, utilization_percent=0, timeouts=0, listener_seconds=0

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import update
 
 from dct_pipelines.domain.incidents import Thresholds
+from dct_pipelines.domain.metrics import Grain
 from dct_pipelines.store import tables
 from dct_pipelines.store.database import Database
 from tests.support.alarm import Alarm, alarm
@@ -61,6 +62,7 @@ def test_what_nobody_starts_though_nothing_is_in_its_way_is_the_dispatchers_faul
 
 
 def test_what_was_resumed_a_moment_before_the_look_opens_nothing_and_stops_no_sign_of_life(alarm: Alarm):
+    alarm.measured(Grain.HOUR.begin(alarm.clock.now()))
     for name in ("first", "second"):
         trigger_id = alarm.trigger(name, status="paused")
         execution_id = waiting(alarm, trigger_id, 180)

@@ -11,13 +11,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import func, update
 
 from dct_pipelines.clients.alert_webhook import WebhookAlerts
 from dct_pipelines.clients.webhook import SignedPost
 from dct_pipelines.domain.alerts import AlertPort
 from dct_pipelines.domain.errors import ActionFailed
 from dct_pipelines.domain.incidents import Incident, Pace, Thresholds
+from dct_pipelines.domain.metrics import Grain, Span
 from dct_pipelines.domain.ports import ChannelPort
 from dct_pipelines.domain.quotas import Quotas
 from dct_pipelines.engine.alerts.evaluate import Evaluator
@@ -25,9 +26,11 @@ from dct_pipelines.engine.alerts.life import DeadMansSwitch
 from dct_pipelines.engine.alerts.rules import Rules
 from dct_pipelines.engine.alerts.sending import WEBHOOK, Ways
 from dct_pipelines.engine.alerts.service import AlertService, Turned
+from dct_pipelines.engine.metrics import MetricsService
 from dct_pipelines.engine.waiting import WaitingService
 from dct_pipelines.store import tables
 from dct_pipelines.store.database import Database
+from dct_pipelines.store.tables.metrics import metric_tables as metric_rows
 from tests.fakes.ports import FakeClock, FakeSecrets
 from tests.support.receiver import Receiver, receiver
 from tests.support.stage import QUOTAS, Stage
@@ -65,6 +68,7 @@ class Alarm:
     port: AlertPort | None = None
     monitor: Monitor = field(default_factory=Monitor)
     jobs: frozenset[str] = frozenset({"check", "notify_users"})
+    watches_metrics: bool = True
 
     @property
     def clock(self) -> FakeClock:
@@ -75,7 +79,9 @@ class Alarm:
         """The services as they are wired now."""
         database, clock = self.world.database, self.clock
         waiting = WaitingService(database, clock, self.quotas, 300, lambda: self.jobs)
-        rules = Rules(waiting, self.quotas, self.thresholds, self.pace, True, lambda _kind: 60)
+        rules = Rules(
+            waiting, self.quotas, self.thresholds, self.pace, self.watches_metrics, lambda _kind: 60
+        )
         evaluator = Evaluator(
             database, clock, rules, lambda: self.destinations, lambda name: [name], timedelta(days=90)
         )
@@ -141,6 +147,18 @@ class Alarm:
         with self.world.database.begin() as connection:
             rows = tables.connections
             connection.execute(update(rows).where(rows.c.id == self.world.connection_id).values(**columns))
+
+    def measured(self, until: datetime, *but: str, grain: Grain = Grain.HOUR, buckets: int = 1) -> None:
+        """The metrics of the buckets up to then, but of some tables, as their schedule computes them."""
+        span = Span(grain, until - buckets * grain.length, until)
+        metrics = MetricsService(self.world.database, self.quotas, 300)
+        for name, table in metrics.tables.items():
+            if grain in table.grains and name not in but:
+                metrics.refresh(name, span)
+                rows = metric_rows[name]
+                at = func.least(rows.c.bucket + 4 * grain.length, self.clock.now())
+                with self.world.database.begin() as connection:
+                    connection.execute(update(rows).where(rows.c.bucket >= span.since).values(computed_at=at))
 
     def messages(self) -> list[dict[str, Any]]:
         return sorted(self.world.rows(tables.alert_messages), key=lambda row: row["created_at"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -55,10 +55,14 @@ class Laboratory:
         """An execution that ended so many hours after yesterday's midnight."""
         self.metrics.facts.append(Fact(trigger, MIDNIGHT + timedelta(hours=hour), **facts))
 
-    def materialize(self, first: str, last: str, job: str = "metrics_hourly") -> dg.ExecuteInProcessResult:
+    def materialize(
+        self, first: str, last: str, job: str = "metrics_hourly", assets: Sequence[dg.AssetKey] | None = None
+    ) -> dg.ExecuteInProcessResult:
         """The partitions from `first` to `last`, as a schedule or a backfill asks for them."""
         tags = dict(zip(RANGE, (first, last), strict=True))
-        return self.definitions.resolve_job_def(job).execute_in_process(instance=self.instance, tags=tags)
+        return self.definitions.resolve_job_def(job).execute_in_process(
+            instance=self.instance, tags=tags, asset_selection=assets, raise_on_error=not self.metrics.broken
+        )
 
     def hours(self, first: int, last: int) -> dg.ExecuteInProcessResult:
         """Hours of yesterday, both included."""

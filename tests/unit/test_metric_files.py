@@ -78,7 +78,14 @@ def test_a_file_of_somebody_else_is_none_of_these(files: MetricFiles):
 
 
 def test_where_nothing_was_computed_nothing_lies_in_between(files: MetricFiles):
+    assert files.extent() is None
     assert files.missing() == []
+
+
+def test_what_was_computed_reaches_from_the_oldest_to_the_newest(files: MetricFiles):
+    files.write(hours(30, 31), [])
+    files.write(hours(4, 6), [])
+    assert files.extent() == hours(4, 31)
 
 
 @settings(max_examples=30)

@@ -24,6 +24,7 @@ from dct_pipelines.engine.alerts.connections import (
 from dct_pipelines.engine.alerts.credentials import expiring_signs
 from dct_pipelines.engine.alerts.failures import alerts_of, failure_signs
 from dct_pipelines.engine.alerts.looking import Look
+from dct_pipelines.engine.alerts.metrics import stale_signs
 from dct_pipelines.engine.alerts.neglect import maintenance_signs
 from dct_pipelines.engine.alerts.waits import DISPATCH, LongWait, long_waits
 from dct_pipelines.engine.waiting import WaitingService
@@ -176,14 +177,8 @@ class Rules:
 
     def _metrics(self, connection: Connection, now: datetime) -> Iterator[Sign]:
         limit = self.thresholds.metrics_hours
-        until = alerting.metrics_until(connection) if self.watches_metrics and limit else None
-        if until is not None and now - until > timedelta(hours=limit):
-            yield Sign(
-                AlertRule.METRICS,
-                "hourly",
-                f"Metrics end at {until:%Y-%m-%d %H:%M} UTC; look at the runs of their schedule in Dagster",
-                figures={"until": until.isoformat()},
-            )
+        if self.watches_metrics and limit:
+            yield from stale_signs(connection, limit, now)
 
     def _still_free(
         self, free: Sequence[LongWait], live: Sequence[Incident], now: datetime

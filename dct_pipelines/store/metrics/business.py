@@ -44,6 +44,7 @@ TABLE = MetricTable(
     ),
     plotted=("deployments", "change_failure_percent", "lead_time_p50_seconds", "restore_mean_seconds"),
     whole=(("dimension", ALL),),
+    in_every_bucket=True,
 )
 _NAMING = ("link", "assignee", "priority")
 _MAY_MISLEAD = ", ".join(f"""'%"{what} %'""" for what in _NAMING)

@@ -27,6 +27,7 @@ TABLE = MetricTable(
     plotted=("most", "forecast"),
     grains=(Grain.DAY,),
     sources=("resource_utilization",),
+    in_every_bucket=True,
 )
 _STATEMENT = f"""
 WITH lines AS (

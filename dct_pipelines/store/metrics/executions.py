@@ -42,6 +42,7 @@ TABLE = MetricTable(
     plotted=("executions", "failed", "success_percent", "p50_seconds", "p95_seconds"),
     counts="executions",
     whole=(("dimension", ALL),),
+    in_every_bucket=True,
 )
 _MEASURED = f"""
     count(*) AS executions,

@@ -46,6 +46,7 @@ TABLE = MetricTable(
     ),
     plotted=("waits", "p95_seconds", "depth_most"),
     whole=(("reason", ALL),),
+    in_every_bucket=True,
 )
 _STATEMENT = f"""
 WITH {BUCKETS}, waits AS MATERIALIZED (

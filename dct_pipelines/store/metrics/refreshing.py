@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, select, text
 
 from dct_pipelines.domain.execution import ExecutionState
-from dct_pipelines.domain.metrics import Span
-from dct_pipelines.store.metrics.base import Metric
+from dct_pipelines.domain.metrics import Grain, Span
+from dct_pipelines.store.metrics.base import SINCE, STEP, UNTIL, Metric
 from dct_pipelines.store.tables import trigger_executions
 from dct_pipelines.store.tables.metrics import metric_tables
 
@@ -66,6 +66,28 @@ def counted(connection: Connection, span: Span) -> dict[datetime, int]:
     """How many executions ended in each bucket that has any."""
     found = connection.execute(_COUNTED, _parameters(span) | {"open": _OPEN})
     return {row.bucket: row.executions for row in found}
+
+
+def without_rows(connection: Connection, metric: Metric, span: Span) -> list[datetime]:
+    """The buckets of the span without any row. Each is looked up: rows are many more than buckets."""
+    table = metric_tables[metric.table.name]
+    statement = (
+        f"SELECT series.bucket FROM generate_series({SINCE}, {UNTIL} - {STEP}, {STEP}) AS series (bucket)"  # noqa: S608
+        " LEFT JOIN LATERAL ("
+        f"SELECT true AS is_there FROM {table.fullname} AS kept"
+        " WHERE kept.grain = :grain AND kept.bucket = series.bucket LIMIT 1"
+        ") AS found ON true WHERE is_there IS NULL ORDER BY series.bucket"
+    )
+    return list(connection.scalars(text(statement), _parameters(span)))
+
+
+def first_bucket(connection: Connection, metric: Metric, grain: Grain) -> datetime | None:
+    """The oldest bucket that has rows."""
+    rows = metric_tables[metric.table.name].c
+    oldest: datetime | None = connection.scalar(
+        select(func.min(rows.bucket)).where(rows.grain == grain.value)
+    )
+    return oldest
 
 
 def first_fact(connection: Connection) -> datetime | None:

@@ -41,6 +41,7 @@ TABLE = MetricTable(
     ),
     plotted=("p50_seconds", "p95_seconds"),
     whole=(("trigger_type", ALL), ("leg", "change_to_finished")),
+    in_every_bucket=True,
 )
 _TAKEN = ", ".join(f"{seconds(*ends)} AS {leg}" for leg, ends in LEGS.items())
 _MEASURED = ", ".join(

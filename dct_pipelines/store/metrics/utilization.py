@@ -24,6 +24,7 @@ TABLE = MetricTable(
         number("average_percent", "the average, of the quota", "%"),
     ),
     plotted=("utilization_percent", "average_percent"),
+    in_every_bucket=True,
 )
 QUOTAS = """
 quotas (of, resource, quota) AS (
