@@ -94,6 +94,8 @@ def look_for_two_hours(alarm: Alarm) -> None:
 
 
 def made_days_ago(alarm: Alarm, days: int) -> None:
+    """And nobody wants metrics of it."""
+    alarm.watches_metrics = False
     alarm.connection(created_at=alarm.clock.now() - timedelta(days=days))
 
 

@@ -88,7 +88,7 @@ def test_metrics_that_never_worked_are_told(alarm: Alarm):
 
 def test_metrics_that_are_off_are_not_missed(alarm: Alarm):
     alarm.watches_metrics = False
-    alarm.connection(created_at=NOON - timedelta(days=30))
+    alarm.connection(created_at=NOON - timedelta(days=1))
     watch(alarm, 2)
     assert nothing_is_suspected(alarm)
 
