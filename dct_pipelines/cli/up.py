@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
@@ -161,7 +161,8 @@ def unwinding() -> Iterator[None]:
     def leave(number: int, _frame: FrameType | None) -> None:
         for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(each, signal.SIG_IGN)
-        os.write(STDERR, UNWINDING)  # not by Python's buffer, which may be in use at this moment
+        with suppress(OSError):  # nobody may read it any more: what matters is to end
+            os.write(STDERR, UNWINDING)  # not by Python's buffer, which may be in use at this moment
         raise SystemExit(128 + number)
 
     with on_end(leave):

@@ -73,6 +73,7 @@ class MetricFiles:
             if self._grain is Grain.HOUR:
                 for day in by_day:
                     self._note(day, span)
+                    self._remove_hours_of(day)
         return size
 
     def missing(self, span: Span | None = None) -> list[datetime]:
@@ -92,15 +93,16 @@ class MetricFiles:
 
     def _computed(self) -> set[datetime]:
         with contextlib.suppress(FileNotFoundError):
-            names = filter(NAME.fullmatch, (path.name for path in self.directory.iterdir()))
-            days = [datetime.fromisoformat(f"{name.removesuffix(SUFFIX)}T00:00:00+00:00") for name in names]
+            # one of no bytes is what a power cut may leave
+            names = [path.stem for path in self.directory.iterdir() if _is_ours(path) and path.stat().st_size]
+            days = [datetime.fromisoformat(f"{name}T00:00:00+00:00") for name in names]
             if self._grain is Grain.DAY:
                 return set(days)
             return {day + timedelta(hours=hour) for day in days for hour in self._hours(day)}
         return set()
 
     def _hours(self, day: datetime) -> set[int]:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, ValueError):
             return set(map(int, self._note_of(day).read_text(encoding="ascii").split()))
         return set()
 
@@ -109,6 +111,11 @@ class MetricFiles:
         within = {bucket.hour for bucket in buckets(span) if day <= bucket < day + DAY}
         hours = sorted(self._hours(day) | within)
         self._replace(self._note_of(day), " ".join(map(str, hours)).encode())
+
+    def _remove_hours_of(self, day: datetime) -> None:
+        """Files of one hour each, as builds before 0.1.0 wrote them: readers would have their rows twice."""
+        for path in self.directory.glob(f"{day:%Y-%m-%d}T??Z{SUFFIX}"):
+            path.unlink(missing_ok=True)
 
     def _note_of(self, day: datetime) -> Path:
         return self.directory / f".{day:%Y-%m-%d}.hours"
@@ -123,6 +130,10 @@ class MetricFiles:
             scratch.unlink(missing_ok=True)
             raise
         return len(content)
+
+
+def _is_ours(path: Path) -> bool:
+    return NAME.fullmatch(path.name) is not None
 
 
 def buckets(span: Span) -> Iterator[datetime]:

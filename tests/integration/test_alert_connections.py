@@ -164,6 +164,14 @@ def test_a_pause_from_before_the_machine_was_off_is_no_incident(alarm: Alarm):
     assert alarm.told() == []
 
 
+def test_one_pause_after_the_machine_was_off_is_no_incident(alarm: Alarm):
+    now = alarm.clock.now()
+    told = {"health": "throttled", "health_since": now, "not_before": now + timedelta(minutes=2)}
+    alarm.connection(last_ok_at=now - timedelta(hours=9), **told)
+    alarm.look()
+    assert alarm.told() == []
+
+
 def test_webhooks_that_have_a_connection_due_again_and_again_do_not_hide_that_nobody_reads_it(alarm: Alarm):
     alarm.connection(last_ok_at=alarm.clock.now() - timedelta(hours=2))
     for _ in range(3):

@@ -120,6 +120,11 @@ def test_days_that_are_not_computed_are_told_once_their_schedule_has_had_its_tur
     ((_, said),) = alarm.told()
     assert said.startswith("Metrics end at 2026-03-02 00:00 UTC; ")
     assert said.endswith("(metrics_daily)")
+    with alarm.world.database.begin() as connection:  # somebody has all hours computed again
+        now = {"now": alarm.clock.now()}
+        connection.execute(text("UPDATE metrics.resource_utilization SET computed_at = :now"), now)
+    alarm.look()
+    assert alarm.kinds() == [OPENED]
     alarm.measured(midnight + 24 * HOUR, grain=Grain.DAY)
     alarm.look()
     assert alarm.kinds() == [OPENED, RESOLVED]

@@ -71,6 +71,24 @@ def test_hours_whose_file_or_note_is_lost_are_missing(files: MetricFiles, lost: 
     assert files.missing(hours(0, 47)) == list(buckets(hours(0, 23)))
 
 
+@pytest.mark.parametrize("name", ["2026-03-02.parquet", ".2026-03-02.hours"])
+def test_what_a_power_cut_has_damaged_is_missing_and_made_again(files: MetricFiles, name: str):
+    files.write(hours(0, 23), [])
+    (files.directory / name).write_bytes(b"" if name.endswith("parquet") else b"\0\0\0")
+    assert files.missing(hours(0, 23)) == list(buckets(hours(0, 23)))
+    files.write(hours(0, 23), [])
+    assert files.missing() == []
+
+
+def test_files_of_single_hours_go_when_their_day_is_written(files: MetricFiles):
+    files.write(hours(0, 23), [])
+    earlier = [files.directory / f"2026-03-0{day}T05Z.parquet" for day in (2, 3)]
+    for path in earlier:
+        path.touch()
+    files.write(hours(5, 5), [row(MONDAY + 5 * HOUR)])
+    assert [path.exists() for path in earlier] == [False, True]
+
+
 def test_a_file_of_somebody_else_is_none_of_these(files: MetricFiles):
     files.write(hours(0, 1), [])
     (files.directory / "mine.parquet").touch()

@@ -58,7 +58,9 @@ class GitHubClient(GitHubRequests, GitHubPipelines):
 
     def credential_end(self, *, is_due: bool) -> CredentialEnd | None:
         """Of a token, by a call that counts against no limit. A GitHub App's key does not end."""
-        return None if self._api.credentials.is_app else self._watch.end(is_due=is_due)
+        if self._api.credentials.is_app:
+            return CredentialEnd(None) if is_due else None
+        return self._watch.end(is_due=is_due)
 
     def look(self, kind: ItemKind, location: str, config: Mapping[str, Any]) -> str:
         """What is there."""

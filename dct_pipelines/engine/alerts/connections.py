@@ -23,7 +23,7 @@ class Silence:
     A provider that asks to wait again and again has done nothing wrong, and neither have we: no failure is
     counted, and the connection is never due. All the same nobody hears what happens there.
     `usual_seconds` is the interval of a kind, `paused_at` when the deployment was restored: before, nobody
-    could read.
+    could read. Nor counts the time before it became as it is: nobody may have asked then.
     """
 
     usual_seconds: Callable[[str], float]
@@ -32,7 +32,7 @@ class Silence:
 
     def of(self, row: Row[Any]) -> timedelta | None:
         """For how long nothing was read, if that is too long."""
-        since = max(filter(None, (row.last_ok_at or row.updated_at, self.paused_at)))
+        since = max(filter(None, (row.last_ok_at or row.updated_at, row.health_since, self.paused_at)))
         silent = self.now - since
         if silent <= SILENT_FOR:
             return None

@@ -94,7 +94,11 @@ class Delivery:
                 self._busy.discard(channel)
                 told.set_result(done)
 
-        threading.Thread(target=work, name=f"alerts to {channel}", daemon=True).start()
+        try:
+            threading.Thread(target=work, name=f"alerts to {channel}", daemon=True).start()
+        except RuntimeError as error:  # no thread is left in this system: at another turn there may be
+            self._busy.discard(channel)
+            told.set_exception(error)
         return told
 
     def _together(self, begun: Iterable[tuple[str, Future[Delivered]]]) -> Delivered:

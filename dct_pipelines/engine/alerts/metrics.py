@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from dct_pipelines.domain.incidents import AlertRule, Sign
@@ -27,8 +28,7 @@ def stale_signs(connection: Connection, hours: float, now: datetime) -> Iterator
     since = standing.something_since(connection) if any(end.until is None for end in ends) else None
     told: set[str] = set()
     for grain, subject in SUBJECTS.items():
-        if grain is Grain.DAY and not _had_a_days_turn(connection, now):
-            return
+        is_over = grain is not Grain.DAY or _had_a_days_turn(connection, now)
         patience = timedelta(hours=hours) + grain.length - Grain.HOUR.length
         mine = [end for end in ends if end.grain is grain]
         behind = {
@@ -40,7 +40,7 @@ def stale_signs(connection: Connection, hours: float, now: datetime) -> Iterator
         }
         if behind:
             told |= behind.keys()
-            yield _sign(subject, mine, behind)
+            yield replace(_sign(subject, mine, behind), is_over=is_over)
 
 
 def _had_a_days_turn(connection: Connection, now: datetime) -> bool:

@@ -83,7 +83,7 @@ ORDER BY nspname, kind, name, part, grantee, is_grantable
 """)
 _IS_THERE = {
     "SCHEMA": text("SELECT to_regnamespace(:schema) IS NOT NULL"),
-    "DEFAULT": text("SELECT pg_has_role(to_regrole(:name), 'MEMBER')"),
+    "DEFAULT": text("SELECT pg_has_role(to_regrole(:name), 'USAGE')"),
     "TABLE": text("""
         SELECT to_regclass(:name) IS NOT NULL AND (:part IS NULL OR EXISTS (
             SELECT FROM pg_attribute
