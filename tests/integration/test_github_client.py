@@ -277,7 +277,8 @@ def test_the_end_of_a_token_is_read_from_the_headers_of_a_call_that_counts_again
     assert client.credential_end(is_due=True) == CredentialEnd(None)
 
 
-def test_the_key_of_a_github_app_has_no_end(server: GitHubServer) -> None:
+def test_the_key_of_a_github_app_has_no_end_and_is_said_to_have_none(server: GitHubServer) -> None:
     app = server.client({"app_id": 1, "installation_id": 2}, "a key")
-    assert app.credential_end(is_due=True) is None
+    assert app.credential_end(is_due=False) is None
+    assert app.credential_end(is_due=True) == CredentialEnd(None)
     assert server.calls == []
