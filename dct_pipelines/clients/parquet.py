@@ -76,15 +76,10 @@ class MetricFiles:
                     self._remove_hours_of(day)
         return size
 
-    def missing(self, span: Span | None = None) -> list[datetime]:
-        """The buckets of a span that were not computed, the oldest first.
-
-        Without a span those between the oldest and the newest that were.
-        """
+    def missing(self, span: Span) -> list[datetime]:
+        """The buckets of a span that were not computed, the oldest first."""
         there = self._computed()
-        if span is None:
-            span = self.extent()
-        return [bucket for bucket in buckets(span) if bucket not in there] if span is not None else []
+        return [bucket for bucket in buckets(span) if bucket not in there]
 
     def extent(self) -> Span | None:
         """From the oldest to the newest bucket that were computed; None where none was."""

@@ -29,10 +29,8 @@ MIGRATION_LOCK = 7_266_100
 OPTIMIZE_LOCK = 7_266_101
 MODELS = (metadata, metric_metadata)
 """A schema each."""
-CUT_OFF = (
-    "the tables do not say which revision they are: a restore was cut off; run `dct restore FILE` again, and "
-    "with --replace if there was something before"
-)
+RESTORE_AGAIN = "run `dct restore FILE` again, and with --replace if there was something before"
+CUT_OFF = f"the tables do not say which revision they are: a restore was cut off; {RESTORE_AGAIN}"
 _IS_CUT_OFF = text("""
 SELECT to_regclass('dct.trigger_executions') IS NOT NULL OR to_regnamespace('dct_replaced') IS NOT NULL
     OR to_regnamespace('dagster_replaced') IS NOT NULL OR to_regnamespace('metrics_replaced') IS NOT NULL

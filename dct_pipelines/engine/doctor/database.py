@@ -13,7 +13,7 @@ from dct_pipelines.settings import Settings
 from dct_pipelines.store import examining, restoring, revision
 from dct_pipelines.store.database import Connection, Database
 from dct_pipelines.store.embedded import ServerState
-from dct_pipelines.store.schema import is_cut_off, verify
+from dct_pipelines.store.schema import RESTORE_AGAIN, is_cut_off, verify
 
 LEAST_SERVER = 14
 LONG_TRANSACTION = timedelta(minutes=5)
@@ -93,9 +93,6 @@ def look_at_tables(connection: Connection, now: datetime) -> Iterator[Told]:
             "a restore was cut off or did not clean up: schema dct_replaced is what was there before",
             "call `dct restore` again, or drop it when nothing is missed",
         )
-
-
-RESTORE_AGAIN = "`dct restore FILE` again, with --replace if there was something before"
 
 
 def look_for_differences(database: Database) -> Iterator[Told]:
