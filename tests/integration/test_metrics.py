@@ -20,6 +20,8 @@ from dct_pipelines.engine.metrics import MetricsService
 from dct_pipelines.engine.reading import outcome_of
 from dct_pipelines.store import dispatching, tables
 from dct_pipelines.store.database import Database
+from dct_pipelines.store.metrics import refreshing
+from dct_pipelines.store.metrics.catalog import METRICS
 from dct_pipelines.store.watching import sources
 from tests.support.measured import Act, Deployed, Ground, Past
 
@@ -118,6 +120,15 @@ def test_many_refreshes_of_one_table_at_once_do_not_mix(ground: Ground):
     with ThreadPoolExecutor(4) as pool:
         written = list(pool.map(one, range(4)))
     assert written == [len(service(ground).rows("execution_metrics", HOUR))] * 4
+
+
+def test_days_are_computed_while_a_refresh_of_hours_is_under_way(ground: Ground):
+    ground.keep([ended()])
+    parameters = {"ageing_step": 300.0, "executions": 5, "agents": 4, "workspaces": 3}
+    with ThreadPoolExecutor(1) as days, ground.database.begin() as hours:
+        refreshing.refresh(hours, METRICS["execution_metrics"], HOUR, parameters)
+        written = days.submit(service(ground).refresh, "execution_metrics", WHOLE).result(timeout=30)
+    assert written.rows == len(service(ground).rows("execution_metrics", WHOLE)) > 1
 
 
 def test_a_table_or_grain_that_there_is_not_is_said_so(ground: Ground):

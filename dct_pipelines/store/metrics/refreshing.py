@@ -15,7 +15,8 @@ from dct_pipelines.store.tables import trigger_executions
 from dct_pipelines.store.tables.metrics import metric_tables
 
 REFRESH_LOCK = 7_266_020
-"""First key of the advisory locks, one a table, that keep two refreshes from mixing."""
+"""First key of the advisory locks, one a table and grain, that keep two refreshes from mixing. Hours and days
+of a table are rows of their own, and go side by side."""
 MEMORY = "64MB"
 """Of one sort or hash of the database: most spans fit, and a longer one goes to disk."""
 LONGEST_MINUTES = 30
@@ -40,8 +41,8 @@ def refresh(connection: Connection, metric: Metric, span: Span, values: Mapping[
     minutes = {"memory": MEMORY, "timeout": f"{LONGEST_MINUTES}min"}
     connection.execute(_SETTINGS, minutes)
     connection.execute(
-        text("SELECT pg_advisory_xact_lock(:space, hashtext(:table))"),
-        {"space": REFRESH_LOCK, "table": table.name},
+        text("SELECT pg_advisory_xact_lock(:space, hashtext(:rows))"),
+        {"space": REFRESH_LOCK, "rows": f"{table.name} {span.grain}"},
     )
     connection.execute(delete(table).where(*_within(table, span)))
     names = ", ".join(column.name for column in metric.table.columns)

@@ -60,16 +60,17 @@ WITH known AS (
 ), slowest AS (
     SELECT * FROM ranked WHERE place <= {MOST}
 ), ended AS (
-    SELECT e.id, slowest.bucket, slowest.trigger
+    SELECT e.id, {bucket_of("e.completed_at")} AS bucket, {TRIGGER} AS trigger
     FROM dct.trigger_executions AS e
     LEFT JOIN dct.dynamic_context_triggers AS trigger ON trigger.id = e.trigger_id
-    JOIN slowest ON slowest.bucket = {bucket_of("e.completed_at")} AND slowest.trigger = {TRIGGER}
     WHERE {ENDED}
+    OFFSET 0
 ), acted AS (
     SELECT
         ended.bucket, ended.trigger, a.action_type,
         sum({clamped(seconds("a.started_at", "a.ended_at"))}) AS spent
-    FROM ended JOIN dct.action_results AS a ON a.execution_id = ended.id GROUP BY 1, 2, 3
+    FROM slowest JOIN ended USING (bucket, trigger) JOIN dct.action_results AS a ON a.execution_id = ended.id
+    GROUP BY 1, 2, 3
 ), longest AS (
     SELECT DISTINCT ON (bucket, trigger)
         bucket, trigger, action_type,
@@ -82,4 +83,8 @@ SELECT
 FROM slowest
 LEFT JOIN longest USING (bucket, trigger)
 """  # noqa: S608 - of constants
+"""`OFFSET 0` keeps the names of triggers with their executions, so that one hash finds both: right after a
+first filling nothing is known of `execution_metrics` yet, and executions would be tried with each trigger of
+their day.
+"""
 METRIC = Metric(TABLE, _STATEMENT)
