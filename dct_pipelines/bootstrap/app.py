@@ -169,8 +169,8 @@ class App(Base):
         from dct_pipelines.engine.manage.manager import Manager
         from dct_pipelines.engine.manage.probe import ClientProbe
 
-        probe = ClientProbe(self.connected)
-        return Manager(self.database, self.outside.clock, self.listening.recorded, probe)
+        outside, probe = self.outside, ClientProbe(self.connected)
+        return Manager(self.database, outside.clock, self.listening.recorded, probe, outside.secrets)
 
     @cached_property
     def connections(self) -> ConnectionService:

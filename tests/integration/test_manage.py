@@ -14,6 +14,16 @@ from dct_pipelines.store.order import current_generation
 from tests.support.desk import LIBRARY, TRIGGER, Desk, desk_on, verbs
 
 pytestmark = pytest.mark.integration
+SECRETIVE = """
+{kind: connection, name: hub, type: github, base: https://hub.example, credential: env:HUB_TOKEN}
+---
+{kind: channel, name: mail, type: smtp, host: mail.example, username: dct, password: file:/run/mail,
+ sender: dct@mail.example, receivers: [ops@mail.example]}
+---
+{kind: channel, name: hook, type: webhook, url: https://hook.example, secret: env:HOOK}
+---
+{kind: suite, name: load, command: [make, load], secrets: {KEY: env:LOAD_KEY, OTHER: "command: vault read"}}
+"""
 
 
 @pytest.fixture
@@ -155,6 +165,17 @@ def test_an_item_that_cannot_be_read_just_now_is_stored_with_a_warning(desk: Des
     report = desk.apply(LIBRARY + "---" + TRIGGER)
     assert len(report.warnings) == 2
     assert desk.rows("dynamic_context_triggers") == 1
+
+
+def test_secrets_that_cannot_be_read_here_are_warned_of_once_and_stored_all_the_same(desk: Desk):
+    desk.secrets.values["env:HOOK"] = "there"
+    report = desk.apply(SECRETIVE)
+    assert report.warnings == (
+        "connection hub: its credential cannot be read here: env:HUB_TOKEN holds no secret; set it",
+        "suite load: its secret KEY cannot be read here: env:LOAD_KEY holds no secret; set it",
+        "channel mail: its password cannot be read here: file:/run/mail holds no secret; set it",
+    )
+    assert (desk.rows("channels"), desk.apply(SECRETIVE).warnings) == (2, ())
 
 
 def test_an_item_that_moves_is_read_anew(desk: Desk):

@@ -18,7 +18,7 @@ from dct_pipelines.store import tables
 from dct_pipelines.store.database import Database
 from dct_pipelines.store.definitions import triggers
 from dct_pipelines.store.order import advance, lock_order
-from tests.fakes.ports import FakeClock
+from tests.fakes.ports import FakeClock, FakeSecrets
 
 LIBRARY = """
 kind: connection
@@ -92,6 +92,7 @@ class Desk:
     database: Database
     clock: FakeClock
     outside: Outside
+    secrets: FakeSecrets
     manager: Manager
     catalog: Catalog
 
@@ -125,9 +126,9 @@ class Desk:
 
 def desk_on(database: Database) -> Desk:
     """A manager and its catalog on that database."""
-    clock, outside = FakeClock(), Outside(database)
-    manager = Manager(database, clock, outside.recorded, outside.probe)
-    return Desk(database, clock, outside, manager, Catalog(database, outside.probe))
+    clock, outside, secrets = FakeClock(), Outside(database), FakeSecrets()
+    manager = Manager(database, clock, outside.recorded, outside.probe, secrets)
+    return Desk(database, clock, outside, secrets, manager, Catalog(database, outside.probe))
 
 
 def verbs(report: ApplyReport) -> dict[str, Verb]:

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from dct_pipelines.domain.errors import InvalidInput, NotPermitted
 from dct_pipelines.domain.ownership import deployments
-from dct_pipelines.domain.ports import Clock
+from dct_pipelines.domain.ports import Clock, SecretsPort
 from dct_pipelines.domain.roles import Role, edit_fault
 from dct_pipelines.domain.trigger import TriggerSpec
 from dct_pipelines.domain.words import Kind, TriggerStatus
@@ -24,6 +24,7 @@ from dct_pipelines.engine.manage.permits import permit
 from dct_pipelines.engine.manage.plan import Change, Verb, plan
 from dct_pipelines.engine.manage.probe import Probe, look
 from dct_pipelines.engine.manage.report import ApplyReport
+from dct_pipelines.engine.manage.secrets import look_for_secrets
 from dct_pipelines.engine.manage.stored import Storage, load
 from dct_pipelines.engine.manage.write import Writer
 from dct_pipelines.engine.manifests import Document, check
@@ -68,20 +69,22 @@ class Wanted:
 class Manager:
     """Applies, pauses, resumes, deletes.
 
-    `recorded` reads items and lets nobody else read them for a block; `probe` looks before one is stored.
+    `recorded` reads items and lets nobody else read them for a block; `probe` looks before one is stored,
+    and `secrets` whether those that definitions name are there.
     """
 
     database: Database
     clock: Clock
     recorded: Recorded
     probe: Probe
+    secrets: SecretsPort
 
     def apply(self, wanted: Wanted, *, dry_run: bool = False) -> ApplyReport:
         """Bring what is stored to what is written. `InvalidManifests`, `NotPermitted`: nothing was stored."""
         with self.database.connect() as connection:
             storage = load(connection)
         checked, changes = _planned(wanted, storage)
-        warnings = look(changes, checked.world, self.probe)
+        warnings = look(changes, checked.world, self.probe) + look_for_secrets(changes, self.secrets)
         report = ApplyReport(changes, tuple(warnings), is_dry_run=dry_run)
         if dry_run or not report.changed:
             return report
