@@ -94,8 +94,8 @@ class Launch:
         found = (self.place.data / "PG_VERSION").read_text().strip()
         if found != str(MAJOR):
             raise EmbeddedPostgresError(
-                f"{self.place.data} was made by PostgreSQL {found}, this release brings {MAJOR}: dump it "
-                "with the release that made it (pg_dump), move it away, and restore the dump (pg_restore)"
+                f"{self.place.data} was made by PostgreSQL {found}, this release brings {MAJOR}: back "
+                "up with the release that made it (`dct backup`), move it away, and `dct restore`"
             )
 
     def _configure(self) -> None:
