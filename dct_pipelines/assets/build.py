@@ -48,7 +48,8 @@ def _asset(table: MetricTable, grain: Grain, place: int, since: date) -> dg.Asse
         app: App = getattr(context.resources, RESOURCE).app
         span = span_of(grain, context.partition_time_window)
         settings = app.settings
-        complete_since = facts_since(settings.metrics_retention_days, grain, datetime.now(UTC))
+        kept_days, gone = settings.metrics_retention_days, app.metrics.deleted_before()
+        complete_since = facts_since(gone, kept_days, grain, datetime.now(UTC))
         made = materialize(app.metrics, settings.home, table, span, complete_since)
         for partition, metadata in made.by_partition.items():
             context.add_asset_metadata(metadata, partition_key=partition)

@@ -43,6 +43,10 @@ def slices(span: Span) -> list[Span]:
     return parts
 
 
-def facts_since(kept_days: int, grain: Grain, at: datetime) -> datetime:
-    """The first bucket of which no fact can have been deleted for its age."""
-    return grain.begin(at - timedelta(days=kept_days)) + grain.length
+def facts_since(deleted_before: datetime | None, kept_days: int, grain: Grain, at: datetime) -> datetime:
+    """The first bucket of which no fact can have been deleted for its age.
+
+    The setting says what may go by now, `deleted_before` what went while it may have been another.
+    """
+    since = at - timedelta(days=kept_days)
+    return grain.begin(max(since, deleted_before or since)) + grain.length

@@ -96,7 +96,7 @@ def requests(
     a month must not make the others compute that month each hour.
     """
     until = grain.begin(at)
-    facts = facts_since(app.settings.metrics_retention_days, grain, at)
+    facts = facts_since(app.metrics.deleted_before(), app.settings.metrics_retention_days, grain, at)
     begin = max(until - (1 + LATE[grain]) * grain.length, earliest, facts)
     if begin >= until:
         return [

@@ -140,3 +140,6 @@ class MetricsPort(Protocol):
 
     def first_fact(self) -> datetime | None:
         """When the oldest execution that is still there was made: what came before has no metrics."""
+
+    def deleted_before(self) -> datetime | None:
+        """The latest moment before which facts were ever deleted for their age; None: none were."""

@@ -12,7 +12,7 @@ from dct_pipelines.domain.errors import InvalidInput
 from dct_pipelines.domain.metrics import Grain, MetricTable, Refreshed, Span
 from dct_pipelines.domain.quotas import Quotas
 from dct_pipelines.registry import nearest
-from dct_pipelines.store import quotas
+from dct_pipelines.store import quotas, upkeep
 from dct_pipelines.store.database import Connection, Database
 from dct_pipelines.store.metrics import refreshing
 from dct_pipelines.store.metrics.base import Metric
@@ -78,6 +78,11 @@ class MetricsService:
         """When the oldest execution that is still there was made."""
         with self.database.connect() as connection:
             return refreshing.first_fact(connection)
+
+    def deleted_before(self) -> datetime | None:
+        """The latest moment before which facts were ever deleted for their age; None: none were."""
+        with self.database.connect() as connection:
+            return upkeep.last_cutoff(connection)
 
     def _values(self, connection: Connection) -> dict[str, Any]:
         """What the statements ask for beside the span. No quota counts while quotas are off."""

@@ -8,7 +8,7 @@ the next one. Months of events and decisions are dropped as a whole.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +20,7 @@ from dct_pipelines.domain.counting import counted
 from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.retention import RetentionPolicy
 from dct_pipelines.engine.pacing import DEFAULT_PACE, Pace, Swept, in_a_gap
-from dct_pipelines.store import deleting, partitions, retention
+from dct_pipelines.store import deleting, partitions, retention, upkeep
 from dct_pipelines.store.database import Connection, Database
 from dct_pipelines.store.partitions import PAYLOADS, Partition, Payload
 from dct_pipelines.store.retention import Cut, Rule
@@ -77,11 +77,15 @@ class Retention:
                     self._page_by_page(payload, partition, month, swept)
         return swept
 
-    def _by_rules(self, rules: Iterable[Rule], dry_run: bool) -> Swept:
-        swept = Swept()
+    def _by_rules(self, rules: Collection[Rule], dry_run: bool) -> Swept:
+        swept, now = Swept(), self.clock.now()
+        if not dry_run and any(rule.cut is Cut.DAYS for rule in rules):
+            # Before the first row goes, for who is stopped in the middle has deleted as well.
+            with self.database.begin() as connection:
+                upkeep.note_cutoff(connection, self.policy.cutoff(now))
         for rule in rules:
             with self._patiently() as connection:
-                before = self._before(connection, rule.cut)
+                before = self._before(connection, rule.cut, now)
                 deleting.find_kept(connection, rule, before)
                 if dry_run:
                     swept.counts[rule.table.name] += deleting.count_old(connection, rule, before)
@@ -90,8 +94,7 @@ class Retention:
                 self._batches(connection, rule, before, swept)
         return swept
 
-    def _before(self, connection: Connection, cut: Cut) -> Any:
-        now = self.clock.now()
+    def _before(self, connection: Connection, cut: Cut, now: datetime) -> Any:
         if cut is Cut.SEQ:
             return deleting.oldest_kept_seq(connection, self.policy.month_cutoff(now)) + 1
         return {Cut.DAYS: self.policy.cutoff, Cut.KEYS: self.policy.key_cutoff}.get(cut, lambda at: at)(now)

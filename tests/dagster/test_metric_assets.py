@@ -201,6 +201,20 @@ def test_what_is_older_than_the_facts_stays_as_it_was_computed(laboratory: Labor
     assert set(laboratory.files(grain=Grain.DAY)) == {f"{day}.parquet"}
 
 
+def test_what_a_shorter_retention_has_deleted_is_not_counted_again_after_it_was_raised(
+    laboratory: Laboratory,
+):
+    long_ago = MIDNIGHT - timedelta(days=20)
+    laboratory.happened("ship", -20 * 24 + 0.5)
+    laboratory.metrics.refresh(TABLE, Span(Grain.DAY, long_ago, long_ago + timedelta(days=1)))
+    laboratory.metrics.facts.clear()
+    laboratory.metrics.refreshes.clear()
+    laboratory.metrics.deleted = MIDNIGHT - timedelta(days=10)
+    day = long_ago.strftime("%Y-%m-%d")
+    assert materializations(laboratory.materialize(day, day, "metrics_daily"))[day]["executions"] == 1
+    assert laboratory.metrics.refreshes == []
+
+
 def test_of_a_long_backfill_only_the_newest_partitions_carry_figures(laboratory: Laboratory):
     laboratory.happened("ship", 5.5)
     first = (MIDNIGHT - timedelta(days=4)).strftime("%Y-%m-%d-00:00")

@@ -78,6 +78,7 @@ class FakeMetrics:
         self.used_percent = 50.0
         self.double_counts = False
         self.broken: set[str] = set()
+        self.deleted: datetime | None = None
         self.refreshes: list[tuple[str, Span]] = []
         self._rows: dict[tuple[str, Grain], dict[datetime, list[dict[str, Any]]]] = {}
 
@@ -135,6 +136,9 @@ class FakeMetrics:
             for bucket in [bucket for bucket in kept if span.since <= bucket < span.until]:
                 if grain is span.grain:
                     del kept[bucket]
+
+    def deleted_before(self) -> datetime | None:
+        return self.deleted
 
     def first_fact(self) -> datetime | None:
         return min((fact.ended_at for fact in self.facts), default=None)

@@ -10,6 +10,7 @@ from sqlalchemy import select, text, update
 
 from dct_pipelines.domain.retention import RetentionPolicy
 from dct_pipelines.engine.explain import Explainer
+from dct_pipelines.engine.metrics import MetricsService
 from dct_pipelines.engine.months import Months
 from dct_pipelines.engine.pacing import Pace
 from dct_pipelines.engine.retention import Retention
@@ -18,6 +19,7 @@ from dct_pipelines.store.database import Database
 from dct_pipelines.store.schema import verify
 from tests.fakes.ports import NOON
 from tests.support.history import History
+from tests.support.stage import QUOTAS
 
 DAYS = 90
 OLD = NOON - timedelta(days=200)
@@ -56,6 +58,19 @@ def test_an_execution_that_ended_long_ago_goes_with_all_that_belongs_to_it(histo
     assert history.ids(tables.trigger_executions) == {kept}
     assert history.ids(tables.execution_attempts, "execution_id") == {kept}
     assert history.ids(tables.deployments) == {current}
+
+
+@pytest.mark.parametrize("step", ["executions", "traces"])
+def test_how_far_back_everything_is_still_there_is_known_after_the_setting_was_raised(history, step):
+    def swept(days: int, *, dry_run: bool = False) -> datetime | None:
+        retention = Retention(history.database, history.world.clock, RetentionPolicy(days, 2 * DAYS))
+        getattr(retention, step)(dry_run=dry_run)
+        return MetricsService(history.database, QUOTAS, 300).deleted_before()
+
+    assert swept(30, dry_run=True) is None
+    assert swept(30) == swept(DAYS) == NOON - timedelta(days=30)
+    history.world.clock.advance(days=3)
+    assert swept(30) == NOON - timedelta(days=27)
 
 
 def test_an_execution_that_something_live_refers_to_stays(history, retention):
@@ -248,8 +263,10 @@ def test_the_audit_log_is_kept(history, retention):
     history.put(
         tables.audit_log, at=OLD, actor="local", verb="apply", object_kind="trigger", object_name="to-qa"
     )
+    kept = history.ids(tables.audit_log)
     retention.traces()
-    assert len(history.ids(tables.audit_log)) == 1
+    assert len(kept) == 1
+    assert kept < history.ids(tables.audit_log), "with the note of what goes"
 
 
 def test_every_reference_of_another_table_is_found_by_an_index(database: Database) -> None:
