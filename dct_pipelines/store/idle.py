@@ -7,9 +7,21 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, String, cast, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    String,
+    cast,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
-from dct_pipelines.domain.execution import FINAL
+from dct_pipelines.domain.execution import ExecutionState
 from dct_pipelines.domain.words import WorkspaceState
 from dct_pipelines.store import wakeups
 from dct_pipelines.store.executions.transitions import create_manual
@@ -17,15 +29,18 @@ from dct_pipelines.store.tables import activity, agents, slots, trigger_executio
 
 _WORKSPACE = workspaces.c
 _EXECUTION = trigger_executions.c
+_OPEN = [state.value for state in ExecutionState if not state.is_final]
+
+
+def _is_for(relation: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether an execution that has not ended has this relation to the workspace. Each has an index."""
+    return exists().where(_EXECUTION.status.in_(_OPEN), relation)
+
+
 _IS_BUSY = or_(
-    exists().where(
-        _EXECUTION.status.not_in(FINAL),
-        or_(
-            _EXECUTION.id == _WORKSPACE.execution_id,
-            _EXECUTION.workspace_id == _WORKSPACE.id,
-            _EXECUTION.lease_keys.any("workspace:" + cast(_WORKSPACE.id, String)),
-        ),
-    ),
+    _is_for(_EXECUTION.id == _WORKSPACE.execution_id),
+    _is_for(_EXECUTION.workspace_id == _WORKSPACE.id),
+    _is_for(_EXECUTION.lease_keys.any("workspace:" + cast(_WORKSPACE.id, String))),
     exists().where(slots.c.kind == "agent", slots.c.execution_id == _WORKSPACE.execution_id),
     exists().where(
         agents.c.workspace_id == _WORKSPACE.id, agents.c.started_at.is_not(None), agents.c.ended_at.is_(None)

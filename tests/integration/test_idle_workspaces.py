@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import event, select, text, update
 
 from dct_pipelines.engine.dispatch import Dispatcher
 from dct_pipelines.engine.idle import ASKED_BY, IdleReport, IdleWorkspaces
+from dct_pipelines.store import idle as store
 from dct_pipelines.store import tables
 from dct_pipelines.store.database import Database
 from tests.fakes.ports import NOON
@@ -107,6 +109,19 @@ def test_a_workspace_in_use_is_not_idle(history, files, idle):
     taken = {"kind": "agent", "holder": uuid4(), "agent_class": "high", "heartbeat_at": NOON}
     history.put(tables.slots, **taken, execution_id=slot)
     assert idle.look() == IdleReport()
+
+
+def test_what_keeps_a_workspace_in_use_is_found_by_indexes_among_all_executions(history, files):
+    open_one(history, files)
+    said: list[tuple[str, Any]] = []
+    with history.database.begin() as connection:
+        connection.execute(text("SET LOCAL enable_seqscan = off"))
+        event.listen(connection, "before_cursor_execute", lambda *told: said.append(told[2:4]))
+        store.idle(connection, NOON, NOON)
+        ((statement, parameters),) = said
+        plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).scalars())
+    assert "on trigger_executions" in plan
+    assert "Seq Scan on trigger_executions" not in plan
 
 
 def test_a_dry_run_tells_nobody(history, files, idle):
