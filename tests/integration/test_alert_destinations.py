@@ -88,3 +88,30 @@ def test_incidents_are_acknowledged_though_a_definition_cannot_be_read(dct: Dct,
     app.alerts.turn()
     (incident,) = dct("alert", "list", "--json").data
     assert "is acknowledged" in dct("alert", "acknowledge", incident["id"]).out
+
+
+def test_a_channel_that_is_called_webhook_and_the_webhook_of_the_settings_are_both_told(
+    dct: Dct, listening: Receiver, app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with receiver() as server:
+        channel = (
+            f"kind: channel\nname: webhook\ntype: webhook\nurl: {server.url}\nallow_private_network: true\n"
+        )
+        define(dct, tmp_path / "webhook.yaml", channel)
+        monkeypatch.setenv("DCT_ALERT_CHANNELS", "webhook")
+        said = dct("alert", "test").out
+        assert said.splitlines() == ["ALERT_WEBHOOK_URL: arrived", "webhook:webhook: arrived"]
+        assert (len(listening.requests), len(server.requests)) == (1, 1)
+
+
+def test_a_message_to_the_webhook_that_an_earlier_release_has_written_still_arrives(
+    listening: Receiver, app: App
+):
+    wording = {"subject": "Incident", "text": "down", "incidents": []}
+    row = {"kind": "incidents_opened", "destination": "webhook", "message": wording, "incident_ids": []}
+    now = app.outside.clock.now()
+    with app.database.begin() as connection:
+        connection.execute(insert(tables.alert_messages).values(**row, created_at=now, next_attempt_at=now))
+    app.alerts.turn()
+    assert messages(app)["webhook"] is None
+    assert len(listening.requests) == 2

@@ -14,8 +14,10 @@ from dct_pipelines.domain.operations import Notification
 from dct_pipelines.domain.ports import ChannelPort
 
 log = logging.getLogger(__name__)
-WEBHOOK = "webhook"
-"""The destination that is the address of `ALERT_WEBHOOK_URL`; others are `channel` or `channel:receiver`."""
+WEBHOOK = "ALERT_WEBHOOK_URL"
+"""The destination that is its address, no name of a channel; others are `channel` or `channel:receiver`."""
+EARLIER = "webhook"
+"""The same, as earlier releases wrote it. A channel of that name is always written with a receiver."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Ways:
 
     def send(self, message: AlertMessage) -> None:
         """Tell it; an error when it may not have arrived."""
-        if message.destination == WEBHOOK:
+        if message.destination in (WEBHOOK, EARLIER):
             if self.webhook is None:
                 raise ActionInterrupted("ALERT_WEBHOOK_URL is not set any more")
             self.webhook.send(message)
@@ -57,7 +59,7 @@ def destinations(
     for one in wanted:
         name, _, receiver = one.partition(":")
         spec = None if receiver else _readable(find, name)
-        found += [f"{name}:{to}" for to in _named(spec)] or [one]
+        found += [f"{name}:{to}" for to in _named(spec)] or [one if one != EARLIER else f"{name}:{name}"]
     return list(dict.fromkeys(found))
 
 
