@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from dct_pipelines.domain.alerts import AlertMessage, AlertPort
 from dct_pipelines.domain.channels import ChannelSpec, OutboxChannel, SmtpChannel, WebhookChannel
-from dct_pipelines.domain.errors import ActionInterrupted, InvalidInput
+from dct_pipelines.domain.errors import ActionInterrupted, InvalidInput, Unconfirmed
 from dct_pipelines.domain.notices import channel_of
 from dct_pipelines.domain.operations import Notification
 from dct_pipelines.domain.ports import ChannelPort
@@ -44,7 +44,9 @@ class Ways:
             facts={"type": message.kind.value, "incidents": list(message.incidents)},
             is_repeat=message.attempts > 1,
         )
-        channel_of(name, self.channels()).send(notification)
+        receipt = channel_of(name, self.channels()).send(notification)
+        if receipt.state == "uncertain":
+            raise Unconfirmed(f"{receipt.detail}; it may have arrived, so it is not sent again: ask there")
 
 
 def destinations(
