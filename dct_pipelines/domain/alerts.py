@@ -48,7 +48,10 @@ class AlertMessage(Fact):
 
 
 class AlertPort(Protocol):
-    """Brings messages to whoever has to know; raises when one may not have arrived."""
+    """Brings messages to whoever has to know; raises when one may not have arrived.
+
+    `Unconfirmed`: it may have, and trying again would not send it again.
+    """
 
     def send(self, message: AlertMessage) -> None:
         """Tell it, once for each id."""

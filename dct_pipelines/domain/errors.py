@@ -161,6 +161,10 @@ class ActionInterrupted(ActionFailed):
     transient = True
 
 
+class Unconfirmed(ActionFailed):
+    """The message may have arrived, and is not sent again; ask there whether it has."""
+
+
 class TemplateFailed(ActionFailed):
     """A template names something that does not exist; correct the trigger's action."""
 

@@ -49,14 +49,17 @@ ORDER BY created_at, id FOR UPDATE SKIP LOCKED
 """)
 _TROUBLE = text("""
 SELECT
-    split_part(destination, ':', 1) AS channel, count(*) FILTER (WHERE dropped_at IS NULL) AS waiting,
-    min(created_at) FILTER (WHERE dropped_at IS NULL) AS since, count(dropped_at) AS given_up,
-    (array_agg(last_error ORDER BY attempts DESC, created_at DESC) FILTER (WHERE last_error IS NOT NULL))[1]
-        AS why
+    split_part(destination, ':', 1) AS channel,
+    count(*) FILTER (WHERE sent_at IS NULL AND dropped_at IS NULL) AS waiting,
+    min(created_at) FILTER (WHERE sent_at IS NULL AND dropped_at IS NULL) AS since,
+    count(dropped_at) AS given_up, count(sent_at) AS unconfirmed,
+    (array_agg(last_error ORDER BY attempts DESC, created_at DESC)
+        FILTER (WHERE last_error IS NOT NULL AND sent_at IS NULL))[1] AS why,
+    (array_agg(last_error ORDER BY sent_at DESC) FILTER (WHERE sent_at IS NOT NULL))[1] AS doubt
 FROM dct.alert_messages
-WHERE sent_at IS NULL AND (
-    (dropped_at > :given_up_since AND attempts > 0) OR (dropped_at IS NULL AND created_at <= :before)
-)
+WHERE (sent_at IS NULL AND dropped_at > :remembered_since AND attempts > 0)
+    OR (sent_at IS NULL AND dropped_at IS NULL AND created_at <= :before)
+    OR (sent_at > :remembered_since AND last_error IS NOT NULL)
 GROUP BY channel ORDER BY channel
 """)
 _DROP_UNTOLD = text("""
@@ -146,14 +149,24 @@ def stale(connection: Connection, channel: str, before: datetime, now: datetime)
     return list(connection.scalars(_STALE, wanted))
 
 
-def trouble(connection: Connection, before: datetime, given_up_since: datetime) -> Sequence[Row[Any]]:
-    """By channel what was written before then and waits still, what was given up since then, and why."""
-    return connection.execute(_TROUBLE, {"before": before, "given_up_since": given_up_since}).all()
+def trouble(connection: Connection, before: datetime, remembered_since: datetime) -> Sequence[Row[Any]]:
+    """By channel what was written before then and waits still, and why.
+
+    And what was given up since then, or may have arrived, and nobody knows; `doubt` says why of that.
+    """
+    asked = {"before": before, "remembered_since": remembered_since}
+    return connection.execute(_TROUBLE, asked).all()
 
 
 def sent(connection: Connection, message_id: UUID, now: datetime) -> None:
     """It has arrived."""
     connection.execute(update(alert_messages).where(_M.id == message_id).values(sent_at=now, last_error=None))
+
+
+def unconfirmed(connection: Connection, message_id: UUID, why: str, now: datetime) -> None:
+    """It may have arrived, and is not sent again: the end of the same incidents is told all the same."""
+    statement = update(alert_messages).where(_M.id == message_id)
+    connection.execute(statement.values(sent_at=now, last_error=why))
 
 
 def failed(connection: Connection, message_id: UUID, why: str, again: datetime) -> None:

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Connection, select
 
 from dct_pipelines.domain.channels import ChannelSpec
 from dct_pipelines.domain.connected import ItemFacts
-from dct_pipelines.domain.errors import NotFound
+from dct_pipelines.domain.errors import InvalidInput, NotFound
 from dct_pipelines.domain.git import RepositoryRef
 from dct_pipelines.domain.operations import DraftSpec, EnvironmentSpec, SuiteSpec
 from dct_pipelines.domain.ports import Repository, SecretsPort
@@ -125,9 +125,21 @@ class Library:
         return DraftSpec.model_validate(self._find(Kind.DRAFT, name).spec)
 
     def find_channel(self, name: str) -> ChannelSpec | None:
-        """The channel of that name."""
+        """The channel of that name; InvalidInput when another release stored what this one cannot read."""
         stored = self._read(lambda connection: SHELVES[Kind.CHANNEL].find(connection, name))
-        return _channel().validate_python(stored.spec) if stored is not None else None
+        if stored is None:
+            return None
+        try:
+            return _channel().validate_python(stored.spec)
+        except ValidationError as error:
+            faults = (
+                f"{'.'.join(map(str, fault['loc'])) or 'type'}: {fault['msg']}"
+                for fault in error.errors(include_input=False, include_url=False)
+            )
+            raise InvalidInput(
+                f"channel {name!r} cannot be read, another release stored it ({'; '.join(faults)}); "
+                "run that release, or a newer one"
+            ) from None
 
     def channel_names(self) -> list[str]:
         """The names of all channels."""

@@ -197,6 +197,28 @@ def holding(connection: Connection) -> Sequence[Row[Any]]:
     return connection.execute(statement.where(IS_HOLDING)).all()
 
 
+MOST_OVERDUE = 50
+"""So many pauses that are over are enough to tell that nobody ends them."""
+_OVERDUE = text(f"""
+{IN_ORDER}
+SELECT e.trigger_id, trigger.name AS trigger_name, e.not_before
+FROM (
+    SELECT trigger_id, not_before FROM dct.trigger_executions
+    WHERE status = 'waiting' AND not_before <= :now
+    ORDER BY not_before LIMIT {MOST_OVERDUE} OFFSET 0
+) AS e
+LEFT JOIN dct.dynamic_context_triggers AS trigger ON trigger.id = e.trigger_id
+""")  # noqa: S608
+
+
+def overdue(connection: Connection, now: datetime) -> Sequence[Row[Any]]:
+    """Of what pauses though its pause is over those that have done so for longest.
+
+    A dispatcher that works leaves none for longer than from one pass to the next.
+    """
+    return connection.execute(_OVERDUE, {"now": now}).all()
+
+
 _STARTS = text("""
 SELECT asked.trigger_id, ARRAY(
     SELECT first_dispatched_at FROM dct.trigger_executions AS e

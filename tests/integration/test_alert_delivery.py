@@ -17,7 +17,7 @@ from dct_pipelines.domain.alerts import AlertMessage
 from dct_pipelines.domain.channels import ChannelSpec, SlackChannel, SmtpChannel
 from dct_pipelines.domain.errors import ActionFailed, InvalidInput, NotFound, NotPermitted
 from dct_pipelines.domain.signing import sign
-from dct_pipelines.engine.alerts.sending import destinations
+from dct_pipelines.engine.alerts.sending import WEBHOOK, destinations
 from dct_pipelines.store import tables
 from dct_pipelines.store.database import Database
 from tests.fakes.channels import FakeChannel
@@ -138,7 +138,7 @@ def test_what_could_not_be_told_for_days_is_given_up_and_its_end_too(alarm: Alar
     alarm.clock.advance(days=3)
     with caplog.at_level(logging.ERROR):
         alarm.look()
-    assert "gave up to tell webhook: Incident: connection of here" in caplog.text
+    assert "gave up to tell ALERT_WEBHOOK_URL: Incident: connection of here" in caplog.text
     assert all(row["dropped_at"] for row in alarm.messages())
     asked = len(alarm.receiver.requests)
     alarm.look(3)
@@ -148,7 +148,7 @@ def test_what_could_not_be_told_for_days_is_given_up_and_its_end_too(alarm: Alar
 def test_one_destination_that_does_not_answer_keeps_nobody_else_from_hearing(alarm: Alarm):
     ops = FakeChannel()
     alarm.channels = {"ops": ops}
-    alarm.destinations = ("webhook", "ops:#ops")
+    alarm.destinations = (WEBHOOK, "ops:#ops")
     alarm.receiver.answers = [(503, b"")]
     break_it(alarm)
     alarm.look(3)
@@ -180,7 +180,7 @@ def test_without_anybody_to_tell_incidents_are_kept_all_the_same(alarm: Alarm):
     break_it(alarm)
     alarm.look()
     assert [one.subject for one in alarm.incidents()] == ["here"]
-    alarm.destinations = ("webhook",)
+    alarm.destinations = (WEBHOOK,)
     mend_it(alarm)
     alarm.look(4)
     assert alarm.messages() == []
@@ -201,7 +201,7 @@ def test_a_channel_without_a_receiver_tells_all_that_it_names():
     chat = SlackChannel(name="chat", connection="slack", receivers=("#ops", "*"))
     known: dict[str, ChannelSpec] = {"mail": mail, "chat": chat}
     found = destinations(True, ["mail", "chat", "chat:#other", "gone"], known.get)
-    assert found == ["webhook", "mail:x@example.org", "chat:#ops", "chat:#other", "gone"]
+    assert found == [WEBHOOK, "mail:x@example.org", "chat:#ops", "chat:#other", "gone"]
 
 
 def test_an_acknowledged_incident_is_told_no_more_until_it_ends(alarm: Alarm):
@@ -238,7 +238,7 @@ def test_an_incident_shows_what_became_of_its_messages(alarm: Alarm):
     (incident,) = alarm.incidents()
     shown = alarm.service.show(str(incident.id)[:6])
     (told,) = shown["messages"]
-    assert (told["destination"], told["attempts"]) == ("webhook", 1)
+    assert (told["destination"], told["attempts"]) == (WEBHOOK, 1)
     with pytest.raises(NotFound):
         alarm.service.show("00000000")
     with pytest.raises(InvalidInput, match="not the id"):
@@ -267,9 +267,9 @@ def test_two_that_evaluate_at_the_same_time_open_one_incident(alarm: Alarm):
 
 
 def test_a_test_message_says_which_destination_it_reached(alarm: Alarm):
-    alarm.destinations = ("webhook", "ops")
+    alarm.destinations = (WEBHOOK, "ops")
     told = alarm.service.test("local")
-    assert [(one.destination, one.error is None) for one in told] == [("webhook", True), ("ops", False)]
+    assert [(one.destination, one.error is None) for one in told] == [(WEBHOOK, True), ("ops", False)]
     assert alarm.kinds() == ["test"]
     alarm.destinations = ()
     with pytest.raises(InvalidInput, match="ALERT_WEBHOOK_URL"):

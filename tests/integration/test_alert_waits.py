@@ -13,6 +13,8 @@ from sqlalchemy import update
 
 from dct_pipelines.domain.incidents import Thresholds
 from dct_pipelines.domain.metrics import Grain
+from dct_pipelines.domain.restored import HELD_UNTIL
+from dct_pipelines.engine.dispatch import Dispatcher
 from dct_pipelines.store import tables
 from dct_pipelines.store.database import Database
 from tests.support.alarm import Alarm, alarm
@@ -128,3 +130,45 @@ def test_a_trigger_says_itself_how_long_is_long(alarm: Alarm):
     waiting(alarm, alarm.trigger("hasty", alerts={"wait_seconds": 10}), 0.5)
     alarm.look(1)
     assert "hasty" in alarm.told()[0][1]
+
+
+@pytest.mark.parametrize("why", ["debounce", "retry_backoff"])
+def test_a_pause_that_is_over_and_that_nobody_ends_is_the_dispatchers_fault(alarm: Alarm, why: str):
+    over = alarm.clock.now() - timedelta(minutes=6)
+    waiting(alarm, alarm.trigger("quiet"), 60, not_before=over, wait_reason=why)
+    alarm.look(1)
+    ((_, said),) = alarm.told()
+    assert said.startswith(
+        "Executions of quiet wait for the dispatcher, the first for 7 min: its pause is over"
+    )
+    assert alarm.monitor.beats == [(), ("nobody starts what waits for 7 min",)]
+
+
+def test_a_dispatcher_that_comes_by_late_ends_the_incident_of_pauses_that_are_over(alarm: Alarm):
+    over = alarm.clock.now() - timedelta(minutes=6)
+    waiting(alarm, alarm.trigger("quiet"), 60, not_before=over, wait_reason="retry_backoff")
+    alarm.look(1)
+    Dispatcher(alarm.world.database, alarm.clock, alarm.quotas, 300).dispatch(alarm.jobs, 10)
+    alarm.look(4)
+    assert alarm.kinds() == [OPENED, RESOLVED]
+    assert alarm.monitor.beats[-1] == ()
+
+
+def test_a_trigger_that_wants_to_be_told_of_nothing_hides_no_pause_of_others_that_is_over(alarm: Alarm):
+    now = alarm.clock.now()
+    silent = alarm.trigger("silent", alerts={"enabled": False})
+    waiting(alarm, silent, 60, not_before=now - timedelta(minutes=9), wait_reason="debounce")
+    waiting(alarm, alarm.trigger("quiet"), 60, not_before=now - timedelta(minutes=6), wait_reason="debounce")
+    alarm.look(1)
+    ((_, said),) = alarm.told()
+    assert said.startswith("Executions of quiet wait for the dispatcher")
+
+
+def test_what_is_held_for_ever_or_pauses_on_is_nobodys_incident(alarm: Alarm):
+    held = alarm.trigger("held")
+    waiting(alarm, held, 60, not_before=HELD_UNTIL, wait_reason="restored")
+    later = alarm.clock.now() + timedelta(minutes=30)
+    waiting(alarm, alarm.trigger("quiet"), 60, not_before=later, wait_reason="debounce")
+    alarm.look(20)
+    assert alarm.told() == []
+    assert set(alarm.monitor.beats) == {()}

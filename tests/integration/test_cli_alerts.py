@@ -129,7 +129,7 @@ def test_a_test_message_says_where_it_did_not_arrive(dct: Dct, monkeypatch: pyte
     assert "ALERT_WEBHOOK_URL" in dct("alert", "test").err
     with receiver() as server:
         monkeypatch.setenv("ALERT_WEBHOOK_URL", server.url)
-        assert "webhook: arrived" in dct("alert", "test").out
+        assert "ALERT_WEBHOOK_URL: arrived" in dct("alert", "test").out
         server.answers = [(404, b"")]
         said = dct("alert", "test", "--json")
         assert said.code == 1

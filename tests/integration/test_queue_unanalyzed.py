@@ -108,3 +108,10 @@ def test_an_idle_look_reads_nothing_of_what_pauses(world: World) -> None:
         pulse = queueing.pulse(connection, NOON)
         assert (pulse.ready, pulse.due) == (False, False)
         assert rows_read() < 10
+
+
+def test_pauses_that_are_over_are_found_by_reading_a_few(world: World) -> None:
+    fill(world, WAITING, "waiting", NOON)
+    with counted(world.database) as (connection, rows_read):
+        assert len(queueing.overdue(connection, NOON)) == queueing.MOST_OVERDUE
+        assert rows_read() < 5 * queueing.MOST_OVERDUE

@@ -17,7 +17,7 @@ from datetime import timedelta
 from dct_pipelines.domain.alerts import GIVEN_UP_AFTER, AlertMessage, AlertPort, MessageKind, pause_after
 from dct_pipelines.domain.channels import LONGEST_SEND_SECONDS
 from dct_pipelines.domain.counting import counted
-from dct_pipelines.domain.errors import ActionFailed, DatabaseUnavailable
+from dct_pipelines.domain.errors import ActionFailed, DatabaseUnavailable, Unconfirmed
 from dct_pipelines.domain.ports import Clock
 from dct_pipelines.store import alert_outbox as outbox
 from dct_pipelines.store.database import Database
@@ -35,16 +35,21 @@ MOST_AT_ONCE = 16
 
 @dataclass
 class Delivered:
-    """What became of messages, in numbers; `slow` are channels that are being told yet."""
+    """What became of messages, in numbers; `slow` are channels that are being told yet.
+
+    `unconfirmed` may have arrived, and are not sent again.
+    """
 
     sent: int = 0
+    unconfirmed: int = 0
     failed: int = 0
     dropped: int = 0
     slow: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        counts = {"sent": self.sent, "not delivered yet": self.failed, "given up": self.dropped}
+        counts = {"sent": self.sent, "sent and not confirmed": self.unconfirmed}
+        counts |= {"not delivered yet": self.failed, "given up": self.dropped}
         told = [f"{counted(count, 'message')} {what}" for what, count in counts.items() if count]
         told += [f"{', '.join(self.slow)} takes long to be told"] if self.slow else []
         return ", ".join([*told, *self.faults])
@@ -52,6 +57,7 @@ class Delivered:
     def include(self, other: Delivered) -> None:
         """Count another channel's in."""
         self.sent += other.sent
+        self.unconfirmed += other.unconfirmed
         self.failed += other.failed
         self.dropped += other.dropped
 
@@ -136,6 +142,9 @@ class Delivery:
             self.port.send(message)
         except DatabaseUnavailable:
             raise
+        except Unconfirmed as error:
+            self._unconfirmed(message, str(error), done)
+            return False
         except Exception as error:  # noqa: BLE001 - whatever it is: this message is tried again, others go on
             answers = isinstance(error, ActionFailed) and not error.transient
             self._failed(message, str(error) or repr(error), done)
@@ -146,6 +155,13 @@ class Delivery:
             outbox.sent(connection, message.id, self.clock.now())
         done.sent += 1
         return True
+
+    def _unconfirmed(self, message: AlertMessage, why: str, done: Delivered) -> None:
+        """Another attempt would tell nobody anything, and keep the end of its incidents from being told."""
+        with self.database.begin() as connection:
+            outbox.unconfirmed(connection, message.id, why, self.clock.now())
+        done.unconfirmed += 1
+        log.error("%s may not have been told: %s (%s)", message.destination, message.subject, why)
 
     def _failed(self, message: AlertMessage, why: str, done: Delivered) -> None:
         now = self.clock.now()

@@ -150,9 +150,9 @@ def _found(connection: Connection, text: str) -> Incident:
 def _permit(connection: Connection, by: str) -> None:
     # who only evaluates needs no definitions
     from dct_pipelines.domain.roles import incidents_fault
-    from dct_pipelines.engine.manage.stored import load
+    from dct_pipelines.engine.manage.stored import role_of
 
-    if message := incidents_fault(load(connection).role(by)):
+    if message := incidents_fault(role_of(connection, by)):
         raise NotPermitted(message)
 
 

@@ -13,7 +13,8 @@ from dct_pipelines.store.database import Connection
 LATE = timedelta(minutes=15)
 """By then five attempts have failed, or its channel was left alone as often."""
 REMEMBERED = timedelta(days=7)
-"""So long what was given up is worth a word."""
+"""So long what was given up, or what nobody confirmed, is worth a word."""
+ASK = "ask there for it; `dct alert list --all` has what it told"
 MEND = "mend that, and see with `dct alert test` whether it arrives"
 
 
@@ -41,3 +42,8 @@ def unheard(connection: Connection, destinations: Sequence[str], now: datetime) 
             was = counted(row.given_up, "message was", "messages were")
             days = REMEMBERED.days
             yield Unheard(f"{was} given up within {days} days that should have told {row.channel}{why}", MEND)
+        if row.unconfirmed:
+            may = counted(row.unconfirmed, "message")
+            yield Unheard(
+                f"{may} may not have reached {row.channel} within {REMEMBERED.days} days: {row.doubt}", ASK
+            )

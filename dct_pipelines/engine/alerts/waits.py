@@ -33,11 +33,20 @@ CHOSEN = frozenset(
 )
 DISPATCH = "dispatch"
 """What waits though nothing is in its way: the dispatcher does not come by."""
+BY_HAND = "by hand"
+"""What no trigger started."""
+
+
+IsLong = Callable[[UUID | None, datetime], bool]
+"""Whether an execution of that trigger that has waited since then waits for long."""
 
 
 @dataclass(frozen=True)
 class LongWait:
-    """The first of its cohort that may start as far as its line goes, and what it waits for."""
+    """The first of its cohort that may start as far as its line goes, and what it waits for.
+
+    Or one whose pause is over since then, and which waits for the dispatcher to end it.
+    """
 
     trigger_id: UUID | None
     trigger: str
@@ -46,12 +55,25 @@ class LongWait:
     detail: str
 
 
-def long_waits(
-    waiting: WaitingService, connection: Connection, is_long: Callable[[UUID | None, datetime], bool]
-) -> list[LongWait]:
-    """What waits for long by that measure, the longest first. While nothing does, one cheap look."""
-    if not any(is_long(head.trigger_id, head.waits_since) for head in queueing.heads(connection)):
-        return []
+def long_waits(waiting: WaitingService, connection: Connection, is_long: IsLong) -> list[LongWait]:
+    """What waits for long by that measure, the longest first. While nothing does, two cheap looks."""
+    found = _overdue(connection, waiting.clock.now(), is_long)
+    if any(is_long(head.trigger_id, head.waits_since) for head in queueing.heads(connection)):
+        found += _ready(waiting, connection, is_long)
+    return sorted(found, key=lambda wait: wait.since)
+
+
+def _overdue(connection: Connection, now: datetime, is_long: IsLong) -> list[LongWait]:
+    """What pauses though its pause is over: only the dispatcher ends it, and lets it into the queue."""
+    return [
+        LongWait(row.trigger_id, row.trigger_name or BY_HAND, row.not_before, DISPATCH, "its pause is over")
+        for row in queueing.overdue(connection, now)
+        if is_long(row.trigger_id, row.not_before)
+    ]
+
+
+def _ready(waiting: WaitingService, connection: Connection, is_long: IsLong) -> list[LongWait]:
+    """What is ready, and waits for something that nobody chose."""
     queue, holds = waiting.queue(connection)
     firsts = _firsts(queue, holds, connection)
     found = []
@@ -65,9 +87,9 @@ def long_waits(
         if hold is None or hold.reason not in CHOSEN:
             waits_for = hold.reason.value if hold is not None else DISPATCH
             detail = hold.detail if hold is not None else "nothing is in the way"
-            name = head.trigger_name or "by hand"
+            name = head.trigger_name or BY_HAND
             found.append(LongWait(head.trigger_id, name, row.waits_since, waits_for, detail))
-    return sorted(found, key=lambda wait: wait.since)
+    return found
 
 
 def _firsts(queue: Queue, holds: Mapping[int, Any], connection: Connection) -> dict[int, Row[Any]]:

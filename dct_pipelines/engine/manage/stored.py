@@ -30,20 +30,29 @@ class Storage:
 
     def role(self, name: str) -> Role:
         """The role of a user, or why there is none to act with."""
-        user = self.users.get(name)
-        if user is None and name == people.LOCAL_USER:
-            return Role.ADMIN
-        if user is None:
-            raise NotFound(f"there is no user {name!r}; {nearest(name, self.users)}")
-        if not user.is_active:
-            raise NotPermitted(f"user {name!r} is switched off; ask an admin")
-        return Role(user.role)
+        return _role(name, self.users)
 
     def trigger(self, name: str) -> StoredTrigger:
         """The trigger, or NotFound with the nearest name."""
         if name not in self.triggers:
             raise NotFound(f"there is no trigger {name!r}; {nearest(name, self.triggers)}")
         return self.triggers[name]
+
+
+def role_of(connection: Connection, name: str) -> Role:
+    """The role of a user, or why there is none to act with; reads no definition, which may be unreadable."""
+    return _role(name, people.every(connection))
+
+
+def _role(name: str, users: Mapping[str, User]) -> Role:
+    user = users.get(name)
+    if user is None and name == people.LOCAL_USER:
+        return Role.ADMIN
+    if user is None:
+        raise NotFound(f"there is no user {name!r}; {nearest(name, users)}")
+    if not user.is_active:
+        raise NotPermitted(f"user {name!r} is switched off; ask an admin")
+    return Role(user.role)
 
 
 def load(connection: Connection) -> Storage:
