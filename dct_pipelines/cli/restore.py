@@ -248,7 +248,7 @@ def _tell_done(done: RestoreReport, without_code: tuple[WithoutCode, ...], json_
     back = counted(len(done.files), "file was", "files were")
     say(f"{back} put back; every count and checksum is that of the backup")
     for name in done.kept:
-        say(f"  {name} was there already and is left as it is", "yellow")
+        say(f"  {name} is not put back: what is in its place, or a link on the way, stays", "yellow")
     for grant in done.lost:
         say(f"  not granted again, as it is not in the backup: {grant}", "yellow")
     if without_code:
