@@ -29,6 +29,7 @@ from dct_pipelines.clients.home_files import HomeFile, LeftOut, files_of_home, u
 from dct_pipelines.clients.home_unpacking import Unpacking, unpacking
 from dct_pipelines.domain.backups import DUMP, FILES, FORMAT, MANIFEST, FilePrint, Manifest
 from dct_pipelines.domain.errors import BackupUnusable, InvalidInput
+from dct_pipelines.domain.words import OUTBOX, RESTORED_OUTBOX
 
 CHUNK_BYTES = 1024 * 1024
 LARGEST_MANIFEST_BYTES = 512 * 1024 * 1024
@@ -176,13 +177,19 @@ class BackupFile:
 
     @contextmanager
     def home_unpacked(self, home: Path, manifest: Manifest) -> Iterator[Unpacking]:
-        """Put the files of the home back, for good if the block succeeds; else they are taken away again."""
+        """Put the files of the home back, for good if the block succeeds; else they are taken away again.
+
+        Messages of the outbox come beside it, but for those that still lie in it.
+        """
         with unpacking(home) as unpacked:
             with self._opened() as archive, self._whole(), room_for(f"the files of the backup in {home}"):
                 for name in manifest.files:
                     if name.startswith(FILES):
+                        inside = self._inside(name)
+                        if inside.parts[0] == OUTBOX and not unpacked.has(inside):
+                            inside = PurePosixPath(RESTORED_OUTBOX, *inside.parts[1:])
                         with archive.open(name) as file:
-                            unpacked.put(self._inside(name), iter(partial(file.read, CHUNK_BYTES), b""))
+                            unpacked.put(inside, iter(partial(file.read, CHUNK_BYTES), b""))
             yield unpacked
 
     def _inside(self, name: str) -> PurePosixPath:

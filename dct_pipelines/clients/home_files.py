@@ -1,7 +1,7 @@
 """What of a home comes along in a backup. Links are not followed, neither at the end of a path nor on it.
 
-What lies in `archives`, `sent` and `outbox` is ours: a file of it that cannot be read is an error. What lies
-in a workspace an agent has left there, and that may be anything: it must not decide whether there are
+What lies in `archives`, `sent` and the outbox is ours: a file of it that cannot be read is an error. What
+lies in a workspace an agent has left there, and that may be anything: it must not decide whether there are
 backups, so that what cannot be taken along is left out, and named.
 """
 
@@ -17,10 +17,11 @@ from pathlib import Path, PurePosixPath
 from dct_pipelines.clients.descents import DRAFT_PREFIX, descended, opened_root
 from dct_pipelines.domain.backups import FILES
 from dct_pipelines.domain.errors import InvalidInput
+from dct_pipelines.domain.words import OUTBOX, RESTORED_OUTBOX
 
 GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 """What opening a file says that vanished meanwhile, or is a link now."""
-OURS = ("archives", "sent", "outbox")
+OURS = ("archives", "sent", OUTBOX, RESTORED_OUTBOX)
 MOST_NAMED = 200
 """So many names of what is left out are kept; of more there is the number."""
 

@@ -50,6 +50,15 @@ class Unpacking:
             pass  # a link or a file is where the backup has a directory
         self.kept.append(str(inside))
 
+    def has(self, inside: PurePosixPath) -> bool:
+        """Whether something is there, as far as one gets without following a link."""
+        *folders, name = inside.parts
+        try:
+            with descended(self.top, folders) as folder:
+                return is_there(folder, name)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
     def undo(self) -> None:
         """Remove what was written and made, whatever stands in the way of some of it."""
         for names in reversed([PurePosixPath(one).parts for one in self.written]):

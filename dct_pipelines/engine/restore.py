@@ -19,6 +19,7 @@ from dct_pipelines.domain.facts import Fact
 from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.restored import Restored
 from dct_pipelines.domain.roles import Role, deployment_fault
+from dct_pipelines.domain.words import RESTORED_OUTBOX
 from dct_pipelines.engine.backup import Tell
 from dct_pipelines.engine.manage.stored import load
 from dct_pipelines.engine.months import Months
@@ -52,6 +53,11 @@ class RestoreReport(Fact):
     files: tuple[str, ...]
     kept: tuple[str, ...]
     lost: tuple[Grant, ...] = ()
+
+    @property
+    def messages(self) -> int:
+        """How many messages of the backup lie beside the outbox, for somebody to look at."""
+        return sum(name.startswith(f"{RESTORED_OUTBOX}/") for name in (*self.files, *self.kept))
 
 
 @dataclass(frozen=True)

@@ -133,3 +133,19 @@ def test_a_name_that_leads_out_of_the_home_is_refused(home: Path, tmp_path: Path
         with pytest.raises(BackupUnusable, match="leads out of the home"):
             restored(backup(tmp_path, name), home)
     assert everything(home) == ["workspaces", "workspaces/w", FOREIGN]
+
+
+def test_messages_come_back_beside_the_outbox_but_for_those_that_still_lie_in_it(home: Path, tmp_path: Path):
+    (home / "outbox").mkdir()
+    (home / "outbox/unread.json").write_text("mine")
+    file = backup(tmp_path, "outbox/unread.json", "outbox/handled.json", "outbox.restored/older.json")
+    unpacked = restored(file, home)
+    assert unpacked.written == ["outbox.restored/handled.json", "outbox.restored/older.json"]
+    assert unpacked.kept == ["outbox/unread.json"]
+    assert [path.name for path in (home / "outbox").iterdir()] == ["unread.json"]
+
+
+def test_messages_come_back_beside_an_outbox_that_is_a_link(home: Path, outside: Path, tmp_path: Path):
+    (home / "outbox").symlink_to(outside)
+    assert restored(backup(tmp_path, "outbox/one.json"), home).written == ["outbox.restored/one.json"]
+    assert everything(outside) == ["known"]
