@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from dct_pipelines.bootstrap.outside import OUTBOX
 from dct_pipelines.domain.channels import ChannelSpec
 from dct_pipelines.domain.ports import ChannelPort
+from dct_pipelines.domain.words import OUTBOX
 from dct_pipelines.store.library import Library
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dct_pipelines import __version__
 from dct_pipelines.domain.errors import InvalidSetting
 from dct_pipelines.domain.process import IsolationMode, ProcessPort
+from dct_pipelines.domain.words import OUTBOX, RESTORED_OUTBOX
 from dct_pipelines.settings import Settings, environment
 
 if TYPE_CHECKING:
@@ -33,9 +34,7 @@ if TYPE_CHECKING:
     from dct_pipelines.domain.tracing import SpanSink
     from dct_pipelines.engine.alerts.life import LifeSign
 
-OUTBOX = "outbox"
 SENT = "sent"
-"""The channel that is always there: one file a message."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class Outside:
 
         root, home = self.settings.project_root, self.settings.home
         server = tuple(home / "postgres" / name for name in ("data", "run", "life.lock"))
-        hidden = (root / ".env", *server, home / "git", home / "log", home / OUTBOX)
+        hidden = (root / ".env", *server, home / "git", home / "log", home / OUTBOX, home / RESTORED_OUTBOX)
         return Processes(home, IsolationMode(self.settings.isolation.value), hidden=hidden)
 
     @cached_property
@@ -112,7 +111,8 @@ class Outside:
         """The channel that needs nothing but the disk."""
         from dct_pipelines.clients.outbox import FileOutbox
 
-        return FileOutbox(self.settings.home / OUTBOX, self.clock)
+        home = self.settings.home
+        return FileOutbox(home / OUTBOX, self.clock, aside=home / RESTORED_OUTBOX)
 
     @property
     def sent(self) -> Path:

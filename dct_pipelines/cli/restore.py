@@ -239,6 +239,7 @@ def _say_plan(plan: RestorePlan, what: str) -> None:
 def _tell_done(done: RestoreReport, without_code: tuple[WithoutCode, ...], json_output: bool) -> None:
     from dct_pipelines.cli.output import print_json, say
     from dct_pipelines.domain.counting import counted
+    from dct_pipelines.domain.words import RESTORED_OUTBOX
 
     if json_output:
         without = [one.model_dump(mode="json") for one in without_code]
@@ -248,7 +249,14 @@ def _tell_done(done: RestoreReport, without_code: tuple[WithoutCode, ...], json_
     back = counted(len(done.files), "file was", "files were")
     say(f"{back} put back; every count and checksum is that of the backup")
     for name in done.kept:
-        say(f"  {name} was there already and is left as it is", "yellow")
+        say(f"  {name} is not put back: what is in its place, or a link on the way, stays", "yellow")
+    if done.messages:
+        say(
+            f"{counted(done.messages, 'message')} of the outbox came back into {RESTORED_OUTBOX}, as they "
+            "may have been read since the backup: move those that were not into the outbox, and remove "
+            "the others",
+            "yellow",
+        )
     for grant in done.lost:
         say(f"  not granted again, as it is not in the backup: {grant}", "yellow")
     if without_code:

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 from uuid import UUID
@@ -24,9 +25,11 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from dct_pipelines.clients.files import room_for, sync_directory
-from dct_pipelines.clients.home_files import GONE, LeftOut, files_of_home, unreadable
+from dct_pipelines.clients.home_files import HomeFile, LeftOut, files_of_home, unreadable
+from dct_pipelines.clients.home_unpacking import Unpacking, unpacking
 from dct_pipelines.domain.backups import DUMP, FILES, FORMAT, MANIFEST, FilePrint, Manifest
 from dct_pipelines.domain.errors import BackupUnusable, InvalidInput
+from dct_pipelines.domain.words import OUTBOX, RESTORED_OUTBOX
 
 CHUNK_BYTES = 1024 * 1024
 LARGEST_MANIFEST_BYTES = 512 * 1024 * 1024
@@ -59,23 +62,17 @@ class BackupWriter:
         self.files[name] = FilePrint(bytes=size, sha256=digest.hexdigest())
         return self.files[name]
 
-    def add_file(self, name: str, path: Path) -> bool:
+    def add_file(self, one: HomeFile) -> bool:
         """A file on disk; False, and no part of the backup, when it is gone meanwhile or is a link now.
 
         InvalidInput when it cannot be read; it is no part of the backup then either.
         """
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError as error:
-            if error.errno in GONE:
-                return False
-            raise unreadable(path, error) from error
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
+        descriptor = one.open()
+        if descriptor is None:
             return False
         with os.fdopen(descriptor, "rb") as file:
             try:
-                self.add(name, _pieces(file, path))
+                self.add(one.name, _pieces(file, one.path))
             except InvalidInput:
                 del self.archive.NameToInfo[self.archive.filelist.pop().filename]  # half of it is there
                 raise
@@ -84,14 +81,18 @@ class BackupWriter:
     def add_home(self, home: Path) -> LeftOut:
         """What of a home cannot be made again; what of it could not be taken along."""
         left_out = LeftOut()
-        for one in files_of_home(home, left_out):
+        self.add_seen(files_of_home(home, left_out), left_out)
+        return left_out
+
+    def add_seen(self, files: Iterable[HomeFile], left_out: LeftOut) -> None:
+        """Files of a home that were seen there; meanwhile they may have become anything."""
+        for one in files:
             try:
-                self.add_file(one.name, one.path)
+                self.add_file(one)
             except InvalidInput as error:
                 if not one.is_foreign:
                     raise
                 left_out.add(one.name, str(error))
-        return left_out
 
     def finish(self, manifest: Manifest) -> None:
         """The manifest, which comes last because it knows the others. InvalidInput if it is too large."""
@@ -174,24 +175,28 @@ class BackupFile:
         with self._opened() as archive, archive.open(name) as file:
             yield file
 
-    def unpack_home(self, home: Path, manifest: Manifest) -> tuple[list[str], list[str]]:
-        """Write the files of the home, each as a whole; the names of those that were written, and of those
-        that were there already and are left alone.
+    @contextmanager
+    def home_unpacked(self, home: Path, manifest: Manifest) -> Iterator[Unpacking]:
+        """Put the files of the home back, for good if the block succeeds; else they are taken away again.
+
+        Messages of the outbox come beside it, but for those that still lie in it.
         """
-        written: list[str] = []
-        left: list[str] = []
-        with self._opened() as archive:
-            for name in manifest.files:
-                if not name.startswith(FILES):
-                    continue
-                inside = PurePosixPath(name.removeprefix(FILES))
-                if inside.is_absolute() or ".." in inside.parts:
-                    raise BackupUnusable(
-                        f"{name!r} in {self.path} leads out of the home; it was not made here"
-                    )
-                with archive.open(name) as file:
-                    (written if _write_new(home / inside, file) else left).append(str(inside))
-        return written, left
+        with unpacking(home) as unpacked:
+            with self._opened() as archive, self._whole(), room_for(f"the files of the backup in {home}"):
+                for name in manifest.files:
+                    if name.startswith(FILES):
+                        inside = self._inside(name)
+                        if inside.parts[0] == OUTBOX and not unpacked.has(inside):
+                            inside = PurePosixPath(RESTORED_OUTBOX, *inside.parts[1:])
+                        with archive.open(name) as file:
+                            unpacked.put(inside, iter(partial(file.read, CHUNK_BYTES), b""))
+            yield unpacked
+
+    def _inside(self, name: str) -> PurePosixPath:
+        inside = PurePosixPath(name.removeprefix(FILES))
+        if inside.is_absolute() or ".." in inside.parts or not inside.parts:
+            raise BackupUnusable(f"{name!r} in {self.path} leads out of the home; it was not made here")
+        return inside
 
     def _manifest(self, archive: zipfile.ZipFile) -> Manifest:
         if archive.getinfo(MANIFEST).file_size > LARGEST_MANIFEST_BYTES:
@@ -250,17 +255,3 @@ def _print_of(file: IO[bytes]) -> FilePrint:
         digest.update(piece)
         size += len(piece)
     return FilePrint(bytes=size, sha256=digest.hexdigest())
-
-
-def _write_new(path: Path, file: IO[bytes]) -> bool:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if path.exists() or path.is_symlink():
-        return False
-    draft = path.with_name(f".new-{path.name}")
-    with draft.open("wb") as target:
-        while piece := file.read(CHUNK_BYTES):
-            target.write(piece)
-        target.flush()
-        os.fsync(target.fileno())
-    draft.rename(path)
-    return True

@@ -12,10 +12,14 @@ from dct_pipelines.domain.ports import Clock, Receipt
 
 
 class FileOutbox:
-    """Files named by idempotency key, so that the same message exists once, however often it is sent."""
+    """Files named by idempotency key, so that the same message exists once, however often it is sent.
 
-    def __init__(self, directory: Path, clock: Clock) -> None:
+    What a restore has put `aside` was sent before the backup, and is not sent again.
+    """
+
+    def __init__(self, directory: Path, clock: Clock, aside: Path | None = None) -> None:
         self._directory = directory
+        self._aside = aside
         self._clock = clock
 
     def send(self, notification: Notification) -> Receipt:
@@ -25,6 +29,8 @@ class FileOutbox:
             raise ActionFailed(f"the idempotency key {key[:80]!r} cannot be the name of a file")
         message = notification.model_dump(mode="json") | {"sent_at": self._clock.now().isoformat()}
         path = self._directory / f"{key}.json"
+        if self._aside is not None and (earlier := self._aside / path.name).exists():
+            return Receipt("duplicate", str(earlier))
         try:
             private_directory(self._directory)
             created = create_file(path, json.dumps(message, ensure_ascii=False, indent=2).encode() + b"\n")

@@ -11,7 +11,6 @@ import io
 import json
 import os
 import tarfile
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from uuid import UUID
 
+from dct_pipelines.clients.descents import descended, opened, put
 from dct_pipelines.clients.files import disk_error, private_directory, replace_file, sync_directory
 from dct_pipelines.clients.git.trees import has_repository
 from dct_pipelines.domain.errors import ActionFailed
@@ -29,8 +29,6 @@ from dct_pipelines.domain.ports import Archive, BundleFile, Repository
 from dct_pipelines.domain.words import WorkspaceCode
 
 _CHUNK_BYTES = 1024 * 1024
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
 @dataclass(frozen=True)
@@ -121,35 +119,19 @@ def _disk(path: Path) -> Iterator[None]:
 
 
 def _write_within(root: Path, relative: PurePosixPath, content: bytes) -> None:
-    """Walk down by descriptors, so that no component can be a link, nor become one on the way."""
     *parents, name = relative.parts
     if relative.is_absolute() or ".." in relative.parts:
         raise ActionFailed(f"{relative} leads out of the workspace")
-    descriptor = os.open(root, _DIRECTORY)
-    try:
-        for part in parents:
-            with suppress(FileExistsError):
-                os.mkdir(part, 0o755, dir_fd=descriptor)
-            try:
-                below = os.open(part, _DIRECTORY, dir_fd=descriptor)
-            except NotADirectoryError:
-                raise ActionFailed(
-                    f"{part!r} in the workspace is a link or a file; remove it from the repository"
-                ) from None
-            os.close(descriptor)
-            descriptor = below
-        temporary = f".{name}.{uuid.uuid4().hex}"
-        with os.fdopen(os.open(temporary, _NEW_FILE, 0o644, dir_fd=descriptor), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+    with opened(root) as top:
         try:
-            os.replace(temporary, name, src_dir_fd=descriptor, dst_dir_fd=descriptor)
+            with descended(top, parents, mode=0o755) as folder:
+                put(folder, name, [content], replace=True)
+        except NotADirectoryError as error:
+            raise ActionFailed(
+                f"{error.filename!r} in the workspace is a link or a file; remove it from the repository"
+            ) from None
         except IsADirectoryError:
-            os.unlink(temporary, dir_fd=descriptor)
             raise ActionFailed(f"{relative} in the workspace is a directory; remove it") from None
-    finally:
-        os.close(descriptor)
 
 
 def _pack(directory: Path, path: Path, manifest: Mapping[str, Any]) -> None:

@@ -8,6 +8,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+OUTBOX = "outbox"
+"""The channel that is always there: one file a message, in the directory of that name."""
+RESTORED_OUTBOX = "outbox.restored"
+"""Where its messages come back to from a backup, as whoever reads them may have handled them since."""
+
 
 class Kind(StrEnum):
     """Kinds of manifests, each after those that it may refer to."""

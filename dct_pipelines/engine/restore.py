@@ -19,6 +19,7 @@ from dct_pipelines.domain.facts import Fact
 from dct_pipelines.domain.ports import Clock
 from dct_pipelines.domain.restored import Restored
 from dct_pipelines.domain.roles import Role, deployment_fault
+from dct_pipelines.domain.words import RESTORED_OUTBOX
 from dct_pipelines.engine.backup import Tell
 from dct_pipelines.engine.manage.stored import load
 from dct_pipelines.engine.months import Months
@@ -43,7 +44,8 @@ class RestorePlan(Fact):
 class RestoreReport(Fact):
     """A restore that was done: what is held as uncertain, and which files of the home were put back.
 
-    `kept` files were there already and were left alone. `lost` grants speak of what the backup does not have.
+    `kept` is what was there already, or has a link on its way, and was left alone. `lost` grants speak of
+    what the backup does not have.
     """
 
     plan: RestorePlan
@@ -51,6 +53,11 @@ class RestoreReport(Fact):
     files: tuple[str, ...]
     kept: tuple[str, ...]
     lost: tuple[Grant, ...] = ()
+
+    @property
+    def messages(self) -> int:
+        """How many messages of the backup lie beside the outbox, for somebody to look at."""
+        return sum(name.startswith(f"{RESTORED_OUTBOX}/") for name in (*self.files, *self.kept))
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,7 @@ class Restoring:
         return RestorePlan(manifest=manifest, replaces=dict(there.rows), migrates_from=older, grants=grants)
 
     def restore(self, path: Path, by: str, tell: Tell, *, replace: bool) -> RestoreReport:
-        """Do it; whatever fails leaves the database as it was."""
+        """Do it; whatever fails leaves the database as it was, and no file of the backup in the home."""
         plan = self.plan(path, by, replace=replace)
         manifest, file = plan.manifest, BackupFile(path)
         tell(f"the backup is whole; restoring {counted(manifest.rows, 'row')}")
@@ -105,11 +112,17 @@ class Restoring:
             put_back(self.database, dump, manifest.tables, manifest.schemas, self.way),
         ):
             tell("every table is as it was; bringing it to this release")
-            written, kept = file.unpack_home(self.home, manifest)
-            held, lost = self._complete(plan, path, by)
+            with file.home_unpacked(self.home, manifest) as unpacked:
+                held, lost = self._complete(plan, path, by)
         self._make_months()
         schema.optimize(self.database)
-        return RestoreReport(plan=plan, held=held, files=tuple(written), kept=tuple(kept), lost=tuple(lost))
+        return RestoreReport(
+            plan=plan,
+            held=held,
+            files=tuple(unpacked.written),
+            kept=tuple(unpacked.kept),
+            lost=tuple(lost),
+        )
 
     def _complete(self, plan: RestorePlan, path: Path, by: str) -> tuple[int, list[Grant]]:
         manifest = plan.manifest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,7 +34,6 @@ _DEAD = text("""
 SELECT schemaname || '.' || relname AS name, n_dead_tup AS dead, n_live_tup AS live
 FROM pg_stat_user_tables WHERE schemaname IN ('dct', 'dagster', 'metrics')
 """)
-_ASIDE = text("SELECT to_regnamespace('dct_replaced') IS NOT NULL")
 _NOT_STARTED = text("""
 SELECT execution_id FROM dct.execution_attempts
 WHERE state = 'dispatched' AND dispatched_at < clock_timestamp() - :seconds * interval '1 s'
@@ -55,6 +55,8 @@ WITH RECURSIVE jobs AS (
 )
 SELECT job_name FROM jobs WHERE job_name IS NOT NULL
 """)
+_OURS = re.compile(r"dct(-[a-z]+)*:\d+$|dct program ")
+"""What sessions of ours are called: `Session`, and the programs that dump and restore."""
 _OLDEST = text("SELECT (SELECT observed_at FROM dct.events ORDER BY seq LIMIT 1)")
 
 
@@ -72,6 +74,11 @@ class Server:
     longest_pid: int | None
     longest_since: datetime | None
     longest_by: str | None
+
+    @property
+    def is_longest_ours(self) -> bool:
+        """Whether a process of ours, or a program that one has called, has opened that transaction."""
+        return bool(_OURS.match(self.longest_by or ""))
 
 
 @dataclass(frozen=True)
@@ -98,11 +105,6 @@ def server(connection: Connection) -> Server:
 def dead_rows(connection: Connection) -> list[DeadRows]:
     """Each table of ours and of Dagster's."""
     return [DeadRows(row.name, row.dead, row.live) for row in connection.execute(_DEAD)]
-
-
-def is_set_aside(connection: Connection) -> bool:
-    """Whether a restore has left behind what was there before."""
-    return bool(connection.scalar(_ASIDE))
 
 
 def not_started(connection: Connection, seconds: float) -> list[UUID]:

@@ -11,14 +11,14 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
 
 from dct_pipelines.clients.backup_file import BackupFile, writing
-from dct_pipelines.clients.home_files import LeftOut, files_of_home
+from dct_pipelines.clients.home_files import HomeFile, LeftOut, files_of_home
 from dct_pipelines.domain.backups import DUMP, TablePrint
 from dct_pipelines.domain.errors import BackupUnusable, DatabaseUnavailable, InvalidInput
 from dct_pipelines.domain.retention import months_ahead
@@ -122,23 +122,23 @@ def test_a_file_that_vanishes_meanwhile_is_left_out_and_not_stored_empty(tmp_pat
     (home / "sent").mkdir(parents=True)
     for name in ("gone", "link", "stays"):
         (home / "sent" / name).write_text(name)
-    found = {one.name: one.path for one in files_of_home(home, LeftOut())}
+    found = list(files_of_home(home, LeftOut()))
     (home / "sent/gone").unlink()
     (home / "sent/link").unlink()
     (home / "sent/link").symlink_to(home / "sent/stays")
     with writing(tmp_path / "b", uuid4()) as writer:
-        added = {name: writer.add_file(name, path) for name, path in found.items()}
+        added = {one.name: writer.add_file(one) for one in found}
     assert added == {"home/sent/gone": False, "home/sent/link": False, "home/sent/stays": True}
     assert list(writer.files) == ["home/sent/stays"]
 
 
 def test_a_file_that_may_not_be_read_is_named(tmp_path: Path):
-    nameless = tmp_path / ("x" * 300)
+    nameless = HomeFile(tmp_path, PurePosixPath("x" * 300), is_foreign=False)
     with (
         pytest.raises(InvalidInput, match="cannot be read"),
         writing(tmp_path / "b", uuid4()) as writer,
     ):
-        writer.add_file("home/sent/x", nameless)
+        writer.add_file(nameless)
     assert not (tmp_path / "b").exists()
 
 

@@ -98,3 +98,18 @@ def test_what_is_no_backup_is_refused_in_words(world: World, dct: Dct, tmp_path:
     assert (refused.code, "damaged or no backup" in refused.err) == (1, True)
     assert "there is no backup" in dct("backup", "gone", "--verify").err
     assert dct("backup", "b", "--as", "nobody").code == 2
+
+
+def test_messages_of_a_backup_are_put_beside_the_outbox_and_said_and_never_lost(
+    world: World, dct: Dct, database_settings: Settings
+):
+    home = database_settings.home
+    message = home / "outbox/k1.json"
+    message.parent.mkdir(parents=True)
+    message.write_text("{}")
+    dct("backup", "b")
+    message.unlink()  # whoever reads the outbox has handled it
+    assert "1 message of the outbox came back into outbox.restored" in dct("restore", "b", "--replace").out
+    assert (message.exists(), (home / "outbox.restored/k1.json").read_text()) == (False, "{}")
+    dct("backup", "c")
+    assert "home/outbox.restored/k1.json" in dct("backup", "c", "--verify", "--json").data["files"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import insert, text, update
+from sqlalchemy import insert, update
 
 from dct_pipelines.bootstrap import build
 from dct_pipelines.cli.doctor import patient_of
@@ -19,9 +19,8 @@ from dct_pipelines.clients.stack.notes import CodeServerAddress, write_address
 from dct_pipelines.domain.diagnosis import Level
 from dct_pipelines.domain.restored import Restored
 from dct_pipelines.engine.doctor import Examination
-from dct_pipelines.engine.doctor.database import look_at_open
 from dct_pipelines.settings import Settings, load_settings
-from dct_pipelines.store import examining, restoring, tables
+from dct_pipelines.store import restoring, tables
 from dct_pipelines.store.database import Database
 from tests.support.command_line import *  # noqa: F403
 from tests.support.command_line import Dct
@@ -40,12 +39,6 @@ def world(database: Database) -> World:
 
 def test_a_fresh_deployment_has_no_failure(look: Look):
     assert failures(look()) == []
-
-
-def test_what_a_restore_has_left_that_was_cut_off_is_a_failure(world: World, look: Look):
-    with world.database.begin() as connection:
-        connection.execute(text("ALTER SCHEMA dct RENAME TO dct_replaced"))
-    assert any("every command refuses the database" in one for one in failures(look()))
 
 
 def test_it_takes_less_than_three_seconds_and_says_how_many_are_well(dct: Dct, tmp_path: Path):
@@ -148,22 +141,6 @@ def test_tables_of_another_release_are_told_and_nothing_in_them_is_asked(look: L
 def test_a_difference_of_the_tables_is_told(look: Look, database: Database):
     change(database, "DROP INDEX dct.ix_trigger_executions_status")
     assert told(look(), "ix_trigger_executions_status").level is Level.FAIL
-
-
-def test_what_a_restore_left_behind_is_told(look: Look, database: Database):
-    change(database, "CREATE SCHEMA dct_replaced")
-    told(look(), "schema dct_replaced")
-
-
-def test_a_transaction_that_stays_open_is_told(database: Database):
-    with database.connect() as hanging, database.connect() as asking:
-        hanging.execute(text("SELECT 1"))
-        server = examining.server(asking)
-        assert server.longest_since is not None
-        later = server.now + timedelta(minutes=6)
-        [finding, *_] = look_at_open(server, later)
-    assert (finding.level, "is open for 6 minutes" in finding.says) == (Level.WARN, True)
-    assert f"pg_terminate_backend({server.longest_pid})" in finding.mend
 
 
 def test_a_restored_deployment_is_told(look: Look, database: Database):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -10,6 +11,7 @@ import psycopg2
 import pytest
 from sqlalchemy import text
 
+from dct_pipelines.clients.clock import SystemClock
 from dct_pipelines.domain.errors import BackupUnusable, InvalidInput, NotEmpty, SchemaMismatch
 from dct_pipelines.store import tables
 from dct_pipelines.store.database import Database
@@ -135,3 +137,28 @@ def test_what_was_set_aside_beside_a_whole_deployment_is_never_dropped(world: Wo
     with world.database.connect() as connection:
         assert connection.scalar(text("SELECT to_regclass('dct_replaced.missed') IS NOT NULL"))
     assert len(ids(world.database, tables.trigger_executions)) == 1
+
+
+class ToldToEnd(SystemClock):
+    """A clock that is asked when the files are back and the database is to be completed."""
+
+    def now(self) -> datetime:
+        raise SystemExit(143)
+
+
+def test_a_restore_that_fails_at_its_end_leaves_no_file_of_the_backup_in_the_home(
+    world: World, tmp_path: Path
+):
+    home, there = tmp_path / "home", tmp_path / "there"
+    for name in ("outbox/message.json", "sent/one", "workspaces/w/.dct/context.json"):
+        (home / name).parent.mkdir(parents=True)
+        (home / name).write_text(name)
+    backup_of(world.database, tmp_path / "b", home)
+    fire(world, "feature/second")
+    before = ids(world.database, tables.trigger_executions)
+    (there / "sent").mkdir(parents=True)
+    failing = replace(restoring_into(world.database, there), clock=ToldToEnd())
+    with pytest.raises(SystemExit):
+        failing.restore(tmp_path / "b", "local", quiet, replace=True)
+    assert ids(world.database, tables.trigger_executions) == before
+    assert [str(path.relative_to(there)) for path in there.rglob("*")] == ["sent"]

@@ -6,13 +6,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from uuid import UUID
 
 import pytest
 
 from dct_pipelines.clients.backup_file import BackupFile, writing
-from dct_pipelines.clients.home_files import MOST_NAMED, LeftOut
+from dct_pipelines.clients.home_files import MOST_NAMED, HomeFile, LeftOut, files_of_home
 from dct_pipelines.domain.backups import FORMAT, FilePrint, Manifest
 from dct_pipelines.domain.errors import InvalidInput
 from dct_pipelines.store.embedded.account import Account
@@ -54,6 +54,10 @@ def context(tmp_path: Path) -> Path:
     made.mkdir(parents=True)
     (made / "context.json").write_text("{}")
     return made
+
+
+def seen(path: Path) -> HomeFile:
+    return HomeFile(path.parent, PurePosixPath(path.name), is_foreign=False)
 
 
 KEPT = ["home/workspaces/w/.dct/context.json"]
@@ -137,11 +141,34 @@ def test_what_is_closed_is_left_out_of_a_workspace_and_an_error_elsewhere(
 def test_a_file_whose_content_cannot_be_read_is_no_half_part_of_the_backup(tmp_path: Path) -> None:
     with writing(tmp_path / "b", ID) as writer:
         with pytest.raises(InvalidInput, match=r"/proc/self/mem cannot be read .Input/output error"):
-            writer.add_file("home/outbox/x", Path("/proc/self/mem"))
-        assert writer.add_file("home/outbox/y", Path(__file__))
-        assert not writer.add_file("home/outbox/z", tmp_path)
+            writer.add_file(seen(Path("/proc/self/mem")))
+        assert writer.add_file(seen(Path(__file__)))
+        assert not writer.add_file(seen(tmp_path))
         writer.finish(manifest(writer.files, LeftOut()))
-    assert list(BackupFile(tmp_path / "b").verify().files) == ["home/outbox/y"]
+    assert list(BackupFile(tmp_path / "b").verify().files) == [f"home/{Path(__file__).name}"]
+
+
+@pytest.mark.parametrize("place", ["w/.dct/deep", "w/.dct", "w"])
+def test_a_directory_that_became_a_link_after_it_was_listed_is_left_out_and_not_followed(
+    context: Path, tmp_path: Path, place: str
+) -> None:
+    home, outside = tmp_path / "home", tmp_path / "outside"
+    for folder in (context / "deep", outside, outside / "deep", outside / ".dct/deep"):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "secrets").write_text("TOKEN=hidden")
+    [one] = [one for one in files_of_home(home, LeftOut()) if one.inside.name == "secrets"]
+    swapped = home / "workspaces" / place
+    swapped.rename(tmp_path / "before")
+    swapped.symlink_to(outside)
+    with writing(tmp_path / "b", ID) as writer:
+        with pytest.raises(InvalidInput, match=f"in the place of '{swapped.name}' now"):
+            writer.add_file(one)
+        left_out = LeftOut()
+        writer.add_seen([one], left_out)
+        writer.finish(manifest(writer.files, left_out))
+    assert BackupFile(tmp_path / "b").verify().files == {}
+    assert list(left_out.named) == ["home/workspaces/w/.dct/deep/secrets"]
+    assert b"hidden" not in (tmp_path / "b").read_bytes()
 
 
 def test_of_very_many_things_that_are_left_out_the_first_are_named() -> None:

@@ -33,6 +33,15 @@ def test_a_message_is_a_file_for_its_owner_only(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["k1.json"]
 
 
+def test_a_message_that_a_restore_has_put_aside_is_not_sent_again(tmp_path):
+    aside = tmp_path / "outbox.restored"
+    aside.mkdir()
+    (aside / "k1.json").write_text("{}")
+    outbox = FileOutbox(tmp_path / "outbox", FakeClock(), aside=aside)
+    assert [outbox.send(note(key)).state for key in ("k1", "k2")] == ["duplicate", "sent"]
+    assert [file.name for file in (tmp_path / "outbox").iterdir()] == ["k2.json"]
+
+
 def test_of_many_who_send_the_same_at_once_one_does(tmp_path):
     outbox = FileOutbox(tmp_path, FakeClock())
     states: list[str] = []

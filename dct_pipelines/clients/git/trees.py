@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from dct_pipelines.clients.descents import opened
 from dct_pipelines.clients.git.calls import Calls
 from dct_pipelines.clients.git.failures import CacheDamaged, Refused
 from dct_pipelines.clients.git.locations import Location
@@ -23,7 +24,6 @@ from dct_pipelines.domain.git_refs import HEADS, Oid
 _WORKSPACE_NAME = "Dynamic Context Triggers workspace"
 _WORKSPACE_EMAIL = "workspace@dct.invalid"
 GIT = ".git"
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 def checkout_to(calls: Calls, path: Path, oid: Oid, directory: Path) -> None:
@@ -150,7 +150,7 @@ def _draft(directory: Path, *, fills: bool = False) -> Iterator[Path]:
 
 def _fill(directory: Path, draft: Path) -> None:
     """Move into a directory what it lacks. The repository comes last: without it, filling begins again."""
-    with _opened(str(draft)) as source, _opened(str(directory)) as target:
+    with opened(draft) as source, opened(directory) as target:
         _move_missing(source, target)
         os.rename(GIT, GIT, src_dir_fd=source, dst_dir_fd=target)
 
@@ -165,14 +165,5 @@ def _move_missing(source: int, target: int) -> None:
         except FileNotFoundError:
             os.rename(name, name, src_dir_fd=source, dst_dir_fd=target)
             continue
-        with suppress(NotADirectoryError), _opened(name, source) as ours, _opened(name, target) as theirs:
+        with suppress(NotADirectoryError), opened(name, source) as ours, opened(name, target) as theirs:
             _move_missing(ours, theirs)
-
-
-@contextmanager
-def _opened(name: str, within: int | None = None) -> Iterator[int]:
-    descriptor = os.open(name, _DIRECTORY, dir_fd=within)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)

@@ -12,11 +12,14 @@ from dct_pipelines.engine.doctor.machine import free_room
 from dct_pipelines.settings import Settings
 from dct_pipelines.store import examining, restoring, revision
 from dct_pipelines.store.database import Connection, Database
+from dct_pipelines.store.dumps import left_aside
 from dct_pipelines.store.embedded import ServerState
 from dct_pipelines.store.schema import RESTORE_AGAIN, is_cut_off, verify
 
 LEAST_SERVER = 14
 LONG_TRANSACTION = timedelta(minutes=5)
+LONG_WORK = timedelta(hours=6)
+"""For so long a transaction of ours may be at work: a backup of much, metrics that are computed anew."""
 MANY_CONNECTIONS = 0.8
 MANY_DEAD = 0.3
 LEAST_DEAD = 50_000
@@ -88,11 +91,7 @@ def look_at_tables(connection: Connection, now: datetime) -> Iterator[Told]:
         yield ok(used)
     yield from look_at_open(server, server.now)
     yield from _tables(connection)
-    if examining.is_set_aside(connection):
-        yield warn(
-            "a restore was cut off or did not clean up: schema dct_replaced is what was there before",
-            "call `dct restore` again, or drop it when nothing is missed",
-        )
+    yield from _set_aside(connection)
 
 
 def look_for_differences(database: Database) -> Iterator[Told]:
@@ -122,6 +121,16 @@ def _revision(connection: Connection) -> Told:
     return fail(f"the tables are at revision {found}, this release needs {newest}", "`dct db migrate`")
 
 
+def _set_aside(connection: Connection) -> Iterator[Told]:
+    """What a restore has left beside a deployment; without one it is the only copy, and not to be dropped."""
+    left = left_aside(connection)
+    if left and revision.found(connection) is not None:
+        yield warn(
+            f"a restore has left what was there before in {', '.join(left)}, and the next one is refused",
+            f"when nothing of it is missed: DROP SCHEMA {', '.join(left)} CASCADE",
+        )
+
+
 def look_at_open(server: examining.Server, now: datetime) -> Iterator[Told]:
     """Transactions that are open for long at that moment, and how old the oldest transaction id is."""
     longest = server.longest_since
@@ -132,13 +141,25 @@ def look_at_open(server: examining.Server, now: datetime) -> Iterator[Told]:
         yield warn(
             f"a transaction of {server.longest_by or 'somebody'} is open for {minutes:.0f} minutes, and "
             "keeps dead rows from being removed",
-            f"end it: SELECT pg_terminate_backend({server.longest_pid})",
+            _how_to_end(server, now - longest),
         )
     if server.xid_age > OLD_XID:
         yield fail(
             f"the oldest transaction id is {server.xid_age:,} back: writes are refused at 2,000,000,000",
             "VACUUM (FREEZE) as the owner; look why autovacuum does not",
         )
+
+
+def _how_to_end(server: examining.Server, since: timedelta) -> str:
+    end = f"end it: SELECT pg_terminate_backend({server.longest_pid})"
+    if not server.is_longest_ours:
+        return end
+    if since < LONG_WORK:
+        hours = LONG_WORK // timedelta(hours=1)
+        return (
+            f"wait: a backup, maintenance or metrics may be at work; call the doctor again in {hours} hours"
+        )
+    return f"see that no backup, maintenance or metrics are at work, which it would undo; then {end}"
 
 
 def _tables(connection: Connection) -> Iterator[Told]:

@@ -151,12 +151,17 @@ def _set_aside(database: Database) -> dict[str, str]:
         return {name: f"{name}{ASIDE}" for name in SCHEMAS if _exists(connection, f"{name}{ASIDE}")}
 
 
+def left_aside(connection: Connection) -> list[str]:
+    """The schemas that a restore has set aside, and neither brought back nor dropped."""
+    return [f"{name}{ASIDE}" for name in SCHEMAS if _exists(connection, f"{name}{ASIDE}")]
+
+
 def _was_cut_off(connection: Connection) -> bool:
     """Whether a restore has set something aside and did not come to its end.
 
     InvalidInput where there is a whole deployment beside it: which of the two is missed only people know.
     """
-    left = [f"{name}{ASIDE}" for name in SCHEMAS if _exists(connection, f"{name}{ASIDE}")]
+    left = left_aside(connection)
     if left and revision.found(connection) is not None:
         raise InvalidInput(
             f"there is a deployment here, and beside it what an earlier restore has set aside "
