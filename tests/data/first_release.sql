@@ -5,8 +5,8 @@ INSERT INTO dct.channels VALUES ('10000000-0000-4000-8000-000000000002', 'team',
 INSERT INTO dct.workspace_drafts VALUES ('10000000-0000-4000-8000-000000000003', 'review', '', '{"title": "Look"}', 'local', '2026-01-05', '2026-01-05');
 INSERT INTO dct.environments VALUES ('10000000-0000-4000-8000-000000000004', 'qa', '', '{}', 'qa', 'aaaa', 'feature/x', '2026-01-06', 'local', '2026-01-05', '2026-01-06');
 INSERT INTO dct.users VALUES ('10000000-0000-4000-8000-000000000005', 'ann', 'ann@example.org', 'operator', NULL, true, '2026-01-05', '2026-01-05');
-INSERT INTO dct.activity VALUES (1, '2026-01-06', 'execution_created', NULL, '30000000-0000-4000-8000-000000000001', NULL, '{"subject": "x"}');
-INSERT INTO dct.audit_log VALUES (1, '2026-01-05', 'ann', 'create', 'trigger', 'to-qa', '{}');
+INSERT INTO dct.activity VALUES (DEFAULT, '2026-01-06', 'execution_created', NULL, '30000000-0000-4000-8000-000000000001', NULL, '{"subject": "x"}');
+INSERT INTO dct.audit_log VALUES (DEFAULT, '2026-01-05', 'ann', 'create', 'trigger', 'to-qa', '{}');
 INSERT INTO dct.intake_order VALUES (1, 4, 3);
 INSERT INTO dct.connections (id, name, kind, config, credential_ref, created_by, created_at, updated_at) VALUES ('20000000-0000-4000-8000-000000000001', 'here', 'git', '{"base": "/srv"}', 'env:GIT_INTEGRATION_TOKEN', 'ann', '2026-01-05', '2026-01-05');
 INSERT INTO dct.api_tokens VALUES ('10000000-0000-4000-8000-000000000006', '10000000-0000-4000-8000-000000000005', 'ci', 'digest', '{read}', '2026-01-05', '2027-01-05', NULL, NULL);

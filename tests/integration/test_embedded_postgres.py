@@ -110,7 +110,7 @@ def test_data_of_another_major_version_is_left_alone_and_explained(server: Embed
     assert data is not None
     server.stop()
     (data / "PG_VERSION").write_text("15\n")
-    with pytest.raises(EmbeddedPostgresError, match=r"made by PostgreSQL 15.*pg_dump"):
+    with pytest.raises(EmbeddedPostgresError, match=r"made by PostgreSQL 15.*`dct backup`"):
         server.ensure()
     (data / "PG_VERSION").write_text("18\n")
     assert answer(server.ensure()) == 42
