@@ -52,6 +52,8 @@ class TriggeredBy(StrEnum):
 
 _S = ExecutionState
 FINAL = frozenset({_S.COMPLETED, _S.FAILED, _S.CANCELLED})
+OPEN = tuple(state.value for state in ExecutionState if state not in FINAL)
+"""The others, as the database has them: an index on the state finds these, and not what is not final."""
 HOLDING = frozenset({_S.DISPATCHED, _S.RUNNING, _S.COMPENSATING})
 TRANSITIONS: Mapping[ExecutionState, frozenset[ExecutionState]] = {
     _S.WAITING: frozenset({_S.DISPATCHED, _S.RUNNING, _S.CANCELLED}),

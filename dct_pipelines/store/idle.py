@@ -21,7 +21,7 @@ from sqlalchemy import (
     update,
 )
 
-from dct_pipelines.domain.execution import ExecutionState
+from dct_pipelines.domain.execution import OPEN
 from dct_pipelines.domain.words import WorkspaceState
 from dct_pipelines.store import wakeups
 from dct_pipelines.store.executions.transitions import create_manual
@@ -29,12 +29,11 @@ from dct_pipelines.store.tables import activity, agents, slots, trigger_executio
 
 _WORKSPACE = workspaces.c
 _EXECUTION = trigger_executions.c
-_OPEN = [state.value for state in ExecutionState if not state.is_final]
 
 
 def _is_for(relation: ColumnElement[bool]) -> ColumnElement[bool]:
     """Whether an execution that has not ended has this relation to the workspace. Each has an index."""
-    return exists().where(_EXECUTION.status.in_(_OPEN), relation)
+    return exists().where(_EXECUTION.status.in_(OPEN), relation)
 
 
 _IS_BUSY = or_(

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from dct_pipelines.domain.errors import CredentialRefused
-from dct_pipelines.domain.manifest import plain
 from dct_pipelines.domain.ports import SecretsPort
 from dct_pipelines.engine.manage.plan import Change, Verb
 
@@ -22,9 +21,9 @@ def look_for_secrets(changes: Iterable[Change], secrets: SecretsPort) -> list[st
     """
     warnings: list[str] = []
     for change in changes:
-        if change.manifest is None or change.verb is Verb.UNCHANGED:
+        if change.after is None or change.verb is Verb.UNCHANGED:
             continue
-        for what, reference in _named(plain(change.manifest.spec)):
+        for what, reference in _named(change.after):
             if not reference.startswith(_READABLE):
                 continue
             try:

@@ -148,7 +148,7 @@ def _set_aside(database: Database) -> dict[str, str]:
                 connection.execute(text(f"DROP SCHEMA IF EXISTS {name} CASCADE"))
             elif _exists(connection, name):
                 connection.execute(text(f"ALTER SCHEMA {name} RENAME TO {name}{ASIDE}"))
-        return {name: f"{name}{ASIDE}" for name in SCHEMAS if _exists(connection, f"{name}{ASIDE}")}
+        return {name.removesuffix(ASIDE): name for name in left_aside(connection)}
 
 
 def left_aside(connection: Connection) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dct_pipelines.domain.execution import ExecutionState
+from dct_pipelines.domain.execution import OPEN
 from dct_pipelines.domain.metrics import ColumnType, MetricColumn, MetricTable
 from dct_pipelines.store.executions.rows import BY_HAND
 
@@ -28,7 +28,7 @@ ENDED = f"""
 e.completed_at >= {SINCE} AND e.completed_at < {UNTIL} AND e.status IN ('completed', 'failed', 'cancelled')
 """
 """Executions that ended in the span, each where it ended last: one that was tried again counts once."""
-_OPEN = ", ".join(f"'{state}'" for state in ExecutionState if not state.is_final)
+_OPEN = ", ".join(f"'{state}'" for state in OPEN)
 _LONG = "'01:00:00'::interval"
 """As in the index of what took longer."""
 TOUCHED = f"""

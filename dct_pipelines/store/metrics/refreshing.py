@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, text
 
-from dct_pipelines.domain.execution import ExecutionState
+from dct_pipelines.domain.execution import OPEN
 from dct_pipelines.domain.metrics import Grain, Span
 from dct_pipelines.store.metrics.base import SINCE, STEP, UNTIL, Metric
 from dct_pipelines.store.tables import trigger_executions
@@ -28,7 +28,6 @@ _COUNTED = text("""
 SELECT date_trunc(:grain, completed_at, 'UTC') AS bucket, count(*) AS executions FROM dct.trigger_executions
 WHERE completed_at >= :since AND completed_at < :until AND status <> ALL(:open) GROUP BY 1
 """)
-_OPEN = [state.value for state in ExecutionState if not state.is_final]
 
 
 def refresh(connection: Connection, metric: Metric, span: Span, values: Mapping[str, Any]) -> int:
@@ -65,7 +64,7 @@ def rows(connection: Connection, metric: Metric, span: Span) -> list[dict[str, A
 
 def counted(connection: Connection, span: Span) -> dict[datetime, int]:
     """How many executions ended in each bucket that has any."""
-    found = connection.execute(_COUNTED, _parameters(span) | {"open": _OPEN})
+    found = connection.execute(_COUNTED, _parameters(span) | {"open": list(OPEN)})
     return {row.bucket: row.executions for row in found}
 
 
